@@ -1,0 +1,1 @@
+"""Pages, REST API and server push: one ASGI application."""

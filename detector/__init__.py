@@ -1,0 +1,1 @@
+"""Finds faulty stations and cables, says why, opens tickets and tells people."""

@@ -1,0 +1,1 @@
+"""Pricing: OCPI tariffs. Pure."""

@@ -1,0 +1,51 @@
+"""Entries of the event log: what was said, both clocks, our reply, and the facts read out of it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+import msgspec
+
+from laddvakt.domain.facts import Fact
+
+
+class EntryKind(StrEnum):
+    """What an entry records."""
+
+    CONNECTED = "connected"  # a station's socket opened
+    DISCONNECTED = "disconnected"  # a station's socket closed
+    OCPP_IN = "ocpp_in"  # a frame from a station
+    OCPP_OUT = "ocpp_out"  # a frame to a station that is not a reply to one of its calls
+    MQTT = "mqtt"  # a message from a device
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One thing that was said. `received_at` is our clock (UTC); the station's own is in the facts.
+
+    `raw` is the text as received (bytes that are not UTF-8 are kept with backslash escapes). `reply` is the
+    text that was sent back once this entry was durable.
+    """
+
+    station_id: str
+    kind: EntryKind
+    received_at: datetime
+    raw: str = ""
+    reply: str | None = None
+    protocol: str | None = None
+    topic: str | None = None  # MQTT
+    facts: tuple[Fact, ...] = ()
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(tuple[Entry, ...])
+
+
+def encode_batch(entries: tuple[Entry, ...] | list[Entry]) -> bytes:
+    """Entries of one partition, in order, as one log record (MessagePack)."""
+    return _encoder.encode(entries)
+
+
+def decode_batch(data: bytes) -> tuple[Entry, ...]:
+    """The entries of a log record. Raises msgspec.DecodeError for a damaged one."""
+    return _decoder.decode(data)

@@ -1,0 +1,160 @@
+"""Facts: what a message says, in one vocabulary for every protocol. The collector reads them out of messages;
+everything behind the event log works on facts alone.
+
+Each fact has `at`, its effective time in UTC; the entry that carries it has the station, the raw message and
+both clocks. `connector_id` 0 is the station as a whole (OCPP 1.6 section 3.2).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+import msgspec
+
+from laddvakt.domain.readings import Reading
+from laddvakt.domain.stations import ConnectorState
+
+
+class _Fact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=True):
+    at: datetime
+
+
+class LinkUp(_Fact, frozen=True, kw_only=True):
+    """A station's socket is open and authenticated."""
+
+    protocol: str  # ocpp1.6, ocpp2.0.1, ocpp2.1
+
+
+class LinkDown(_Fact, frozen=True, kw_only=True):
+    """A station's socket is gone."""
+
+    reason: str = ""
+
+
+class Booted(_Fact, frozen=True, kw_only=True):
+    """BootNotification: the station (re)started."""
+
+    vendor: str
+    model: str
+    serial_number: str | None = None
+    firmware: str | None = None
+    meter_serial_number: str | None = None
+
+
+class StatusReported(_Fact, frozen=True, kw_only=True):
+    """StatusNotification. `reported` keeps the word as said when it is outside the enum."""
+
+    connector_id: int
+    evse_id: int | None = None
+    status: ConnectorState
+    reported: str = ""
+    error_code: str = "NoError"
+    info: str | None = None
+    vendor_id: str | None = None
+    vendor_error_code: str | None = None
+    mrec: tuple[str, ...] = ()  # ChargeX codes found in vendorErrorCode or info: CX001..CX026
+
+
+class TokenPresented(_Fact, frozen=True, kw_only=True):
+    """Authorize: a driver asked to charge."""
+
+    id_tag: str
+    accepted: bool
+    answer: str  # AuthorizationStatus
+
+
+class TransactionStarted(_Fact, frozen=True, kw_only=True):
+    """StartTransaction. `transaction_id` is the one that the station was given."""
+
+    connector_id: int
+    evse_id: int | None = None
+    transaction_id: str
+    id_tag: str | None = None
+    meter_start_wh: int | None = None
+    reservation_id: int | None = None
+    station_at: datetime | None = None
+
+
+class TransactionStopped(_Fact, frozen=True, kw_only=True):
+    """StopTransaction."""
+
+    transaction_id: str
+    id_tag: str | None = None
+    meter_stop_wh: int | None = None
+    reason: str = "Local"  # OCPP 1.6 section 6.49: Local when absent
+    station_at: datetime | None = None
+
+
+class Measured(_Fact, frozen=True, kw_only=True):
+    """MeterValues, transactionData, or an MQTT device's message. `source` is `ocpp` or `mqtt`."""
+
+    connector_id: int
+    transaction_id: str | None = None
+    readings: tuple[Reading, ...]
+    source: str = "ocpp"
+
+
+class VendorMessage(_Fact, frozen=True, kw_only=True):
+    """DataTransfer."""
+
+    vendor_id: str
+    message_id: str | None = None
+    data: str | None = None
+
+
+class FirmwareReported(_Fact, frozen=True, kw_only=True):
+    """FirmwareStatusNotification."""
+
+    status: str
+
+
+class DiagnosticsReported(_Fact, frozen=True, kw_only=True):
+    """DiagnosticsStatusNotification."""
+
+    status: str
+
+
+class QuarantineReason(StrEnum):
+    """Why something was set aside instead of used. It is kept whole and shown."""
+
+    MALFORMED_FRAME = "malformed_frame"  # not JSON, or not an OCPP-J frame
+    UNKNOWN_ACTION = "unknown_action"  # an action that the protocol version does not have
+    UNSUPPORTED_ACTION = "unsupported_action"  # a real action that this version of Laddvakt does not read
+    UNSUPPORTED_PROTOCOL = "unsupported_protocol"  # a protocol version that this version does not read
+    INVALID_PAYLOAD = "invalid_payload"  # the official schema refuses it
+    UNREADABLE_VALUE = "unreadable_value"  # a sampled value that is not a number
+    UNKNOWN_TRANSACTION = "unknown_transaction"  # a stop or values of a transaction never seen
+    UNKNOWN_STATION = "unknown_station"  # a station or device that no network file names
+    BAD_MQTT_PAYLOAD = "bad_mqtt_payload"  # an MQTT message that cannot be read
+    INTERNAL_ERROR = "internal_error"  # our own failure while reading; a bug to report
+
+
+class Quarantined(_Fact, frozen=True, kw_only=True):
+    """A message, or a part of one, that was set aside."""
+
+    reason: QuarantineReason
+    detail: str
+
+
+class NonConforming(_Fact, frozen=True, kw_only=True):
+    """A message that was used although it breaks the specification; counted per station."""
+
+    detail: str
+
+
+Fact = (
+    LinkUp
+    | LinkDown
+    | Booted
+    | StatusReported
+    | TokenPresented
+    | TransactionStarted
+    | TransactionStopped
+    | Measured
+    | VendorMessage
+    | FirmwareReported
+    | DiagnosticsReported
+    | Quarantined
+    | NonConforming
+)

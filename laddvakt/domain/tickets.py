@@ -1,0 +1,169 @@
+"""Tickets: a fault that somebody should act on, its asset, evidence and life.
+
+A ticket is the fold of its events; history is never rewritten.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from laddvakt.domain.errors import ConflictError
+from laddvakt.domain.money import Money
+
+
+class Severity(StrEnum):
+    """How urgent. The names are the ones of the fault catalogue."""
+
+    P1 = "P1"  # safety
+    P2 = "P2"  # down
+    P3 = "P3"  # degraded
+    P4 = "P4"  # watch
+
+
+class TicketState(StrEnum):
+    """Where a ticket is in its life."""
+
+    OPEN = "open"  # nobody has taken it
+    ACKNOWLEDGED = "acknowledged"  # somebody has seen it
+    IN_PROGRESS = "in_progress"  # somebody works on it
+    RESOLVED = "resolved"  # the fault is gone, by itself or by repair
+    VERIFIED = "verified"  # a session of at least 0.1 kWh succeeded since
+    CLOSED = "closed"  # done
+
+
+class TicketAction(StrEnum):
+    """What can happen to a ticket; the detector's and people's actions in one list."""
+
+    OPENED = "opened"  # the detector found the fault
+    UPDATED = "updated"  # the detector saw it again, with fresh evidence
+    CLEARED = "cleared"  # the detector saw the fault end
+    ACKNOWLEDGED = "acknowledged"  # a person took note
+    ASSIGNED = "assigned"  # a person was given it
+    COMMENTED = "commented"  # a person wrote something
+    RESOLVED = "resolved"  # a person says it is mended
+    VERDICT = "verdict"  # a person says what it really was
+    REOPENED = "reopened"  # the fault came back, or a person disagrees
+    VERIFIED = "verified"  # a good session proved the mend
+    CLOSED = "closed"  # finished
+    NOTIFIED = "notified"  # somebody was told
+
+
+class Asset(msgspec.Struct, frozen=True, kw_only=True):
+    """The thing that is at fault: kind is `station`, `cable`, `connector` or `site`. A connector's id is
+    `<station>/<connector>`; so is a fixed cable's that has no asset id of its own."""
+
+    kind: str
+    id: str
+
+
+class Evidence(msgspec.Struct, frozen=True, kw_only=True):
+    """One reading that speaks for a finding: what, how much, against which threshold or peers."""
+
+    label: str
+    value: str
+    threshold: str = ""
+    peers: str = ""
+    at: datetime | None = None
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """A rule or a model holds that an asset has a fault now. `key` (fault, asset) makes it one of a kind."""
+
+    fault: str  # code of the fault catalogue
+    asset: Asset
+    station_id: str
+    connector_id: int | None = None
+    severity: Severity
+    at: datetime  # when the evidence was complete
+    since: datetime  # when the fault began, as far as known
+    probable_cause: str
+    explanation: str  # one sentence a technician can read
+    suggested_action: str
+    evidence: tuple[Evidence, ...] = ()
+    mrec: tuple[str, ...] = ()
+    confidence: float = 1.0  # 0..1
+
+
+class TicketEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that happened to a ticket. `actor` is a user name, or `detector`."""
+
+    at: datetime
+    action: TicketAction
+    actor: str
+    detail: str = ""
+    data: dict[str, Any] = msgspec.field(default_factory=dict)
+
+
+class Ticket(msgspec.Struct, frozen=True, kw_only=True):
+    """A fault ticket (API object)."""
+
+    ticket_id: str
+    fault: str
+    asset: Asset
+    station_id: str
+    connector_id: int | None = None
+    site_id: str | None = None
+    severity: Severity
+    state: TicketState = TicketState.OPEN
+    opened_at: datetime
+    updated_at: datetime
+    resolved_at: datetime | None = None
+    assignee: str | None = None
+    probable_cause: str = ""
+    evidence: tuple[Evidence, ...] = ()
+    explanation: str = ""
+    suggested_action: str = ""
+    mrec: tuple[str, ...] = ()
+    revenue_at_risk: Money | None = None
+    confidence: float = 1.0
+    findings: int = 1  # how many times the fault was found
+    verdict: str | None = None  # confirmed, wrong_asset, vehicle, no_fault_found
+    events: tuple[TicketEvent, ...] = ()
+
+
+UNSETTLED = frozenset({TicketState.OPEN, TicketState.ACKNOWLEDGED, TicketState.IN_PROGRESS})
+"""States in which the fault still wants somebody."""
+
+_SETTLED = frozenset(TicketState) - UNSETTLED
+_ANY = frozenset(TicketState)
+
+# action -> (states it is allowed in, state it leads to; None keeps the state)
+_LIFE: dict[TicketAction, tuple[frozenset[TicketState], TicketState | None]] = {
+    TicketAction.UPDATED: (UNSETTLED, None),
+    TicketAction.CLEARED: (UNSETTLED, TicketState.RESOLVED),
+    TicketAction.ACKNOWLEDGED: (frozenset({TicketState.OPEN}), TicketState.ACKNOWLEDGED),
+    TicketAction.ASSIGNED: (UNSETTLED, TicketState.IN_PROGRESS),
+    TicketAction.COMMENTED: (_ANY, None),
+    TicketAction.RESOLVED: (UNSETTLED, TicketState.RESOLVED),
+    TicketAction.VERDICT: (_ANY, None),
+    TicketAction.REOPENED: (_SETTLED, TicketState.OPEN),
+    TicketAction.VERIFIED: (frozenset({TicketState.RESOLVED}), TicketState.VERIFIED),
+    TicketAction.CLOSED: (frozenset({TicketState.RESOLVED, TicketState.VERIFIED}), TicketState.CLOSED),
+    TicketAction.NOTIFIED: (_ANY, None),
+}
+
+
+def apply_event(ticket: Ticket, event: TicketEvent) -> Ticket:
+    """The ticket after `event`. Raises ConflictError when its state does not allow the action."""
+    allowed, target = _LIFE[event.action]
+    if ticket.state not in allowed:
+        raise ConflictError(
+            f"ticket {ticket.ticket_id} is {ticket.state}, so it cannot be {event.action}.",
+            mend="Reload it and look at its history.",
+        )
+    state = target or ticket.state
+    settled_now = state is TicketState.RESOLVED and ticket.state in UNSETTLED
+    reopened = event.action is TicketAction.REOPENED
+    return msgspec.structs.replace(
+        ticket,
+        state=state,
+        updated_at=max(event.at, ticket.updated_at),
+        resolved_at=event.at if settled_now else None if reopened else ticket.resolved_at,
+        assignee=event.data.get("assignee", ticket.assignee),
+        verdict=event.data.get("verdict", ticket.verdict),
+        events=(*ticket.events, event),
+    )

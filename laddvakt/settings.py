@@ -1,0 +1,211 @@
+"""Settings: `laddvakt.toml`, each key overridable by the environment (`LADDVAKT_<SECTION>__<KEY>`).
+
+Unknown keys are errors, so that a typing mistake never silently means "default".
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from laddvakt.domain.errors import SettingsError
+
+PREFIX = "LADDVAKT_"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class RecordsSettings(_Section):
+    url: str = Field("", description="SQLAlchemy URL; empty is SQLite in the data directory")
+
+
+class TelemetrySettings(_Section):
+    url: str = Field("embedded:", description="`embedded:` or the URL of an InfluxDB (1.8+, 2.x, 3.x)")
+    token: str = Field("", description="InfluxDB token (1.8: `user:password`)")
+    org: str = Field("laddvakt", description="InfluxDB organisation")
+    bucket: str = Field("laddvakt", description="InfluxDB bucket (1.8: database, or `database/policy`)")
+    retention_days: int = Field(400, ge=1, description="days that the embedded store keeps")
+
+
+class EventlogSettings(_Section):
+    url: str = Field("embedded:", description="`embedded:` or `nats://[user:password@]host:port`")
+    partitions: int = Field(4, ge=1, le=256, description="fixed once the log exists")
+    max_age_days: int = Field(30, ge=1, description="entries older than this are dropped from the log")
+    max_bytes: int = Field(
+        8 * 1024**3, ge=1024**2, description="bytes; at the bound stations wait, nothing is lost"
+    )
+    replicas: int = Field(1, ge=1, le=5, description="copies on a NATS cluster")
+
+
+class MqttSettings(_Section):
+    url: str = Field("embedded:", description="`embedded:`, `mqtt[s]://[user:password@]host:port`, or `off`")
+    listen: str = Field("127.0.0.1:1883", description="address of the embedded broker; port 0 picks a free one")
+    client_id: str = Field("laddvakt-collector", description="persistent session name at the broker")
+
+
+class OcppSettings(_Section):
+    listen: str = Field("127.0.0.1:9000", description="address for stations; port 0 picks a free one")
+    security_profile: Literal[0, 1] = Field(0, description="0 open, 1 HTTP Basic")
+    unknown_stations: Literal["reject", "pending", "accept"] = Field(
+        "pending", description="what a station that no network file names is told"
+    )
+    heartbeat_interval_s: int = Field(300, ge=10, description="seconds between Heartbeats, told at boot")
+    max_frame_bytes: int = Field(1024 * 1024, ge=1024, description="a longer frame closes the connection (1009)")
+    unknown_tokens: Literal["accept", "reject"] = Field(
+        "accept", description="what an idTag that the records do not know is told"
+    )
+
+
+class WebSettings(_Section):
+    listen: str = Field("127.0.0.1:8050", description="address of pages and API; port 0 picks a free one")
+    secret: str = Field("", description="signs browser sessions; empty is generated into the data directory")
+    public_url: str = Field("", description="how people reach the pages; used in notifications")
+
+
+class PrivacySettings(_Section):
+    key: str = Field("", description="pseudonyms and field encryption; empty is generated into the data directory")
+
+
+class DetectorSettings(_Section):
+    rules: dict[str, dict[str, float]] = Field(
+        default_factory=dict, description="thresholds by rule, for example `rules.offline.after_s = 900`"
+    )
+    false_tickets_per_connector_day: float = Field(0.002, gt=0, lt=1, description="budget of the isolation forest")
+    train_after_hours: float = Field(24, ge=0, description="hours of history before the first forest is trained")
+    forest: bool = Field(True, description="whether the isolation forest runs")
+
+
+class Settings(_Section):
+    """All settings of one installation."""
+
+    data_dir: Path = Field(Path("data"), description="where everything embedded lives")
+    currency: str = Field("EUR", pattern="^[A-Z]{3}$", description="ISO 4217; where no tariff says otherwise")
+    timezone: str = Field("UTC", description="IANA; where days begin when a site does not say")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="of all services")
+    demo: bool = Field(False, description="set by `up --demo`: demo users with known passwords")
+    records: RecordsSettings = Field(default_factory=RecordsSettings)
+    telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings)
+    eventlog: EventlogSettings = Field(default_factory=EventlogSettings)
+    mqtt: MqttSettings = Field(default_factory=MqttSettings)
+    ocpp: OcppSettings = Field(default_factory=OcppSettings)
+    web: WebSettings = Field(default_factory=WebSettings)
+    privacy: PrivacySettings = Field(default_factory=PrivacySettings)
+    detector: DetectorSettings = Field(default_factory=DetectorSettings)
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        if value not in available_timezones():
+            raise ValueError(f"{value!r} is not an IANA time zone, such as Europe/Stockholm")
+        return value
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.timezone)
+
+    @property
+    def records_url(self) -> str:
+        return self.records.url or f"sqlite:///{(self.data_dir / 'records.sqlite').absolute()}"
+
+    @property
+    def run_dir(self) -> Path:
+        """Where running services leave their addresses."""
+        return self.data_dir / "run"
+
+
+def _from_environment(environ: dict[str, str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, text in environ.items():
+        if not name.startswith(PREFIX):
+            continue
+        *sections, key = name.removeprefix(PREFIX).lower().split("__")
+        place = found
+        for section in sections:
+            place = place.setdefault(section, {})
+            if not isinstance(place, dict):
+                raise SettingsError(
+                    f"environment variable {name} contradicts another one.", mend="Remove one of them."
+                )
+        place[key] = json.loads(text) if text[:1] in "{[" and text else text
+    return found
+
+
+def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = _merge(merged[key], value) if both else value
+    return merged
+
+
+def load_settings(
+    config: Path | None = None, *, environ: dict[str, str] | None = None, data_dir: Path | None = None
+) -> Settings:
+    """Settings from a file (default `laddvakt.toml` in the data directory or here), the environment on top.
+
+    Raises SettingsError naming the file, the key and what it wants.
+    """
+    environment = _from_environment(dict(os.environ) if environ is None else environ)
+    if data_dir is not None:
+        environment["data_dir"] = str(data_dir)
+    path = config
+    if path is None:
+        candidates = [Path(environment.get("data_dir", "data")) / "laddvakt.toml", Path("laddvakt.toml")]
+        path = next((candidate for candidate in candidates if candidate.exists()), None)
+    read: dict[str, Any] = {}
+    if path is not None:
+        try:
+            read = tomllib.loads(path.read_text("utf-8"))
+        except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise SettingsError(
+                f"cannot read {path}: {error}.", mend="Mend the file, or name another with --config."
+            ) from error
+    try:
+        return Settings.model_validate(_merge(read, environment))
+    except ValidationError as error:
+        raise SettingsError(_explain(error, path), mend="See docs/reference/settings.md.") from error
+
+
+def _explain(error: ValidationError, path: Path | None) -> str:
+    lines = []
+    for item in error.errors():
+        key = ".".join(str(part) for part in item["loc"])
+        if item["type"] == "extra_forbidden":
+            lines.append(f"unknown setting {key}")
+        else:
+            lines.append(f"setting {key}: {item['msg']}")
+    return f"{path or 'environment'}: " + "; ".join(lines) + "."
+
+
+def split_address(text: str) -> tuple[str, int]:
+    """`host:port` into its parts. Raises SettingsError."""
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdigit() or int(port) > 65535:
+        raise SettingsError(f"{text!r} is not host:port.", mend="Write for example 127.0.0.1:9000.")
+    return host.strip("[]"), int(port)
+
+
+def secret(settings: Settings, name: str, given: str) -> str:
+    """The given secret, or one made on first use and kept in `data_dir/secrets/<name>`, readable by the owner
+    only. Services on several machines must be given the same one."""
+    if given:
+        return given
+    folder = settings.data_dir / "secrets"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path = folder / name
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return path.read_text("utf-8").strip()
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(secrets.token_urlsafe(32))
+    return path.read_text("utf-8").strip()

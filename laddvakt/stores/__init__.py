@@ -1,0 +1,1 @@
+"""Where derived data lives: records (SQL) and telemetry. `ports` says what they promise."""

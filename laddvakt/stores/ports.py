@@ -1,0 +1,312 @@
+"""What the stores promise. Every implementation passes the same contract tests.
+
+Records are used in units of work: `with records.begin() as work:` is one transaction, committed when the block
+ends and rolled back when it raises. All calls are synchronous; services call them from a worker thread.
+Lists are paged with an opaque cursor: `after=page.next`; newest first unless said otherwise.
+Drivers' errors surface as `StoreError`, or `StoreUnavailableError` when trying again later is right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, Generic, Protocol, TypeVar
+
+import msgspec
+
+from laddvakt.domain.facts import QuarantineReason
+from laddvakt.domain.sessions import Session, SessionState
+from laddvakt.domain.stations import Site, Station
+from laddvakt.domain.tickets import Severity, Ticket, TicketState
+from laddvakt.domain.tokens import Driver, Token
+
+T = TypeVar("T")
+
+
+class Page(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
+    """A part of a list and the cursor to the rest (None: this was the end)."""
+
+    items: tuple[T, ...]
+    next: str | None = None
+
+
+class QuarantineItem(msgspec.Struct, frozen=True, kw_only=True):
+    """A message, or a part of one, that was set aside, with the reason. `item_id` is stable under replay."""
+
+    item_id: str
+    station_id: str
+    received_at: datetime
+    reason: QuarantineReason
+    detail: str
+    raw: str
+
+
+class TariffVersion(msgspec.Struct, frozen=True, kw_only=True):
+    """One version of an OCPI 2.2.1 Tariff object; versions count from 1 and are never changed."""
+
+    tariff_id: str
+    version: int
+    valid_from: datetime
+    ocpi: dict[str, Any]
+
+
+class Assignment(msgspec.Struct, frozen=True, kw_only=True):
+    """Which tariff applies where. `scope` is `site`, `station`, `connector` (`<station>/<connector>`), `plan`,
+    or `default` (target ""). The narrowest that is valid at the session's start wins: plan, connector, station,
+    site, default."""
+
+    tariff_id: str
+    scope: str
+    target: str = ""
+    valid_from: datetime | None = None
+    valid_to: datetime | None = None
+
+
+class User(msgspec.Struct, frozen=True, kw_only=True):
+    """A person who signs in. `role`: viewer, maintainer, manager, admin or driver."""
+
+    name: str
+    role: str
+    password_hash: str  # argon2id
+    driver_id: str | None = None
+    disabled: bool = False
+
+
+class ApiToken(msgspec.Struct, frozen=True, kw_only=True):
+    """A program's token; only its SHA-256 is kept."""
+
+    name: str
+    role: str
+    token_hash: str
+    created_at: datetime
+    driver_id: str | None = None
+
+
+class AuditItem(msgspec.Struct, frozen=True, kw_only=True):
+    """A human (or API) action: who did what to which object."""
+
+    at: datetime
+    actor: str
+    action: str
+    object: str
+    detail: dict[str, Any] = msgspec.field(default_factory=dict)
+
+
+class Route(msgspec.Struct, frozen=True, kw_only=True):
+    """Whom to tell about which tickets."""
+
+    route_id: str
+    urls: tuple[str, ...]  # Apprise URLs or webhooks
+    sites: tuple[str, ...] = ()  # empty: all
+    severities: tuple[Severity, ...] = ()  # empty: all
+    escalate_after_s: int | None = None
+    hours: str | None = None
+
+
+class Delivery(msgspec.Struct, frozen=True, kw_only=True):
+    """One try to tell somebody of a ticket. `delivery_id` is the idempotency key."""
+
+    delivery_id: str
+    ticket_id: str
+    route_id: str
+    event: str  # opened, resolved...
+    at: datetime
+    ok: bool
+    detail: str = ""
+
+
+class RevenueRow(msgspec.Struct, frozen=True, kw_only=True):
+    """Revenue of one key in one period. Suspect sessions are counted apart: they are held from invoicing."""
+
+    key: str
+    period: str  # "2026-11-21", "2026-11", "2026-11-21T10"; "" when no interval was asked for
+    sessions: int
+    energy_wh: int
+    excl_vat: Decimal
+    incl_vat: Decimal
+    currency: str
+    paid: Decimal = Decimal(0)
+    outstanding: Decimal = Decimal(0)
+    held_sessions: int = 0
+    held_incl_vat: Decimal = Decimal(0)
+
+
+class Stations(Protocol):
+    def get(self, station_id: str) -> Station | None: ...
+    def many(self, station_ids: Iterable[str]) -> dict[str, Station]: ...
+    def all(self) -> list[Station]: ...  # ordered by station_id
+    def page(self, *, after: str | None = None, limit: int = 100, site_id: str | None = None) -> Page[Station]: ...
+    def save(self, stations: Iterable[Station]) -> None: ...  # insert or replace, connectors included
+    def password_hash(self, station_id: str) -> str | None: ...
+    def set_password_hash(self, station_id: str, password_hash: str | None) -> None: ...
+    def sites(self) -> list[Site]: ...
+    def save_sites(self, sites: Iterable[Site]) -> None: ...
+
+
+class Sessions(Protocol):
+    def get(self, session_id: str) -> Session | None: ...
+    def many(self, session_ids: Iterable[str]) -> dict[str, Session]: ...
+    def unended(self, station_ids: Iterable[str] | None = None) -> list[Session]: ...
+    def by_transaction(self, station_id: str, transaction_id: str) -> Session | None: ...  # the newest such
+    def recent(self, station_id: str, connector_id: int | None, limit: int) -> list[Session]: ...
+    def save(self, sessions: Iterable[Session]) -> None: ...  # insert or replace by session_id
+    def page(
+        self,
+        *,
+        state: SessionState | None = None,
+        station_id: str | None = None,
+        driver_id: str | None = None,
+        from_: datetime | None = None,  # started_at >=
+        to: datetime | None = None,  # started_at <
+        after: str | None = None,
+        limit: int = 100,
+    ) -> Page[Session]: ...
+
+    def revenue(
+        self,
+        *,
+        group_by: str,  # site, station, cable, connector, tariff, driver
+        interval: str | None,  # hour, day, month, None
+        from_: datetime | None,  # ended sessions by ended_at
+        to: datetime | None,
+        timezone: str,  # IANA; where days begin
+    ) -> list[RevenueRow]: ...
+
+    def totals(self, *, from_: datetime, to: datetime) -> RevenueRow: ...  # of ended sessions, and unended so far
+
+
+class Tickets(Protocol):
+    def get(self, ticket_id: str) -> Ticket | None: ...
+    def unsettled(self) -> list[Ticket]: ...
+    def settled_since(self, since: datetime) -> list[Ticket]: ...  # resolved, verified or closed at or after
+    def save(self, ticket: Ticket) -> None: ...  # insert or update; events beyond those stored are appended
+    def page(
+        self,
+        *,
+        states: Sequence[TicketState] | None = None,
+        severity: Severity | None = None,
+        asset: str | None = None,  # asset id
+        station_id: str | None = None,
+        after: str | None = None,
+        limit: int = 100,
+    ) -> Page[Ticket]: ...
+
+
+class Tariffs(Protocol):
+    def get(self, tariff_id: str, version: int | None = None) -> TariffVersion | None: ...  # None: the newest
+    def newest(self) -> list[TariffVersion]: ...  # newest version of each
+    def put(
+        self, tariff_id: str, ocpi: Mapping[str, Any], *, now: datetime
+    ) -> TariffVersion: ...  # same: no new version
+    def assignments(self) -> list[Assignment]: ...
+    def save_assignments(self, assignments: Iterable[Assignment]) -> None: ...  # replaces all
+
+
+class Tokens(Protocol):
+    def get(self, token: str) -> Token | None: ...
+    def all(self) -> list[Token]: ...
+    def save(self, tokens: Iterable[Token]) -> None: ...
+    def driver(self, driver_id: str) -> Driver | None: ...
+    def save_drivers(self, drivers: Iterable[Driver]) -> None: ...
+
+
+class People(Protocol):
+    def user(self, name: str) -> User | None: ...
+    def users(self) -> list[User]: ...
+    def save_user(self, user: User) -> None: ...
+    def api_token(self, token_hash: str) -> ApiToken | None: ...
+    def save_api_token(self, token: ApiToken) -> None: ...
+    def audit(self, item: AuditItem) -> None: ...
+    def audit_page(self, *, after: str | None = None, limit: int = 100) -> Page[AuditItem]: ...
+
+
+class Quarantine(Protocol):
+    def add(self, items: Iterable[QuarantineItem]) -> None: ...  # the same item_id again is no second row
+    def page(
+        self, *, station_id: str | None = None, after: str | None = None, limit: int = 100
+    ) -> Page[QuarantineItem]: ...
+    def counts(self) -> dict[str, int]: ...  # per reason
+
+
+class Positions(Protocol):
+    def get(self, consumer: str) -> dict[int, int]: ...  # partition -> last applied log sequence
+    def advance(
+        self, consumer: str, partition: int, sequence: int
+    ) -> None: ...  # raises ConflictError if not forward
+
+
+class Routes(Protocol):
+    def all(self) -> list[Route]: ...
+    def save(self, routes: Iterable[Route]) -> None: ...  # replaces all
+    def delivery(self, delivery_id: str) -> Delivery | None: ...
+    def record(self, delivery: Delivery) -> None: ...
+
+
+class DetectorStates(Protocol):
+    def load(self) -> dict[str, bytes]: ...  # station -> state as the detector encoded it
+    def save(self, states: Mapping[str, bytes]) -> None: ...
+    def model(self, name: str) -> bytes | None: ...  # newest version
+    def save_model(self, name: str, data: bytes, info: Mapping[str, Any], *, now: datetime) -> int: ...  # version
+
+
+class Work(Protocol):
+    """One transaction over the records."""
+
+    stations: Stations
+    sessions: Sessions
+    tickets: Tickets
+    tariffs: Tariffs
+    tokens: Tokens
+    people: People
+    quarantine: Quarantine
+    positions: Positions
+    routes: Routes
+    detector: DetectorStates
+
+
+class Records(Protocol):
+    """The SQL records: SQLite or PostgreSQL."""
+
+    def begin(self) -> AbstractContextManager[Work]: ...  # read and write, serialised against other writers
+    def read(self) -> AbstractContextManager[Work]: ...  # read only, one consistent snapshot
+    def migrate(self) -> None: ...  # bring the schema up to date; safe to call from many processes at once
+    def close(self) -> None: ...
+
+
+class Point(msgspec.Struct, frozen=True, kw_only=True):
+    """Values of one series at one moment. The same series and time again overwrites."""
+
+    station_id: str
+    connector_id: int
+    source: str  # "ocpp" or "mqtt": an independent meter stands beside the station's own register
+    at: datetime
+    values: dict[str, float]  # field (unit in the name) -> value
+
+
+class Sample(msgspec.Struct, frozen=True, kw_only=True):
+    """One value read back."""
+
+    at: datetime
+    value: float
+
+
+class Telemetry(Protocol):
+    """Time series: embedded SQLite files, or InfluxDB (1.8+, 2.x, 3.x)."""
+
+    def write(self, points: Iterable[Point]) -> None: ...  # durable when it returns
+    def read(
+        self,
+        *,
+        station_id: str,
+        connector_id: int | None,
+        fields: Sequence[str],
+        from_: datetime,
+        to: datetime,
+        source: str = "ocpp",
+        limit: int = 100_000,
+    ) -> dict[str, list[Sample]]: ...  # by field, oldest first, [from_, to)
+    def fields(self, *, station_id: str, from_: datetime, to: datetime) -> set[str]: ...
+    def expire(self, before: date) -> None: ...  # forget whole UTC days before; a no-op where the server does it
+    def close(self) -> None: ...

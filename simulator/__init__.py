@@ -1,0 +1,1 @@
+"""A fleet with honest physics, seeded faults and ground truth; speaks real OCPP and MQTT."""

@@ -1,0 +1,130 @@
+"""Publishing entries: group commit, so that one fsync serves everybody who waits.
+
+While one log record of a partition is on its way, entries gather for the next; each waiter is released when the
+record that carries its entry is durable. A full or unreachable log makes them wait (back-pressure): nothing is
+dropped here. Memory is bounded by who waits: one frame per station, and the broker's in-flight window for MQTT.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+
+from nats.errors import Error as NatsError
+from nats.js import JetStreamContext
+from nats.js.errors import APIError
+
+from laddvakt.domain.entries import Entry, encode_batch
+from laddvakt.domain.errors import EventLogError
+from laddvakt.domain.ids import partition_of
+
+logger = logging.getLogger(__name__)
+
+MAX_BATCH = 512
+_BACK_OFF_S = (0.02, 0.1, 0.3, 1.0)
+
+
+class _Batch:
+    __slots__ = ("durable", "entries")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.entries: list[Entry] = []
+        self.durable: asyncio.Future[None] = loop.create_future()
+
+
+class Appender:
+    """`await append(entry)` returns when the entry is durable."""
+
+    def __init__(self, jetstream: JetStreamContext, *, stream: str, partitions: int, max_payload: int) -> None:
+        self._jetstream = jetstream
+        self._stream = stream
+        self._max_payload = max_payload
+        self._loop = asyncio.get_running_loop()
+        self._open: list[list[_Batch]] = [[] for _ in range(partitions)]
+        self._wake = [asyncio.Event() for _ in range(partitions)]
+        self._partition_cache: dict[str, int] = {}
+        self._tasks = [asyncio.create_task(self._publish_loop(index)) for index in range(partitions)]
+        self.stalled = False  # the log is full or unreachable; stations wait
+        self.durable_entries = 0
+
+    def append(self, entry: Entry) -> asyncio.Future[None]:
+        """Adds an entry in order behind those of its station. The future is done when it is durable."""
+        partition = self._partition(entry.station_id)
+        batches = self._open[partition]
+        if not batches or len(batches[-1].entries) >= MAX_BATCH:
+            batches.append(_Batch(self._loop))
+            self._wake[partition].set()
+        batches[-1].entries.append(entry)
+        return batches[-1].durable
+
+    def _partition(self, station_id: str) -> int:
+        known = self._partition_cache.get(station_id)
+        if known is None:
+            if len(self._partition_cache) > 200_000:
+                self._partition_cache.clear()
+            known = partition_of(station_id, len(self._open))
+            self._partition_cache[station_id] = known
+        return known
+
+    async def _publish_loop(self, partition: int) -> None:
+        batches, wake = self._open[partition], self._wake[partition]
+        while True:
+            await wake.wait()
+            wake.clear()
+            while batches:
+                batch = batches.pop(0)
+                try:
+                    await self._publish(partition, batch.entries)
+                except EventLogError as error:
+                    batch.durable.set_exception(error)
+                    batch.durable.exception()  # seen: whoever waits gets it as well, nobody may be left to
+                else:
+                    self.durable_entries += len(batch.entries)
+                    batch.durable.set_result(None)
+
+    async def _publish(self, partition: int, entries: list[Entry]) -> None:
+        data = encode_batch(entries)
+        if len(data) > self._max_payload:
+            if len(entries) == 1:
+                raise EventLogError(
+                    f"a message of {entries[0].station_id} is too large for the event log ({len(data)} bytes).",
+                    mend="Raise max_payload of the NATS server, or lower ocpp.max_frame_bytes.",
+                )
+            half = len(entries) // 2
+            await self._publish(partition, entries[:half])
+            await self._publish(partition, entries[half:])
+            return
+        # The id lets the server drop our own retry of a publish whose acknowledgement was lost.
+        headers = {"Nats-Msg-Id": uuid.uuid4().hex}
+        attempt = 0
+        while True:
+            try:
+                await self._jetstream.publish(
+                    f"log.{partition}", data, timeout=5.0, stream=self._stream, headers=headers
+                )
+            except (NatsError, APIError, OSError, TimeoutError) as error:
+                if not self.stalled:
+                    logger.warning(
+                        "the event log takes nothing (%s); stations wait", error or type(error).__name__
+                    )
+                self.stalled = True
+                await asyncio.sleep(_BACK_OFF_S[min(attempt, len(_BACK_OFF_S) - 1)])
+                attempt += 1
+                continue
+            if self.stalled:
+                logger.info("the event log takes entries again")
+            self.stalled = False
+            return
+
+    async def close(self) -> None:
+        """Lets what is gathered become durable for up to 5 s, then stops; the rest was never acknowledged."""
+        gathered = [batch.durable for batches in self._open for batch in batches]
+        if gathered:
+            await asyncio.wait(gathered, timeout=5)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for batches in self._open:
+            for batch in batches:
+                batch.durable.cancel()

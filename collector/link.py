@@ -1,0 +1,150 @@
+"""One station's conversation: frames and `now` in; replies and entries out. No sockets."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+from typing import NamedTuple
+
+from collector.ocpp import schemas
+from collector.ocpp.action import Answer, Ask, Policy
+from collector.ocpp.actions import ACTIONS
+from collector.ocpp.frames import Call, CallResult, call_error, call_result, parse
+from laddvakt.domain.entries import Entry, EntryKind
+from laddvakt.domain.errors import FrameError
+from laddvakt.domain.facts import Fact, LinkDown, LinkUp, NonConforming, Quarantined, QuarantineReason
+
+logger = logging.getLogger(__name__)
+
+SUPPORTED = ("ocpp1.6",)
+_WHILE_PENDING = frozenset({"BootNotification", "Heartbeat", "StatusNotification"})
+_MAX_OUTSTANDING = 16
+
+
+class Outcome(NamedTuple):
+    """What a frame leads to: an entry for the log, and the text to send once it is durable (None: nothing)."""
+
+    entry: Entry
+    reply: str | None
+
+
+class Link:
+    """The state of one connection: which of our own calls wait for an answer. Nothing about sessions."""
+
+    __slots__ = ("_outstanding", "policy", "protocol", "station_id")
+
+    def __init__(self, station_id: str, protocol: str, policy: Policy) -> None:
+        self.station_id = station_id
+        self.protocol = protocol
+        self.policy = policy
+        self._outstanding: dict[str, str] = {}
+
+    def connected(self, now: datetime) -> Entry:
+        return Entry(
+            station_id=self.station_id,
+            kind=EntryKind.CONNECTED,
+            received_at=now,
+            protocol=self.protocol,
+            facts=(LinkUp(at=now, protocol=self.protocol),),
+        )
+
+    def disconnected(self, now: datetime, reason: str) -> Entry:
+        return Entry(
+            station_id=self.station_id,
+            kind=EntryKind.DISCONNECTED,
+            received_at=now,
+            protocol=self.protocol,
+            facts=(LinkDown(at=now, reason=reason),),
+        )
+
+    def sent(self, text: str, now: datetime) -> Entry:
+        """Records a CALL of ours (or, in a replay, of the recorded central system)."""
+        frame = parse(text)
+        if isinstance(frame, Call):
+            while len(self._outstanding) >= _MAX_OUTSTANDING:
+                self._outstanding.pop(next(iter(self._outstanding)))
+            self._outstanding[frame.unique_id] = frame.action
+        return Entry(
+            station_id=self.station_id,
+            kind=EntryKind.OCPP_OUT,
+            received_at=now,
+            raw=text,
+            protocol=self.protocol,
+        )
+
+    def receive(self, message: str | bytes, now: datetime) -> Outcome:
+        """Reads one frame. Never raises for what a station sends."""
+        raw = message if isinstance(message, str) else message.decode("utf-8", "backslashreplace")
+        try:
+            frame = parse(message)
+        except FrameError as error:
+            reply = call_error(error.unique_id, error.code, error.message) if error.unique_id else None
+            return self._quarantine(raw, reply, now, QuarantineReason.MALFORMED_FRAME, error.message)
+        if not isinstance(frame, Call):
+            return self._answered(raw, frame.unique_id, isinstance(frame, CallResult), now)
+        return self._called(raw, frame, now)
+
+    def _called(self, raw: str, call: Call, now: datetime) -> Outcome:
+        if self.protocol not in SUPPORTED:
+            detail = f"{self.protocol} {call.action}: this protocol version is kept but not read yet"
+            return self._refuse(raw, call, now, "NotSupported", QuarantineReason.UNSUPPORTED_PROTOCOL, detail)
+        action = ACTIONS.get(call.action)
+        if action is None or self.protocol not in action.versions:
+            if call.action in schemas.actions(self.protocol):
+                detail = f"{call.action} is not handled by this central system"
+                return self._refuse(raw, call, now, "NotSupported", QuarantineReason.UNSUPPORTED_ACTION, detail)
+            detail = f"{call.action!r} is not an action of {self.protocol}"
+            return self._refuse(raw, call, now, "NotImplemented", QuarantineReason.UNKNOWN_ACTION, detail)
+        if self.policy.registration != "Accepted" and call.action not in _WHILE_PENDING:
+            detail = f"{self.station_id} is not registered: import it with a network file"
+            return self._refuse(raw, call, now, "SecurityError", QuarantineReason.UNKNOWN_STATION, detail)
+        notes: list[Fact] = []
+        validator = schemas.request_validator(self.protocol, call.action)
+        if not validator.is_valid(call.payload):
+            for violation in schemas.violations(validator, call.payload):
+                if not violation.tolerable:
+                    reason = QuarantineReason.INVALID_PAYLOAD
+                    return self._refuse(raw, call, now, violation.code, reason, violation.message)
+                notes.append(NonConforming(at=now, detail=f"{call.action} {violation.message}"))
+        return self._act(raw, call, now, notes)
+
+    def _act(self, raw: str, call: Call, now: datetime, notes: list[Fact]) -> Outcome:
+        ask = Ask(self.station_id, call.unique_id, call.payload, now, self.policy)
+        try:
+            answer: Answer = ACTIONS[call.action].versions[self.protocol](ask)
+        except Exception as error:  # our own fault must not cost the message: it is kept, and the station told
+            logger.exception("cannot read %s of %s", call.action, self.station_id)
+            detail = f"{call.action}: {type(error).__name__}: {error}"
+            return self._refuse(raw, call, now, "InternalError", QuarantineReason.INTERNAL_ERROR, detail)
+        reply = call_result(call.unique_id, answer.reply)
+        facts = (*answer.facts, *notes) if notes else answer.facts
+        return Outcome(self._entry(raw, reply, now, facts), reply)
+
+    def _answered(self, raw: str, unique_id: str, result: bool, now: datetime) -> Outcome:
+        if self._outstanding.pop(unique_id, None) is not None:
+            return Outcome(self._entry(raw, None, now, ()), None)
+        kind = "CALLRESULT" if result else "CALLERROR"
+        note = NonConforming(at=now, detail=f"{kind} {unique_id!r} answers no call of ours")
+        return Outcome(self._entry(raw, None, now, (note,)), None)
+
+    def _refuse(
+        self, raw: str, call: Call, now: datetime, code: str, reason: QuarantineReason, detail: str
+    ) -> Outcome:
+        return self._quarantine(raw, call_error(call.unique_id, code, detail), now, reason, detail)
+
+    def _quarantine(
+        self, raw: str, reply: str | None, now: datetime, reason: QuarantineReason, detail: str
+    ) -> Outcome:
+        facts = (Quarantined(at=now, reason=reason, detail=detail),)
+        return Outcome(self._entry(raw, reply, now, facts), reply)
+
+    def _entry(self, raw: str, reply: str | None, now: datetime, facts: tuple[Fact, ...]) -> Entry:
+        return Entry(
+            station_id=self.station_id,
+            kind=EntryKind.OCPP_IN,
+            received_at=now,
+            raw=raw,
+            reply=reply,
+            protocol=self.protocol,
+            facts=facts,
+        )

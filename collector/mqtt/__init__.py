@@ -1,0 +1,1 @@
+"""MQTT: devices' telemetry into facts."""

@@ -1,0 +1,1 @@
+"""OCPP-J: frames, official schemas, and one file per action."""

@@ -1,0 +1,44 @@
+"""What an action file declares, and what it is given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from laddvakt.domain.facts import Fact
+from laddvakt.domain.tokens import AuthorizationStatus
+
+
+class Policy(NamedTuple):
+    """What the collector has decided about a station and its drivers, so that actions stay pure."""
+
+    heartbeat_interval_s: int = 300
+    registration: str = "Accepted"  # RegistrationStatus, OCPP 1.6 section 7.38
+    authorize: Callable[[str], AuthorizationStatus] = lambda id_tag: AuthorizationStatus.ACCEPTED
+    # (station, uniqueId) -> the transactionId that a recorded log shows another central system gave, or None
+    recorded_transaction: Callable[[str, str], int | None] = lambda station_id, unique_id: None
+
+
+class Ask(NamedTuple):
+    """One CALL of a station."""
+
+    station_id: str
+    unique_id: str
+    payload: dict[str, Any]
+    received_at: datetime
+    policy: Policy
+
+
+class Answer(NamedTuple):
+    """The CALLRESULT's payload (keys in the order of the specification's examples) and what the message says."""
+
+    reply: dict[str, Any]
+    facts: tuple[Fact, ...] = ()
+
+
+class Action(NamedTuple):
+    """One OCPP action: how each protocol version of it is read and answered."""
+
+    name: str
+    versions: dict[str, Callable[[Ask], Answer]]

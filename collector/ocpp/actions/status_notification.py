@@ -1,0 +1,40 @@
+"""StatusNotification (OCPP 1.6 section 4.9): what a connector does, and which error it has.
+
+Fault names also travel in `vendorErrorCode` and `info`: ChargeX MREC codes CX001..CX026 are picked out of both.
+"""
+
+import re
+
+from collector.ocpp.action import Action, Answer, Ask
+from laddvakt.domain.facts import StatusReported
+from laddvakt.domain.stations import ConnectorState
+from laddvakt.domain.times import effective_time, parse_time
+
+_MREC = re.compile(r"\bCX0(?:0[1-9]|1\d|2[0-6])\b")
+_STATES = {state.value: state for state in ConnectorState if state is not ConnectorState.UNKNOWN}
+
+
+def mrec_codes(*texts: str | None) -> tuple[str, ...]:
+    """ChargeX minimum required error codes named in free texts, in order, each once."""
+    return tuple(dict.fromkeys(code for text in texts if text for code in _MREC.findall(text)))
+
+
+def _v16(ask: Ask) -> Answer:
+    payload = ask.payload
+    said = payload["status"]
+    at = effective_time(parse_time(payload.get("timestamp") or ""), ask.received_at)
+    fact = StatusReported(
+        at=at,
+        connector_id=payload["connectorId"],
+        status=_STATES.get(said, ConnectorState.UNKNOWN),
+        reported="" if said in _STATES else said,
+        error_code=payload["errorCode"],
+        info=payload.get("info") or None,
+        vendor_id=payload.get("vendorId") or None,
+        vendor_error_code=payload.get("vendorErrorCode") or None,
+        mrec=mrec_codes(payload.get("vendorErrorCode"), payload.get("info")),
+    )
+    return Answer({}, (fact,))
+
+
+ACTION = Action("StatusNotification", {"ocpp1.6": _v16})

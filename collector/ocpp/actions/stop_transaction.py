@@ -1,0 +1,34 @@
+"""StopTransaction (OCPP 1.6 section 4.10): a charge ends; `transactionData` may carry its meter values."""
+
+from collector.ocpp.action import Action, Answer, Ask
+from collector.ocpp.actions.meter_values import read_meter_values
+from laddvakt.domain.facts import Fact, Measured, TransactionStopped
+from laddvakt.domain.times import effective_time, parse_time
+
+
+def _v16(ask: Ask) -> Answer:
+    payload = ask.payload
+    said = parse_time(payload["timestamp"])
+    facts: list[Fact] = []
+    readings, problems = read_meter_values(payload.get("transactionData") or [], ask.received_at)
+    transaction = str(payload["transactionId"])
+    if readings:
+        # Values first: they belong to the transaction that the stop ends. connectorId is not said here.
+        facts.append(Measured(at=readings[-1].at, connector_id=0, transaction_id=transaction, readings=readings))
+    facts.extend(problems)
+    facts.append(
+        TransactionStopped(
+            at=effective_time(said, ask.received_at),
+            station_at=said,
+            transaction_id=transaction,
+            id_tag=payload.get("idTag"),
+            meter_stop_wh=payload["meterStop"],
+            reason=payload.get("reason", "Local"),
+        )
+    )
+    if payload.get("idTag") is None:
+        return Answer({}, tuple(facts))
+    return Answer({"idTagInfo": {"status": ask.policy.authorize(payload["idTag"]).value}}, tuple(facts))
+
+
+ACTION = Action("StopTransaction", {"ocpp1.6": _v16})

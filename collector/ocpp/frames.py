@@ -1,0 +1,84 @@
+"""Text <-> Call / CallResult / CallError (OCPP-J 1.6 section 4.2)."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import msgspec
+
+from laddvakt.domain.errors import FrameError
+
+MAX_UNIQUE_ID = 36  # OCPP-J 1.6 section 4.1.4
+
+
+class Call(NamedTuple):
+    """[2, uniqueId, action, payload]"""
+
+    unique_id: str
+    action: str
+    payload: dict[str, Any]
+
+
+class CallResult(NamedTuple):
+    """[3, uniqueId, payload]"""
+
+    unique_id: str
+    payload: dict[str, Any]
+
+
+class CallError(NamedTuple):
+    """[4, uniqueId, errorCode, errorDescription, errorDetails]"""
+
+    unique_id: str
+    code: str
+    description: str
+    details: dict[str, Any]
+
+
+Frame = Call | CallResult | CallError
+
+_decode = msgspec.json.Decoder().decode
+_encode = msgspec.json.Encoder().encode
+
+
+def parse(text: str | bytes) -> Frame:
+    """A frame from its text. Raises FrameError with the CALLERROR code to answer and, where one could be read,
+    the unique id to answer to."""
+    try:
+        message = _decode(text)
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        raise FrameError("FormationViolation", f"not JSON: {error}") from error
+    if not isinstance(message, list) or not message:
+        raise FrameError("FormationViolation", "an OCPP-J message is a JSON array that begins with its type")
+    unique_id = message[1] if len(message) > 1 and isinstance(message[1], str) else None
+    kind = message[0]
+    if kind == 2 and len(message) == 4:
+        _, _, action, payload = message
+        if unique_id and isinstance(action, str) and isinstance(payload, dict):
+            return Call(unique_id, action, payload)
+    elif kind == 3 and len(message) == 3 and unique_id and isinstance(message[2], dict):
+        return CallResult(unique_id, message[2])
+    elif kind == 4 and len(message) >= 4 and unique_id:
+        details = message[4] if len(message) > 4 and isinstance(message[4], dict) else {}
+        return CallError(unique_id, str(message[2]), str(message[3]), details)
+    raise FrameError("FormationViolation", _shape_problem(message), unique_id)
+
+
+def _shape_problem(message: list[Any]) -> str:
+    if message[0] == 2:
+        return "a CALL is [2, uniqueId, action, payload] with a text id, a text action and an object payload"
+    if message[0] == 3:
+        return "a CALLRESULT is [3, uniqueId, payload]"
+    if message[0] == 4:
+        return "a CALLERROR is [4, uniqueId, errorCode, errorDescription, errorDetails]"
+    return "the message type must be 2 (CALL), 3 (CALLRESULT) or 4 (CALLERROR)"
+
+
+def call_result(unique_id: str, payload: dict[str, Any]) -> str:
+    """The text of a CALLRESULT."""
+    return _encode((3, unique_id, payload)).decode()
+
+
+def call_error(unique_id: str, code: str, description: str) -> str:
+    """The text of a CALLERROR; the description is cut at 255 characters as the specification allows."""
+    return _encode((4, unique_id, code, description[:255], {})).decode()

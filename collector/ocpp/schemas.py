@@ -1,0 +1,71 @@
+"""The official JSON schemas (shipped in the `ocpp` package), compiled once on first use.
+
+Lenient by design: what the official schema refuses is still read when its sense is plain (extra fields, words
+outside an enum, over-long texts, numbers where the schema wants a text), and flagged as non-conforming. What
+lacks a required part or has a wrong type is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from importlib.resources import files
+from typing import Any, NamedTuple
+
+import jsonschema_rs
+import msgspec
+
+_FOLDERS = {"ocpp1.6": "v16", "ocpp2.0.1": "v201", "ocpp2.1": "v21"}
+
+# kind of schema violation -> CALLERROR code of OCPP-J 1.6 section 4.2.3 (its own spelling)
+_ERROR_CODES = {
+    "Required": "OccurenceConstraintViolation",
+    "MinItems": "OccurenceConstraintViolation",
+    "MaxItems": "OccurenceConstraintViolation",
+    "Type": "TypeConstraintViolation",
+}
+_TOLERATED = {"AdditionalProperties", "Enum", "MaxLength", "Format", "MultipleOf"}
+
+
+class Violation(NamedTuple):
+    """One breach of the schema. `code` is the CALLERROR code; `tolerable`: it can be read all the same."""
+
+    code: str
+    message: str
+    tolerable: bool
+
+
+@cache
+def actions(protocol: str) -> frozenset[str]:
+    """Every action that a protocol version knows, in either direction."""
+    folder = files("ocpp") / _FOLDERS[protocol] / "schemas"
+    names = (entry.name.removesuffix(".json") for entry in folder.iterdir() if entry.name.endswith(".json"))
+    suffix = "" if protocol == "ocpp1.6" else "Request"
+    return frozenset(name.removesuffix(suffix) for name in names if not name.endswith("Response"))
+
+
+@cache
+def _validator(protocol: str, name: str) -> Any:
+    text = (files("ocpp") / _FOLDERS[protocol] / "schemas" / f"{name}.json").read_text("utf-8-sig")
+    return jsonschema_rs.validator_for(msgspec.json.decode(text))
+
+
+def request_validator(protocol: str, action: str) -> Any:
+    """The compiled validator of an action's request. `is_valid(payload)` is the fast way to a plain yes."""
+    return _validator(protocol, action if protocol == "ocpp1.6" else f"{action}Request")
+
+
+def response_validator(protocol: str, action: str) -> Any:
+    """The compiled validator of an action's response."""
+    return _validator(protocol, f"{action}Response")
+
+
+def violations(validator: Any, payload: dict[str, Any]) -> Iterator[Violation]:
+    """What the schema says against a payload."""
+    for error in validator.iter_errors(payload):
+        kind = type(error.kind).__name__
+        path = ".".join(str(part) for part in error.instance_path) or "payload"
+        number_as_text = kind == "Type" and bool(error.instance_path) and error.instance_path[-1] == "value"
+        tolerable = kind in _TOLERATED or number_as_text
+        message = error.message if len(error.message) <= 160 else error.message[:157] + "..."
+        yield Violation(_ERROR_CODES.get(kind, "PropertyConstraintViolation"), f"{path}: {message}", tolerable)

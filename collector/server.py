@@ -1,0 +1,199 @@
+"""The websocket server: accept, authenticate, one Link per station; little else.
+
+Memory per connection: the socket's buffers, at most 16 unread frames (then TCP pushes back), one frame at work.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import logging
+import urllib.parse
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from http import HTTPStatus
+
+from argon2 import PasswordHasher
+from argon2.exceptions import Argon2Error, InvalidHashError
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.datastructures import Headers
+from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
+from websockets.typing import Subprotocol
+
+from collector.link import SUPPORTED, Link
+from collector.registry import Registry
+from laddvakt.domain.errors import EventLogError, SettingsError
+from laddvakt.eventlog.appender import Appender
+from laddvakt.settings import OcppSettings, split_address
+
+logger = logging.getLogger(__name__)
+
+_DEFAULT_PROTOCOL = "ocpp1.6"  # for stations that offer no subprotocol at all
+
+
+def station_id_of(path: str) -> str | None:
+    """`/<station id>` or `/ocpp/<station id>`, percent-encoding and a trailing slash undone; None for others."""
+    bare = urllib.parse.urlsplit(path).path.strip("/").removeprefix("ocpp/")
+    station_id = urllib.parse.unquote(bare)
+    usable = 0 < len(station_id) <= 255 and "/" not in station_id and station_id.isprintable()
+    return station_id if usable and station_id != "ocpp" else None
+
+
+def basic_password(headers: Headers, station_id: str) -> str | None:
+    """The password of an HTTP Basic header whose user is the station, or None (OCPP-J 1.6 section 6.2)."""
+    scheme, _, value = headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        user, _, password = (
+            base64.b64decode(value, validate=True).decode("utf-8", "surrogateescape").partition(":")
+        )
+    except (binascii.Error, ValueError):
+        return None
+    return password if user == station_id else None
+
+
+class StationServer:
+    """Serves stations on one address."""
+
+    def __init__(
+        self, settings: OcppSettings, registry: Registry, appender: Appender, clock: Callable[[], datetime]
+    ) -> None:
+        self._settings = settings
+        self._registry = registry
+        self._appender = appender
+        self._clock = clock
+        self._connections: dict[str, ServerConnection] = {}
+        self._server: Server | None = None
+        self._hasher = PasswordHasher()
+        self._stopping = False
+        self.messages = 0
+
+    @property
+    def connected(self) -> frozenset[str]:
+        return frozenset(self._connections)
+
+    @property
+    def port(self) -> int:
+        """The port in use. Only after `start`."""
+        if self._server is None:
+            raise SettingsError("the station server is not started.")
+        port: int = next(iter(self._server.sockets)).getsockname()[1]
+        return port
+
+    async def start(self) -> None:
+        """Raises SettingsError when the address is in use."""
+        host, port = split_address(self._settings.listen)
+        try:
+            self._server = await serve(
+                self._handle,
+                host,
+                port,
+                process_request=self._admit,
+                select_subprotocol=self._choose,
+                compression=None,  # saves 60 KB a connection; stations rarely offer it
+                max_size=self._settings.max_frame_bytes,
+                max_queue=16,
+                ping_interval=60,
+                ping_timeout=60,
+                open_timeout=20,
+                close_timeout=2,
+                server_header=None,
+            )
+        except OSError as error:
+            raise SettingsError(
+                f"cannot listen for stations on {self._settings.listen} (ocpp.listen): {error.strerror or error}.",
+                mend="Stop what uses that port, or set ocpp.listen to another address.",
+            ) from error
+
+    async def stop(self) -> None:
+        """Refuses new stations and says goodbye to the present ones (close code 1001, going away)."""
+        self._stopping = True
+        if self._server is not None:
+            self._server.close(close_connections=True, code=1001, reason="service restart")
+            await self._server.wait_closed()
+
+    async def _admit(self, connection: ServerConnection, request: Request) -> Response | None:
+        station_id = station_id_of(request.path)
+        if station_id is None:
+            text = "The path must be /<station id> or /ocpp/<station id>.\n"
+            return connection.respond(HTTPStatus.NOT_FOUND, text)
+        known = self._registry.known(station_id)
+        if known is None:
+            await self._registry.reload()  # it may have been imported a moment ago
+            known = self._registry.known(station_id)
+        if known is None and self._settings.unknown_stations == "reject":
+            logger.warning(
+                "station %r is not registered and was refused; import it with a network file", station_id
+            )
+            return connection.respond(HTTPStatus.NOT_FOUND, "This station is not registered.\n")
+        if self._settings.security_profile >= 1 and known is not None:
+            password = basic_password(request.headers, station_id)
+            if not await self._password_fits(known.password_hash, password):
+                logger.warning("station %r did not show its password", station_id)
+                response = connection.respond(HTTPStatus.UNAUTHORIZED, "HTTP Basic authentication is required.\n")
+                response.headers["WWW-Authenticate"] = 'Basic realm="laddvakt"'
+                return response
+        return None
+
+    async def _password_fits(self, password_hash: str | None, password: str | None) -> bool:
+        if password_hash is None or password is None:
+            return False
+        try:
+            return await asyncio.to_thread(self._hasher.verify, password_hash, password)
+        except (Argon2Error, InvalidHashError):
+            return False
+
+    def _choose(self, connection: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
+        """The first version that both sides speak; None completes the handshake without one and `_handle` then
+        closes it, as OCPP-J 1.6 section 3.2 asks."""
+        return next((name for name in offered if name in SUPPORTED), None)
+
+    async def _handle(self, connection: ServerConnection) -> None:
+        assert connection.request is not None  # noqa: S101  # the handshake is over
+        station_id = station_id_of(connection.request.path)
+        assert station_id is not None  # noqa: S101  # _admit checked it
+        protocol = connection.subprotocol
+        if protocol is None:
+            if connection.request.headers.get("Sec-WebSocket-Protocol"):
+                await connection.close(1000, f"no common subprotocol; offer one of {', '.join(SUPPORTED)}")
+                return
+            protocol = Subprotocol(_DEFAULT_PROTOCOL)
+        link = Link(station_id, protocol, self._registry.policy_for(station_id))
+        former = self._connections.get(station_id)
+        self._connections[station_id] = connection  # the new socket wins; the old one's end changes nothing
+        if former is not None:
+            closing = asyncio.create_task(former.close(1000, "replaced by a newer connection"))
+            closing.add_done_callback(lambda task: task.cancelled() or task.exception())
+        reason = "closed"
+        try:
+            await self._appender.append(link.connected(self._clock()))
+            reason = await self._converse(connection, link)
+        except EventLogError as error:
+            logger.error("station %r: %s", station_id, error)
+            await connection.close(1011, "event log unavailable")
+        finally:
+            if self._connections.get(station_id) is connection:
+                del self._connections[station_id]
+                if not self._stopping:  # our own restart is not the station's doing
+                    self._appender.append(link.disconnected(self._clock(), reason))
+
+    async def _converse(self, connection: ServerConnection, link: Link) -> str:
+        """Answers frames until the connection ends; returns why it did. The reply leaves only when the entry is
+        durable."""
+        append, clock = self._appender.append, self._clock
+        try:
+            while True:
+                message = await connection.recv()
+                outcome = link.receive(message, clock())
+                await append(outcome.entry)
+                self.messages += 1
+                if outcome.reply is not None:
+                    await connection.send(outcome.reply)
+                if link.policy.registration == "Pending":
+                    link.policy = self._registry.policy_for(link.station_id)
+        except ConnectionClosed as closed:
+            frame = closed.rcvd or closed.sent
+            return f"{frame.code} {frame.reason}".strip() if frame else "connection lost"

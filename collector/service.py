@@ -1,0 +1,94 @@
+"""The collector as a service: stations and devices in, event log out."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+from datetime import datetime
+
+import msgspec
+
+from collector.link import Link
+from collector.mqtt.client import MqttSubscriber
+from collector.ocpp.action import Policy
+from collector.registry import Registry
+from collector.server import StationServer
+from laddvakt.domain.times import rfc3339
+from laddvakt.eventlog.address import mqtt_url
+from laddvakt.eventlog.client import EventLog
+from laddvakt.settings import Settings, secret
+from laddvakt.stores.ports import Records
+
+logger = logging.getLogger(__name__)
+
+PULSE_S = 2.0
+NOT_BACK_AFTER_S = 90.0
+
+
+class Collector:
+    """`run` serves until cancelled."""
+
+    def __init__(self, settings: Settings, records: Records, log: EventLog, clock: Callable[[], datetime]) -> None:
+        self._settings = settings
+        self._log = log
+        self._clock = clock
+        self._registry = Registry(records, settings.ocpp, secret(settings, "privacy", settings.privacy.key))
+        self.server = StationServer(settings.ocpp, self._registry, log.appender, clock)
+        self.mqtt: MqttSubscriber | None = None
+
+    async def start(self) -> None:
+        """Raises SettingsError for addresses that cannot be used."""
+        await self._registry.reload()
+        await self.server.start()
+        logger.info("stations: ws://%s (port %d)", self._settings.ocpp.listen, self.server.port)
+        if mqtt_url(self._settings) is not None:
+            self.mqtt = MqttSubscriber(
+                lambda: mqtt_url(self._settings) or "",
+                self._settings.mqtt.client_id,
+                self._log.appender,
+                self._clock,
+            )
+            self.mqtt.start()
+
+    async def run(self) -> None:
+        await self.start()
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._registry.keep_fresh())
+                group.create_task(self._pulse())
+                group.create_task(self._settle(self._registry.connected_in_records))
+        finally:
+            await self.stop()
+
+    async def stop(self) -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            await self.server.stop()
+        if self.mqtt is not None:
+            await self.mqtt.stop()
+
+    async def _settle(self, before: frozenset[str]) -> None:
+        """Stations that were connected before our restart and did not come back are disconnected: the former
+        process may have died without saying so."""
+        await asyncio.sleep(NOT_BACK_AFTER_S)
+        await self._registry.reload()
+        for station_id in before & self._registry.connected_in_records - self.server.connected:
+            link = Link(station_id, "", Policy())
+            self._log.appender.append(
+                link.disconnected(self._clock(), "not back after a restart of the collector")
+            )
+
+    async def _pulse(self) -> None:
+        """The collector's sign of life on the live feed."""
+        while True:
+            pulse = {
+                "service": "collector",
+                "at": rfc3339(self._clock()),
+                "lag_s": 0.0,
+                "connected": len(self.server.connected),
+                "messages": self.server.messages,
+                "stalled": self._log.appender.stalled,
+            }
+            await self._log.feed.publish("pulse", msgspec.json.encode(pulse))
+            await asyncio.sleep(PULSE_S)

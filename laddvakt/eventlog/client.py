@@ -152,7 +152,14 @@ class EventLog:
 
     async def trim(self) -> int:
         """Near the size bound, forgets the oldest records that every consumer has applied. Returns the new first
-        sequence. What somebody still has to read is never dropped: then stations wait instead."""
+        sequence. What somebody still has to read is never dropped: then stations wait instead. Raises
+        EventLogError when the log does not answer."""
+        try:
+            return await self._trim()
+        except (NatsError, APIError, OSError, TimeoutError) as error:
+            raise EventLogError(f"the event log does not answer: {error or type(error).__name__}.") from error
+
+    async def _trim(self) -> int:
         info = await self._jetstream.stream_info(STREAM)
         state = info.state
         limit = self._settings.eventlog.max_bytes

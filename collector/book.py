@@ -1,0 +1,325 @@
+"""The working set of one transaction: entries in, changed stations and sessions out.
+
+Everything it needs to know comes through the unit of work that it is given; nothing is remembered between
+transactions, so a rolled-back one leaves no trace.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable
+
+from msgspec.structs import replace
+
+from collector import sessions as life
+from laddvakt.billing.assignment import choose
+from laddvakt.billing.charge import Charge
+from laddvakt.billing.pricing import price
+from laddvakt.billing.tariff import Tariff, parse_tariff
+from laddvakt.domain.entries import Entry, EntryKind
+from laddvakt.domain.facts import (
+    Booted,
+    Fact,
+    LinkDown,
+    LinkUp,
+    Measured,
+    Quarantined,
+    QuarantineReason,
+    StatusReported,
+    TransactionStarted,
+    TransactionStopped,
+)
+from laddvakt.domain.readings import Reading
+from laddvakt.domain.sessions import Session, SessionState
+from laddvakt.domain.stations import Connector, ConnectorState, Station, station_state
+from laddvakt.stores.ports import Assignment, QuarantineItem, Work
+
+_WITHOUT_SESSION = {ConnectorState.AVAILABLE, ConnectorState.PREPARING, ConnectorState.FAULTED}
+
+
+class TariffShelf:
+    """Parsed tariff versions; a version never changes, so it is parsed once. Bounded at 1000."""
+
+    def __init__(self) -> None:
+        self._parsed: dict[tuple[str, int], Tariff] = {}
+
+    def get(self, work: Work, tariff_id: str, version: int) -> Tariff | None:
+        key = (tariff_id, version)
+        if key not in self._parsed:
+            stored = work.tariffs.get(tariff_id, version)
+            if stored is None:
+                return None
+            if len(self._parsed) >= 1000:
+                self._parsed.clear()
+            self._parsed[key] = parse_tariff(stored.ocpi)
+        return self._parsed[key]
+
+
+class Book:
+    """Applies entries in order. `write` saves what changed through the same unit of work."""
+
+    def __init__(self, work: Work, *, pseudonym: Callable[[str], str], shelf: TariffShelf) -> None:
+        self._work = work
+        self._pseudonym = pseudonym
+        self._shelf = shelf
+        self._stations: dict[str, Station] = {}
+        self._unended: dict[str, dict[str, Session]] = {}  # session_id -> session, by station
+        self._assignments: list[Assignment] | None = None
+        self.changed_stations: dict[str, Station] = {}
+        self.changed_sessions: dict[str, Session] = {}
+        self.quarantine: list[QuarantineItem] = []
+
+    def preload(self, station_ids: Iterable[str]) -> None:
+        """Reads what the entries of these stations will need, in two queries."""
+        wanted = set(station_ids) - self._stations.keys()
+        found = self._work.stations.many(wanted)
+        for station_id in wanted:
+            self._stations[station_id] = found.get(station_id) or Station(station_id=station_id)
+            self._unended[station_id] = {}
+        for session in self._work.sessions.unended(wanted):
+            self._unended[session.station_id][session.session_id] = session
+
+    def apply(self, entry: Entry) -> None:
+        """One entry. Its station must be preloaded."""
+        heard = entry.kind is EntryKind.OCPP_IN
+        if heard or entry.kind is EntryKind.CONNECTED:
+            station = self._stations[entry.station_id]
+            seen = entry.received_at if station.last_seen is None else max(station.last_seen, entry.received_at)
+            self._keep(replace(station, last_seen=seen))
+        for number, fact in enumerate(entry.facts):
+            self._fact(entry, number, fact)
+
+    def write(self) -> None:
+        self._work.stations.save(self.changed_stations.values())
+        self._work.sessions.save(self.changed_sessions.values())
+        if self.quarantine:
+            self._work.quarantine.add(self.quarantine)
+
+    # One method per kind of fact; the rest of the facts change nothing here.
+
+    def _fact(self, entry: Entry, number: int, fact: Fact) -> None:
+        match fact:
+            case LinkUp():
+                self._link(entry.station_id, connected=True, protocol=fact.protocol)
+            case LinkDown():
+                self._link(entry.station_id, connected=False, protocol=None)
+            case Booted():
+                self._booted(entry.station_id, fact)
+            case StatusReported():
+                self._status(entry.station_id, fact)
+            case TransactionStarted():
+                self._started(entry.station_id, fact)
+            case TransactionStopped():
+                self._stopped(entry, number, fact)
+            case Measured() if fact.source == "ocpp":
+                self._measured(entry, number, fact)
+            case Quarantined():
+                self._set_aside(entry, number, fact.reason, fact.detail)
+
+    def _link(self, station_id: str, *, connected: bool, protocol: str | None) -> None:
+        station = self._stations[station_id]
+        connectors = station.connectors
+        if not connected:
+            # StatusNotifications are not queued offline: what a connector does is unknown until it says so again.
+            connectors = tuple(replace(c, status=ConnectorState.UNKNOWN, power_w=None) for c in connectors)
+        self._keep(
+            replace(station, connected=connected, protocol=protocol or station.protocol, connectors=connectors)
+        )
+
+    def _booted(self, station_id: str, fact: Booted) -> None:
+        station = self._stations[station_id]
+        self._keep(
+            replace(
+                station,
+                vendor=fact.vendor,
+                model=fact.model,
+                serial_number=fact.serial_number or station.serial_number,
+                firmware=fact.firmware or station.firmware,
+                booted_at=fact.at,
+            )
+        )
+
+    def _status(self, station_id: str, fact: StatusReported) -> None:
+        if fact.connector_id == 0:
+            self._whole_station_status(station_id, fact)
+            return
+        connector = self._connector(station_id, fact.connector_id)
+        if connector.status_since is not None and fact.at < connector.status_since:
+            return  # late: what came after it stands
+        changed = connector.status is not fact.status
+        connector = replace(
+            connector,
+            evse_id=fact.evse_id or connector.evse_id,
+            status=fact.status,
+            status_since=fact.at if changed or connector.status_since is None else connector.status_since,
+            error_code=fact.error_code,
+            vendor_error_code=fact.vendor_error_code,
+            info=fact.info,
+            power_w=connector.power_w if fact.status is ConnectorState.CHARGING else None,
+        )
+        station = self._with_connector(station_id, connector)
+        for session in self._open_on(station_id, fact.connector_id):
+            lost_at_reboot = (
+                station.booted_at is not None
+                and session.started_at < station.booted_at <= fact.at
+                and fact.status in _WITHOUT_SESSION
+            )
+            if lost_at_reboot:
+                self._price_and_keep(life.close_without_stop(session, fact.at))
+            else:
+                self._price_and_keep(life.follow_status(session, fact.status, fact.at))
+
+    def _whole_station_status(self, station_id: str, fact: StatusReported) -> None:
+        """connectorId 0: only Faulted and Unavailable of the whole station matter to its connectors' tiles."""
+        station = self._stations[station_id]
+        if fact.status in (ConnectorState.FAULTED, ConnectorState.UNAVAILABLE):
+            connectors = tuple(
+                replace(c, status=fact.status, status_since=fact.at, error_code=fact.error_code)
+                for c in station.connectors
+            )
+            self._keep(replace(station, connectors=connectors))
+
+    def _started(self, station_id: str, fact: TransactionStarted) -> None:
+        station = self._stations[station_id]
+        session = life.begin(fact, station, self._driver(fact.id_tag))
+        if session.session_id in self._unended[station_id] or self._work.sessions.get(session.session_id):
+            return  # a retried start: the session is there already
+        for other in self._open_on(station_id, fact.connector_id):
+            if other.started_at <= session.started_at:
+                self._price_and_keep(life.close_without_stop(other, fact.at))
+        session = self._with_tariff(session, fact)
+        connector = replace(self._connector(station_id, fact.connector_id), session_id=session.session_id)
+        self._with_connector(station_id, connector)
+        self._price_and_keep(session)
+
+    def _stopped(self, entry: Entry, number: int, fact: TransactionStopped) -> None:
+        session = self._by_transaction(entry.station_id, fact.transaction_id)
+        if session is None:
+            detail = f"stop of transaction {fact.transaction_id}, which never started here"
+            self._set_aside(entry, number, QuarantineReason.UNKNOWN_TRANSACTION, detail)
+            return
+        self._price_and_keep(life.stop(session, fact, self._rated_power(session)))
+
+    def _measured(self, entry: Entry, number: int, fact: Measured) -> None:
+        session = None
+        if fact.transaction_id is not None:
+            session = self._by_transaction(entry.station_id, fact.transaction_id)
+            if session is None:
+                detail = f"values of transaction {fact.transaction_id}, which never started here; in the telemetry"
+                self._set_aside(entry, number, QuarantineReason.UNKNOWN_TRANSACTION, detail)
+        elif fact.connector_id:
+            session = next(iter(self._open_on(entry.station_id, fact.connector_id)), None)
+        power = next((r.value for r in reversed(fact.readings) if r.field == "power_w"), None)
+        if session is not None:
+            session = life.measure(session, fact.readings, self._rated_power(session))
+            self._price_and_keep(session)
+            power = session.power_w if session.state is not SessionState.ENDED else None
+        connector_id = fact.connector_id or (session.connector_id if session else 0)
+        if connector_id and self._is_latest(session, fact.readings):
+            connector = self._connector(entry.station_id, connector_id)
+            self._with_connector(entry.station_id, replace(connector, power_w=power))
+
+    def _set_aside(self, entry: Entry, number: int, reason: QuarantineReason, detail: str) -> None:
+        key = f"{entry.station_id}\x1f{entry.received_at.isoformat()}\x1f{number}\x1f{detail}\x1f{entry.raw}"
+        self.quarantine.append(
+            QuarantineItem(
+                item_id="Q-"
+                + hashlib.blake2b(key.encode("utf-8", "backslashreplace"), digest_size=10).hexdigest(),
+                station_id=entry.station_id,
+                received_at=entry.received_at,
+                reason=reason,
+                detail=detail,
+                raw=entry.raw,
+            )
+        )
+
+    # What the methods above share.
+
+    @staticmethod
+    def _is_latest(session: Session | None, readings: tuple[Reading, ...]) -> bool:
+        return session is None or session.last_reading_at is None or readings[-1].at >= session.last_reading_at
+
+    def _keep(self, station: Station) -> None:
+        state = station_state(connected=station.connected, statuses=[c.status for c in station.connectors])
+        station = replace(station, state=state)
+        self._stations[station.station_id] = station
+        self.changed_stations[station.station_id] = station
+
+    def _connector(self, station_id: str, connector_id: int) -> Connector:
+        return self._stations[station_id].connector(connector_id) or Connector(connector_id=connector_id)
+
+    def _with_connector(self, station_id: str, connector: Connector) -> Station:
+        station = self._stations[station_id]
+        others = [c for c in station.connectors if c.connector_id != connector.connector_id]
+        connectors = tuple(sorted([*others, connector], key=lambda c: c.connector_id))
+        self._keep(replace(station, connectors=connectors))
+        return self._stations[station_id]
+
+    def _open_on(self, station_id: str, connector_id: int) -> list[Session]:
+        return [s for s in self._unended[station_id].values() if s.connector_id == connector_id]
+
+    def _by_transaction(self, station_id: str, transaction_id: str) -> Session | None:
+        here = [s for s in self._unended[station_id].values() if s.transaction_id == transaction_id]
+        here += [
+            s
+            for s in self.changed_sessions.values()
+            if s.station_id == station_id and s.transaction_id == transaction_id and s not in here
+        ]
+        if here:
+            return max(here, key=lambda s: s.started_at)
+        return self._work.sessions.by_transaction(station_id, transaction_id)
+
+    def _rated_power(self, session: Session) -> float | None:
+        station = self._stations[session.station_id]
+        connector = station.connector(session.connector_id)
+        return (connector.max_power_w if connector else None) or station.max_power_w
+
+    def _driver(self, id_tag: str | None) -> life.Driver:
+        if not id_tag:
+            return life.Driver()
+        token = self._pseudonym(id_tag)
+        known = self._work.tokens.get(token)
+        if known is None or known.driver_id is None:
+            return life.Driver(token=token)
+        driver = self._work.tokens.driver(known.driver_id)
+        return life.Driver(token=token, driver_id=known.driver_id, plan=driver.plan if driver else None)
+
+    def _with_tariff(self, session: Session, fact: TransactionStarted) -> Session:
+        """Freezes the tariff version that is valid at the start."""
+        if self._assignments is None:
+            self._assignments = self._work.tariffs.assignments()
+        chosen = choose(
+            self._assignments,
+            station_id=session.station_id,
+            site_id=session.site_id,
+            connector_id=session.connector_id,
+            plan=self._driver(fact.id_tag).plan,
+            at=session.started_at,
+        )
+        version = self._work.tariffs.get(chosen.tariff_id) if chosen else None
+        if version is None:
+            return session
+        return replace(session, tariff_id=version.tariff_id, tariff_version=version.version)
+
+    def _price_and_keep(self, session: Session) -> None:
+        """Prices a session and puts it where it belongs; an ended one leaves its connector."""
+        if session.tariff_id is not None and session.tariff_version is not None:
+            tariff = self._shelf.get(self._work, session.tariff_id, session.tariff_version)
+            if tariff is not None:
+                until = session.ended_at or session.last_reading_at or session.started_at
+                charge = Charge(
+                    started_at=session.started_at,
+                    until=max(until, session.started_at),
+                    energy_wh=session.energy_wh,
+                    final=session.state is SessionState.ENDED,
+                )
+                session = replace(session, cost=price(tariff, charge))
+        self.changed_sessions[session.session_id] = session
+        unended = self._unended[session.station_id]
+        if session.state is not SessionState.ENDED:
+            unended[session.session_id] = session
+            return
+        unended.pop(session.session_id, None)
+        connector = self._stations[session.station_id].connector(session.connector_id)
+        if connector is not None and connector.session_id == session.session_id:
+            self._with_connector(session.station_id, replace(connector, session_id=None, power_w=None))

@@ -1,0 +1,53 @@
+"""Facts to telemetry points. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from datetime import datetime
+
+from laddvakt.domain.entries import Entry
+from laddvakt.domain.facts import Measured, TransactionStarted
+from laddvakt.stores.ports import Point
+
+
+class PointMaker:
+    """Remembers which connector a transaction runs on, for transactionData that does not say. Bounded."""
+
+    _MOST = 100_000
+
+    def __init__(self) -> None:
+        self._connector: dict[tuple[str, str], int] = {}
+
+    def points(self, entries: Iterable[Entry]) -> list[Point]:
+        """One point per series and moment, in order; values that are not finite never get this far."""
+        made: dict[tuple[str, int, str, datetime], dict[str, float]] = {}
+        for entry in entries:
+            for fact in entry.facts:
+                if isinstance(fact, TransactionStarted):
+                    self._remember(entry.station_id, fact)
+                elif isinstance(fact, Measured):
+                    self._measured(entry.station_id, fact, made)
+        return [
+            Point(station_id=station, connector_id=connector, source=source, at=at, values=values)
+            for (station, connector, source, at), values in made.items()
+        ]
+
+    def _remember(self, station_id: str, fact: TransactionStarted) -> None:
+        if len(self._connector) >= self._MOST:
+            self._connector.pop(next(iter(self._connector)))
+        self._connector[station_id, fact.transaction_id] = fact.connector_id
+
+    def _measured(
+        self, station_id: str, fact: Measured, made: dict[tuple[str, int, str, datetime], dict[str, float]]
+    ) -> None:
+        connector = fact.connector_id
+        if not connector and fact.transaction_id is not None:
+            connector = self._connector.get((station_id, fact.transaction_id), 0)
+        for reading in fact.readings:
+            if math.isfinite(reading.value):
+                key = (station_id, connector, fact.source, reading.at)
+                # Where one moment has a field twice (Outlet and EV, say), the outlet's own is kept.
+                values = made.setdefault(key, {})
+                if reading.field not in values or reading.location in ("", "Outlet"):
+                    values[reading.field] = reading.value

@@ -1,0 +1,188 @@
+"""The recorder: facts to stores. Two readers of the log, so that a slow telemetry server never delays records.
+
+Records: entries and log position in one transaction, so each takes effect exactly once. Telemetry: at least once,
+which is the same, since a series and time overwrite.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple, ParamSpec, TypeVar
+
+import msgspec
+
+from collector.book import Book, TariffShelf
+from collector.points import PointMaker
+from laddvakt.domain.entries import Entry
+from laddvakt.domain.errors import EventLogError, StoreUnavailableError
+from laddvakt.domain.sessions import Session
+from laddvakt.domain.stations import Station
+from laddvakt.domain.times import rfc3339
+from laddvakt.eventlog.client import EventLog, Record
+from laddvakt.privacy import pseudonym
+from laddvakt.settings import Settings, secret
+from laddvakt.stores.ports import Records, Telemetry
+
+logger = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+RECORDS = "recorder"
+TELEMETRY = "telemetry"
+PULSE_S = 1.0
+_FLUSH_S = 0.2
+_FEW = 64
+_LINGER_S = 0.5
+_HOUSEKEEPING_S = 60.0
+_BACK_OFF_S = (0.1, 0.5, 1.0, 2.0, 5.0)
+
+
+class Changes(NamedTuple):
+    """What a transaction changed."""
+
+    stations: dict[str, Station]
+    sessions: dict[str, Session]
+
+
+class Scribe:
+    """Entries into records, synchronously: shared by the service and by replay."""
+
+    def __init__(self, records: Records, privacy_key: str) -> None:
+        self._records = records
+        self._pseudonym = functools.lru_cache(maxsize=100_000)(functools.partial(pseudonym, privacy_key))
+        self._shelf = TariffShelf()
+
+    def apply(self, entries: Sequence[Entry], positions: dict[int, int] | None = None) -> Changes:
+        """One transaction. `positions` (partition -> sequence) are stored with it. Raises StoreError."""
+        with self._records.begin() as work:
+            book = Book(work, pseudonym=self._pseudonym, shelf=self._shelf)
+            book.preload(entry.station_id for entry in entries)
+            for entry in entries:
+                book.apply(entry)
+            book.write()
+            for partition, sequence in (positions or {}).items():
+                work.positions.advance(RECORDS, partition, sequence)
+        return Changes(book.changed_stations, book.changed_sessions)
+
+
+class Recorder:
+    """`run` serves until cancelled."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        records: Records,
+        telemetry: Telemetry,
+        log: EventLog,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._settings = settings
+        self._records = records
+        self._telemetry = telemetry
+        self._log = log
+        self._clock = clock
+        self._scribe = Scribe(records, secret(settings, "privacy", settings.privacy.key))
+        self._positions: dict[int, int] = {}
+        self._unsent: dict[tuple[str, str], bytes] = {}
+        self._lag_s = 0.0
+        self.applied = 0
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._record())
+            group.create_task(self._write_telemetry())
+            group.create_task(self._publish())
+            group.create_task(self._pulse())
+            group.create_task(self._housekeeping())
+
+    async def _record(self) -> None:
+        self._positions = await self._retry(self._read_positions, RECORDS)
+        async for group in self._log.consume(consumer=RECORDS, positions=self._positions):
+            fresh = [record for record in group if record.sequence > self._positions.get(record.partition, 0)]
+            if fresh:
+                await self._apply(fresh)
+            await self._log.done(group)
+
+    async def _apply(self, fresh: list[Record]) -> None:
+        entries = [entry for record in fresh for entry in record.entries]
+        positions = {record.partition: record.sequence for record in fresh}
+        changes = await self._retry(self._scribe.apply, entries, positions)
+        self._positions.update(positions)
+        self.applied += len(entries)
+        self._lag_s = max((self._clock() - entries[-1].received_at).total_seconds(), 0.0)
+        for station in changes.stations.values():
+            self._unsent["station", station.station_id] = msgspec.json.encode(station)
+        for session in changes.sessions.values():
+            self._unsent["session", session.session_id] = msgspec.json.encode(session)
+
+    async def _write_telemetry(self) -> None:
+        maker = PointMaker()
+        positions = await self._retry(self._read_positions, TELEMETRY)
+        async for group in self._log.consume(consumer=TELEMETRY, positions=positions):
+            if len(group) < _FEW:
+                await asyncio.sleep(_LINGER_S)  # a quiet network: fewer, larger writes
+            points = maker.points(entry for record in group for entry in record.entries)
+            if points:
+                await self._retry(self._telemetry.write, points)
+            latest = {record.partition: record.sequence for record in group}
+            latest = {partition: seq for partition, seq in latest.items() if seq > positions.get(partition, 0)}
+            if latest:
+                await self._retry(self._save_positions, TELEMETRY, latest)
+            positions.update(latest)
+            await self._log.done(group)
+
+    async def _retry(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """In a worker thread, again and again while the store cannot be reached: the log keeps what waits."""
+        attempt = 0
+        while True:
+            try:
+                return await asyncio.to_thread(function, *args, **kwargs)
+            except StoreUnavailableError as error:
+                wait = _BACK_OFF_S[min(attempt, len(_BACK_OFF_S) - 1)]
+                attempt += 1
+                logger.warning("store unavailable, again in %.1f s; nothing is lost: %s", wait, error)
+                await asyncio.sleep(wait)
+
+    def _read_positions(self, consumer: str) -> dict[int, int]:
+        with self._records.read() as work:
+            return work.positions.get(consumer)
+
+    def _save_positions(self, consumer: str, positions: dict[int, int]) -> None:
+        with self._records.begin() as work:
+            for partition, sequence in positions.items():
+                work.positions.advance(consumer, partition, sequence)
+
+    async def _publish(self) -> None:
+        """Changes to the live feed, the newest of each object, a few times a second at most."""
+        while True:
+            await asyncio.sleep(_FLUSH_S)
+            unsent, self._unsent = self._unsent, {}
+            for (kind, _), data in unsent.items():
+                await self._log.feed.publish(kind, data)
+
+    async def _pulse(self) -> None:
+        while True:
+            pulse = {
+                "service": "recorder",
+                "at": rfc3339(self._clock()),
+                "lag_s": round(self._lag_s, 3),
+                "applied": self.applied,
+            }
+            await self._log.feed.publish("pulse", msgspec.json.encode(pulse))
+            self._lag_s = 0.0
+            await asyncio.sleep(PULSE_S)
+
+    async def _housekeeping(self) -> None:
+        while True:
+            await asyncio.sleep(_HOUSEKEEPING_S)
+            before = (self._clock() - timedelta(days=self._settings.telemetry.retention_days)).date()
+            await self._retry(self._telemetry.expire, before)
+            try:
+                await self._log.trim()
+            except EventLogError as error:
+                logger.warning("the event log was not trimmed: %s", error)

@@ -116,7 +116,7 @@ def server_config(settings: Settings, ports: EmbeddedPorts) -> str:
     return json.dumps(config, indent=1)
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     """Linux: a killed supervisor never leaves a server behind that holds the data (prctl PR_SET_PDEATHSIG)."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGTERM)
@@ -153,7 +153,7 @@ class EmbeddedServer:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                preexec_fn=_die_with_parent,
+                preexec_fn=die_with_parent,
                 start_new_session=True,
             )
         finally:

@@ -1,0 +1,198 @@
+"""`laddvakt up`: everything on this machine, supervised."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import json
+import logging
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from laddvakt.cli.context import Context
+from laddvakt.cli.serve import serve
+from laddvakt.cli.supervisor import Child, Service, keep_event_log, stop_in_order
+from laddvakt.clock import utc_now
+from laddvakt.domain.errors import SettingsError
+from laddvakt.eventlog.address import EMBEDDED, mqtt_url
+from laddvakt.settings import Settings, load_settings, split_address
+
+logger = logging.getLogger(__name__)
+
+DEMO_ENVIRONMENT = {
+    "LADDVAKT_DEMO": "true",
+    "LADDVAKT_CURRENCY": "SEK",
+    "LADDVAKT_TIMEZONE": "Europe/Stockholm",
+}
+
+
+@contextmanager
+def _sole_owner(settings: Settings) -> Iterator[None]:
+    """One `up` per data directory. Raises SettingsError when another one holds it."""
+    settings.run_dir.mkdir(parents=True, exist_ok=True)
+    with (settings.run_dir / "up.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise SettingsError(
+                f"another `laddvakt up` runs on {settings.data_dir}.", mend="Stop it, or choose another --data."
+            ) from error
+        yield
+
+
+def _fixed_address(text: str, setting: str) -> str:
+    """An address with a port: 0 becomes a free one. Raises SettingsError when the port is in use, so that a
+    person learns it now and not from a restarting child."""
+    host, port = split_address(text)
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise SettingsError(
+                f"cannot listen on {text} ({setting}): {error.strerror}.",
+                mend=f"Stop what uses that port, or set {setting} to another address.",
+            ) from error
+        return f"{host}:{probe.getsockname()[1]}"
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    """What every child is given: this run's data directory and fixed addresses on top of our own environment."""
+    given = {
+        "LADDVAKT_DATA_DIR": str(settings.data_dir.absolute()),
+        "LADDVAKT_OCPP__LISTEN": _fixed_address(settings.ocpp.listen, "ocpp.listen"),
+        "LADDVAKT_WEB__LISTEN": _fixed_address(settings.web.listen, "web.listen"),
+    }
+    return {**os.environ, **given}
+
+
+def _services(names: list[str], config: Path | None, environment: dict[str, str]) -> list[Service]:
+    base = [sys.executable, "-m", "laddvakt.cli"]
+    if config is not None:
+        base += ["--config", str(config.absolute())]
+    return [Service(name=name, argv=(*base, name), environment=environment) for name in names]
+
+
+def _simulator(stations: int, listen: str, mqtt: str | None, environment: dict[str, str]) -> Service:
+    argv = [sys.executable, "-m", "laddvakt.cli", "simulate", "--demo", "--url", f"ws://{listen}"]
+    argv += ["--stations", str(stations), "--faults", "0.08"]
+    if mqtt is not None:
+        environment = {**environment, "LADDVAKT_SIMULATE_MQTT": mqtt}  # carries a password: not for `ps`
+    return Service(name="simulator", argv=tuple(argv), environment=environment)
+
+
+def prepare(settings: Settings, demo: int | None) -> list[str]:
+    """Migrates the records and, for a demo, fills in its network and people. Returns lines to show."""
+    from laddvakt.stores.sql.engine import open_records
+
+    records = open_records(settings)
+    try:
+        records.migrate()
+        if demo is None:
+            return []
+        from laddvakt.demo import apply_demo
+
+        return apply_demo(records, settings, stations=demo, now=utc_now())
+    finally:
+        records.close()
+
+
+async def _until_answering(settings: Settings) -> str:
+    """The URL of the pages once they answer."""
+    path = settings.run_dir / "dashboard.json"
+    while True:
+        try:
+            url = str(msgspec.json.decode(path.read_bytes())["url"])
+            host, port = split_address(url.removeprefix("http://").removeprefix("https://").rstrip("/"))
+            _, writer = await asyncio.open_connection(host, port)
+        except (OSError, msgspec.MsgspecError, KeyError, SettingsError):
+            await asyncio.sleep(0.1)
+            continue
+        writer.close()
+        return url
+
+
+class _Processes:
+    """Which process is which, for people and for tests: `run/processes.json`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._path = settings.run_dir / "processes.json"
+        self._pids: dict[str, int] = {"up": os.getpid()}
+
+    def started(self, name: str, pid: int) -> None:
+        self._pids[name] = pid
+        fresh = self._path.with_suffix(".new")
+        fresh.write_text(json.dumps(self._pids))
+        fresh.replace(self._path)
+
+
+async def _run(settings: Settings, config: Path | None, environment: dict[str, str], demo: int | None) -> None:
+    lines = await asyncio.to_thread(prepare, settings, demo)
+    (settings.run_dir / "dashboard.json").unlink(missing_ok=True)
+    processes = _Processes(settings)
+    tasks: list[tuple[str, asyncio.Task[None]]] = []
+
+    def supervise(name: str, work: Any) -> None:
+        tasks.append((name, asyncio.create_task(work)))
+
+    try:
+        if settings.eventlog.url == EMBEDDED:
+            from laddvakt.eventlog.server import EmbeddedServer
+
+            server = EmbeddedServer(settings)
+            await server.start()
+            supervise("eventlog", keep_event_log(server, processes.started))
+        services = _services(["recorder", "collector", "detector", "dashboard"], config, environment)
+        if demo is not None:
+            listen = environment["LADDVAKT_OCPP__LISTEN"]
+            services.append(_simulator(demo, listen, mqtt_url(settings), environment))
+        for service in services:
+            supervise(service.name, Child(service, processes.started).run())
+        failed = asyncio.gather(*(task for _, task in tasks))
+        ready = asyncio.create_task(_announce(settings, environment, lines))
+        try:
+            await failed
+        finally:
+            ready.cancel()
+    finally:
+        logger.info("stopping")
+        await stop_in_order(tasks)
+
+
+async def _announce(settings: Settings, environment: dict[str, str], lines: list[str]) -> None:
+    url = await _until_answering(settings)
+    click.echo(f"\n  Laddvakt runs:  {url}")
+    click.echo(f"  Stations:       ws://{environment['LADDVAKT_OCPP__LISTEN']}/<station id>  (OCPP 1.6)")
+    for line in lines:
+        click.echo(f"  {line}")
+    click.echo("  Ctrl-C stops it; the data stays in " + str(settings.data_dir) + ".\n")
+
+
+@click.command(name="up")
+@click.option(
+    "--demo",
+    is_flag=False,
+    flag_value=25,
+    default=None,
+    type=click.IntRange(1, 5000),
+    metavar="[N]",
+    help="Add N simulated stations (25 when left out), demo users and tariffs.",
+)
+@click.option("--data", "data_dir", type=click.Path(path_type=Path), help="Data directory (default: data).")
+@click.pass_obj
+def command(context: Context, demo: int | None, data_dir: Path | None) -> None:
+    """Run event log, MQTT, collector, recorder, detector and dashboard on this machine, supervised."""
+    environ = {**(DEMO_ENVIRONMENT if demo is not None else {}), **os.environ}
+    settings = load_settings(context.config, environ=environ, data_dir=data_dir or context.data_dir)
+    with _sole_owner(settings):
+        os.environ.update(environ)
+        environment = _environment(settings)
+        serve(settings, "up", lambda: _run(settings, context.config, environment, demo))

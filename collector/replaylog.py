@@ -1,0 +1,107 @@
+"""Replay logs (JSON Lines): what was said, read back in order. One bad line is reported and skipped.
+
+Two passes over the file keep memory small: the first collects the transaction ids that the recorded central
+system gave, the second yields one line at a time.
+"""
+
+from __future__ import annotations
+
+import gzip
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import IO, Any, Literal
+
+import msgspec
+
+from laddvakt.domain.errors import LogLineError
+from laddvakt.domain.times import require_utc
+
+Kind = Literal["connected", "ocpp", "mqtt", "disconnected"]
+
+
+class LogLine(msgspec.Struct, frozen=True, kw_only=True):
+    """One line. `frame` is the OCPP-J message; `raw` stands for it where it is not JSON."""
+
+    received_at: datetime
+    kind: Kind
+    station_id: str = ""
+    protocol: str = "ocpp1.6"
+    direction: Literal["in", "out"] = "in"
+    frame: Any = None
+    raw: str | None = None
+    topic: str = ""
+    payload: str = ""
+
+
+_decode = msgspec.json.Decoder(LogLine).decode
+
+
+def parse_line(number: int, text: bytes) -> LogLine:
+    """A line of a replay log. Raises LogLineError with its number and what is wrong."""
+    try:
+        line = _decode(text)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        raise LogLineError(number, str(error)) from error
+    try:
+        line = msgspec.structs.replace(line, received_at=require_utc(line.received_at))
+    except (ValueError, OverflowError) as error:
+        raise LogLineError(number, f"received_at: {error}") from error
+    if line.kind == "mqtt":
+        if not line.topic:
+            raise LogLineError(number, "an mqtt line needs a topic")
+    elif not line.station_id:
+        raise LogLineError(number, f"a line of kind {line.kind} needs a station_id")
+    if line.kind == "ocpp" and line.frame is None and line.raw is None:
+        raise LogLineError(number, "an ocpp line needs a frame")
+    return line
+
+
+def _open(path: Path) -> IO[bytes] | gzip.GzipFile:
+    return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
+
+
+def read_lines(path: Path) -> Iterator[tuple[int, LogLine | LogLineError]]:
+    """Numbered lines, blank ones left out; a line that cannot be read comes as its error."""
+    with _open(path) as file:
+        for number, text in enumerate(file, 1):
+            if not text.strip():
+                continue
+            try:
+                yield number, parse_line(number, text)
+            except LogLineError as error:
+                yield number, error
+
+
+class RecordedTransactions:
+    """The transaction ids that a recorded central system gave: (station, uniqueId) and the line of the call lead
+    to the first answer behind it, since stations count their ids anew after a reboot."""
+
+    def __init__(self) -> None:
+        self._given: dict[tuple[str, str], list[tuple[int, int]]] = defaultdict(list)
+        self.current_line = 0
+
+    @classmethod
+    def scan(cls, path: Path) -> RecordedTransactions:
+        found = cls()
+        for number, line in read_lines(path):
+            if isinstance(line, LogLine) and line.kind == "ocpp" and line.direction == "out":
+                found.note(number, line)
+        return found
+
+    def note(self, number: int, line: LogLine) -> None:
+        frame = line.frame
+        if not (isinstance(frame, list) and len(frame) == 3 and frame[0] == 3 and isinstance(frame[2], dict)):
+            return
+        given = frame[2].get("transactionId")
+        if isinstance(given, int) and isinstance(frame[1], str):
+            self._given[line.station_id, frame[1]].append((number, given))
+
+    def lookup(self, station_id: str, unique_id: str) -> int | None:
+        answers = self._given.get((station_id, unique_id))
+        if not answers:
+            return None
+        place = bisect_right(answers, (self.current_line, 2**63))
+        return answers[place][1] if place < len(answers) else None

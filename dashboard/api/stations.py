@@ -1,0 +1,39 @@
+"""`/api/v1/stations`: stations and their connectors as last known."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter
+from fastapi import Query as FromQuery
+
+from dashboard.auth import Action
+from dashboard.web.wire import WireResponse, answers
+from dashboard.web.wiring import Context, Identifier, PageQuery, cursor_of, needs
+from laddvakt.domain.errors import NotFoundError
+from laddvakt.domain.stations import Station
+from laddvakt.stores.ports import Page
+
+router = APIRouter(prefix="/api/v1/stations", tags=["stations"], dependencies=[needs(Action.VIEW_STATIONS)])
+
+
+class StationQuery(PageQuery):
+    site_id: Identifier | None = None
+
+
+@router.get("", **answers(Page[Station]))
+def list_stations(context: Context, query: Annotated[StationQuery, FromQuery()]) -> WireResponse:
+    """All stations, by id."""
+    with cursor_of(query.after), context.records.read() as work:
+        page = work.stations.page(after=query.after, limit=query.limit, site_id=query.site_id)
+    return WireResponse(page)
+
+
+@router.get("/{station_id}", **answers(Station, errors=(404,)))
+def get_station(context: Context, station_id: Identifier) -> WireResponse:
+    """One station."""
+    with context.records.read() as work:
+        station = work.stations.get(station_id)
+    if station is None:
+        raise NotFoundError(f"there is no station {station_id}.")
+    return WireResponse(station)

@@ -1,0 +1,1 @@
+"""What every request passes through: identity, guard, headers, problem details, and the wire format."""

@@ -1,0 +1,117 @@
+"""The dashboard as one ASGI application: the API's FastAPI app with the Dash pages mounted on it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import dash
+from dash import Dash, Input, Output, State, ctx, html, set_props
+from fastapi import FastAPI
+
+from dashboard.api import create_api
+from dashboard.components import shell
+from dashboard.context import AppContext
+from dashboard.live import PUSH_EVERY_S, LiveState
+from dashboard.pages import wall
+from dashboard.pages.wiring import in_browser
+
+ASSETS = Path(__file__).parent / "assets"
+
+LEASE_S = 60.0
+"""How often a tab is asked whether it still is there and awake; one that does not answer is no viewer."""
+
+LEASE_ANSWER_S = 20.0
+
+
+class PageSpec(NamedTuple):
+    """One page: where, its title, which parts of the live state its tabs get, its layout and its wiring."""
+
+    path: str
+    title: str
+    parts: tuple[str, ...]
+    layout: Callable[[AppContext], Any]
+    register: Callable[[Dash, AppContext], None]
+
+
+PAGES = (PageSpec("/", "Wall", wall.PARTS, wall.layout, wall.register),)
+
+
+def create_app(context: AppContext) -> FastAPI:
+    """API and pages over one set of stores. The live state starts and stops with the application."""
+    api = create_api(context)
+    live = LiveState(context)
+    app = Dash(
+        "laddvakt",
+        server=cast("Any", api),  # Dash takes a FastAPI app, and says so only in its documentation
+        backend="fastapi",
+        use_pages=True,
+        pages_folder="",
+        assets_folder=str(ASSETS),
+        assets_ignore="port-worker",
+        title="Laddvakt",
+        update_title="",
+        suppress_callback_exceptions=True,
+        websocket_inactivity_timeout=0,  # a wall has no keyboard; silence is not absence
+        websocket_heartbeat_interval=15_000,
+        meta_tags=[{"name": "viewport", "content": "width=device-width, initial-scale=1"}],
+        add_log_handler=False,
+    )
+    app.layout = html.Div(
+        [
+            shell.connection_banners(),
+            shell.live_store(),
+            html.Div(id="live-sink", hidden=True),
+            dash.page_container,
+        ]
+    )
+    dash.page_registry.clear()  # it is the process's; an earlier application in it is over
+    for page in PAGES:
+        dash.register_page(  # type: ignore[no-untyped-call]  # Dash leaves it untyped
+            f"laddvakt.{page.title.lower()}",
+            path=page.path,
+            name=page.title,
+            title=f"{page.title} · Laddvakt",
+            layout=page.layout(context),
+        )
+        page.register(app, context)
+    in_browser(app, "show", Output("live-sink", "data-beat"), Input(shell.LIVE, "data"))
+    _push(app, live)
+    _live_with(api, live)
+    api.state.live = live
+    return api
+
+
+def _push(app: Dash, live: LiveState) -> None:
+    parts = {page.path: page.parts for page in PAGES}
+
+    @app.callback(State("_pages_location", "pathname"), websocket=True, persistent=True)
+    async def push(path: str | None) -> None:
+        """One per open tab, for as long as it is open: first everything, then what changes."""
+        socket = ctx.websocket
+        with live.viewer(parts.get(path or "/", ())) as viewer:
+            set_props(shell.LIVE, {"data": viewer.everything()})
+            if socket is None:
+                return
+            asked = asyncio.get_running_loop().time()
+            while not socket.is_shutdown:
+                await viewer.changed()
+                set_props(shell.LIVE, {"data": viewer.changes()})
+                await asyncio.sleep(PUSH_EVERY_S)
+                if asyncio.get_running_loop().time() - asked > LEASE_S:
+                    asked = asyncio.get_running_loop().time()
+                    await socket.get_prop(shell.LIVE, "id", timeout=LEASE_ANSWER_S)
+
+
+def _live_with(api: FastAPI, live: LiveState) -> None:
+    around = api.router.lifespan_context
+
+    @asynccontextmanager
+    async def lifespan(app: Any) -> AsyncIterator[Any]:
+        async with around(app) as state, live:
+            yield state
+
+    api.router.lifespan_context = lifespan

@@ -1,0 +1,1 @@
+"""Parts of pages: view models of tiles and cards, the page frame, the vocabulary of states."""

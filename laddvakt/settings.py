@@ -209,3 +209,8 @@ def secret(settings: Settings, name: str, given: str) -> str:
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(secrets.token_urlsafe(32))
     return path.read_text("utf-8").strip()
+
+
+def privacy_key(settings: Settings) -> str:
+    """The key of pseudonyms and field encryption; every service must arrive at the same one."""
+    return secret(settings, "privacy", settings.privacy.key)

@@ -1,0 +1,221 @@
+"""Puts a network into the records, in one transaction; what is there already is left as it is."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from typing import Any, TypeVar
+
+import msgspec
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from laddvakt.domain.stations import Connector, Station, station_state
+from laddvakt.domain.tokens import Token
+from laddvakt.network.model import Network, NetworkConnector, NetworkRoute, NetworkStation, NetworkToken
+from laddvakt.privacy import mask, pseudonym
+from laddvakt.stores.ports import AuditItem, Records, Work
+
+# Stations' passwords are long and random (OCPP 1.6 security whitepaper section 3.3), so a light hash is enough; a
+# heavy one would make thousands of stations that reconnect at once wait for each other.
+_HASHER = PasswordHasher(time_cost=1, memory_cost=8 * 1024, parallelism=1)
+
+T = TypeVar("T")
+
+
+class Counts(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of the rows of one table."""
+
+    added: int = 0
+    changed: int = 0
+    unchanged: int = 0
+
+
+class Summary(msgspec.Struct, frozen=True, kw_only=True):
+    """What an import did, by table of the file."""
+
+    sites: Counts
+    stations: Counts
+    drivers: Counts
+    tokens: Counts
+    tariffs: Counts
+    assignments: Counts
+    routes: Counts
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def tables(self) -> dict[str, Counts]:
+        return {name: getattr(self, name) for name in self.__struct_fields__ if name != "warnings"}
+
+    @property
+    def changed_anything(self) -> bool:
+        return any(counts.added or counts.changed for counts in self.tables.values())
+
+
+def apply_network(
+    network: Network, records: Records, *, privacy_key: str, now: datetime, actor: str = "import"
+) -> Summary:
+    """Brings the records up to the network file: all of it, or nothing when it raises.
+
+    Applying the same network again changes nothing. Live state (links, statuses, sessions) is kept; things that
+    the file does not name stay. `assignments` and `routes`, where the file has them, replace what was there.
+    Raises StoreError.
+    """
+    with records.begin() as work:
+        summary = Summary(
+            sites=_sites(network, work),
+            stations=_stations(network, work),
+            drivers=_drivers(network, work),
+            tokens=_tokens(network, work, privacy_key),
+            tariffs=_tariffs(network, work, now),
+            assignments=_assignments(network, work),
+            routes=_routes(network, work),
+            warnings=network.warnings,
+        )
+        if summary.changed_anything:
+            detail = {name: msgspec.to_builtins(counts) for name, counts in summary.tables.items()}
+            work.people.audit(
+                AuditItem(at=now, actor=actor, action="network.import", object="network", detail=detail)
+            )
+    return summary
+
+
+def _split(wanted: Mapping[Any, T], current: Mapping[Any, T]) -> tuple[Counts, list[T]]:
+    """How many of the wanted are new, other or the same, and those to save."""
+    to_save = [item for key, item in wanted.items() if current.get(key) != item]
+    added = len(wanted.keys() - current.keys())
+    counts = Counts(added=added, changed=len(to_save) - added, unchanged=len(wanted) - len(to_save))
+    return counts, to_save
+
+
+def _saved(wanted: Mapping[Any, T], current: Mapping[Any, T], save: Callable[[Iterable[T]], None]) -> Counts:
+    counts, to_save = _split(wanted, current)
+    if to_save:
+        save(to_save)
+    return counts
+
+
+def _sites(network: Network, work: Work) -> Counts:
+    wanted = {site.id: site.as_site() for site in network.sites}
+    return _saved(wanted, {site.site_id: site for site in work.stations.sites()}, work.stations.save_sites)
+
+
+def _stations(network: Network, work: Work) -> Counts:
+    current = work.stations.many(station.id for station in network.stations)
+    wanted = {station.id: _station(station, current.get(station.id)) for station in network.stations}
+    counts, to_save = _split(wanted, current)
+    work.stations.save(to_save)
+    rekeyed = {station.id for station in network.stations if _password(station, work)}
+    more = len(rekeyed - {station.station_id for station in to_save})
+    return Counts(added=counts.added, changed=counts.changed + more, unchanged=counts.unchanged - more)
+
+
+def _station(said: NetworkStation, current: Station | None) -> Station:
+    """The station with what the file says of it; the rest as it is. Maker and model are the station's own word
+    once it has booted."""
+    now = current or Station(station_id=said.id, state=station_state(connected=False, statuses=[]))
+    booted = now.booted_at is not None
+    connectors = {connector.connector_id: connector for connector in now.connectors}
+    for item in said.connectors:
+        connectors[item.id] = _connector(item, connectors.get(item.id))
+    return msgspec.structs.replace(
+        now,
+        site_id=said.site,
+        vendor=(booted and now.vendor) or said.vendor,
+        model=(booted and now.model) or said.model,
+        max_power_w=said.max_power_w,
+        phases=said.phases,
+        current=said.current,
+        registered=True,
+        connectors=tuple(connectors[number] for number in sorted(connectors)),
+    )
+
+
+def _connector(said: NetworkConnector, current: Connector | None) -> Connector:
+    return msgspec.structs.replace(
+        current or Connector(connector_id=said.id),
+        evse_id=said.evse_id if said.evse_id is not None or current is None else current.evse_id,
+        type=said.type,
+        max_current_a=said.max_current_a,
+        max_power_w=said.max_power_w,
+        cable_id=said.cable,
+    )
+
+
+def _password(station: NetworkStation, work: Work) -> bool:
+    """Sets the station's password where it is another; whether it was. A station without one in the file keeps
+    what it has: leaving a line out must not open the door."""
+    if station.password is None:
+        return False
+    kept = work.stations.password_hash(station.id)
+    try:
+        if kept is not None and _HASHER.verify(kept, station.password):
+            return False
+    except (VerificationError, InvalidHashError):
+        pass  # another password, or one hashed by something else: replaced below
+    work.stations.set_password_hash(station.id, _HASHER.hash(station.password))
+    return True
+
+
+def _drivers(network: Network, work: Work) -> Counts:
+    wanted = {driver.id: driver.as_driver() for driver in network.drivers}
+    current = {key: driver for key in wanted if (driver := work.tokens.driver(key)) is not None}
+    return _saved(wanted, current, work.tokens.save_drivers)
+
+
+def _tokens(network: Network, work: Work, privacy_key: str) -> Counts:
+    wanted = {token.token: token for token in (_token(said, privacy_key) for said in network.tokens)}
+    current = {key: token for key in wanted if (token := work.tokens.get(key)) is not None}
+    return _saved(wanted, current, work.tokens.save)
+
+
+def _token(said: NetworkToken, privacy_key: str) -> Token:
+    return Token(
+        token=pseudonym(privacy_key, said.id_tag),
+        label=mask(said.id_tag),
+        kind=said.kind,
+        driver_id=said.driver,
+        status=said.status,
+        expires_at=said.expires_at,
+    )
+
+
+def _tariffs(network: Network, work: Work, now: datetime) -> Counts:
+    added = changed = 0
+    for tariff in network.tariffs:
+        before = work.tariffs.get(tariff.id)
+        version = work.tariffs.put(tariff.id, tariff.ocpi, now=now).version
+        added += before is None
+        changed += before is not None and before.version != version
+    return Counts(added=added, changed=changed, unchanged=len(network.tariffs) - added - changed)
+
+
+def _assignments(network: Network, work: Work) -> Counts:
+    if network.assignments is None:
+        return Counts()
+    tariffs = {tariff.id: tariff for tariff in network.tariffs}
+    wanted = [item.as_assignment(tariffs[item.tariff]) for item in network.assignments]
+    return _replaced(wanted, work.tariffs.assignments(), work.tariffs.save_assignments)
+
+
+def _routes(network: Network, work: Work) -> Counts:
+    if network.routes is None:
+        return Counts()
+    wanted = [route.as_route(_route_id(route)) for route in network.routes]
+    return _replaced(wanted, work.routes.all(), work.routes.save)
+
+
+def _replaced(wanted: list[T], current: list[T], save: Callable[[Iterable[T]], None]) -> Counts:
+    """For lists that are replaced as a whole; what is gone counts as changed."""
+    if wanted != current:
+        save(wanted)
+    same = sum(item in current for item in wanted)
+    gone = sum(item not in wanted for item in current)
+    return Counts(added=max(0, len(wanted) - same - gone), changed=gone, unchanged=same)
+
+
+def _route_id(route: NetworkRoute) -> str:
+    """Stable while the route stays the same, so that nobody is told twice after an import."""
+    said = repr((route.urls, route.site, route.severity, route.hours, route.escalate_after))
+    return "route-" + hashlib.blake2b(said.encode(), digest_size=4).hexdigest()

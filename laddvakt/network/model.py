@@ -1,0 +1,289 @@
+"""What a network file can say: one class per table, one field per key. Reference: docs/examples/network.toml."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from zoneinfo import available_timezones
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    Strict,
+    model_validator,
+)
+
+from laddvakt.domain.stations import Site
+from laddvakt.domain.tickets import Severity
+from laddvakt.domain.tokens import AuthorizationStatus, Driver, TokenKind
+from laddvakt.stores.ports import Assignment, Route
+
+CONNECTOR_TYPES = (
+    *("CHADEMO", "CHAOJI", *(f"DOMESTIC_{letter}" for letter in "ABCDEFGHIJKLMNO"), "GBT_AC", "GBT_DC"),
+    *("IEC_60309_2_single_16", "IEC_60309_2_three_16", "IEC_60309_2_three_32", "IEC_60309_2_three_64"),
+    *(
+        "IEC_62196_T1",
+        "IEC_62196_T1_COMBO",
+        "IEC_62196_T2",
+        "IEC_62196_T2_COMBO",
+        "IEC_62196_T3A",
+        "IEC_62196_T3C",
+    ),
+    *("MCS", "NEMA_5_20", "NEMA_6_30", "NEMA_6_50", "NEMA_10_30", "NEMA_10_50", "NEMA_14_30", "NEMA_14_50"),
+    *("PANTOGRAPH_BOTTOM_UP", "PANTOGRAPH_TOP_DOWN", "SAE_J3400", "TESLA_R", "TESLA_S", "UNKNOWN"),
+)
+"""OCPI 2.2.1 section 8.4.7 ConnectorType, and what OCPI 2.3 added."""
+
+_DAY = "(Mo|Tu|We|Th|Fr|Sa|Su)"
+_HOURS = re.compile(rf"({_DAY}(-{_DAY})? )?([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-4]):[0-5]\d")
+_SECONDS = {"s": 1, "m": 60, "h": 3600}
+
+
+def _identity(value: str) -> str:
+    # A part of URLs (OCPP-J 1.6 section 3.1.1), MQTT topics (no / + #) and Basic user names (no colon).
+    if not re.fullmatch(r"[^\s/+#:]{1,64}", value):
+        raise ValueError(f"{value!r} is not an id. Use 1 to 64 characters without spaces and without / + # :")
+    return value
+
+
+def _zone(value: str) -> str:
+    if value not in available_timezones():
+        raise ValueError(f"{value!r} is not an IANA time zone. Write for example Europe/Stockholm")
+    return value
+
+
+def _currency(value: str) -> str:
+    if not re.fullmatch("[A-Z]{3}", value):
+        raise ValueError(f"{value!r} is not an ISO 4217 currency code. Write for example SEK or EUR")
+    return value
+
+
+def _connector_type(value: str) -> str:
+    if value not in CONNECTOR_TYPES:
+        raise ValueError(f"{value!r} is not an OCPI ConnectorType. Write for example IEC_62196_T2_COMBO")
+    return value
+
+
+def _email(value: str) -> str:
+    if not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", value):
+        raise ValueError("this is not an e-mail address. Write for example anna@example.org")
+    return value
+
+
+def _hours(value: str) -> str:
+    if not _HOURS.fullmatch(value):
+        raise ValueError(f"{value!r} are not hours. Write for example 08:00-17:00 or Mo-Fr 08:00-17:00")
+    return value
+
+
+def _listed(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+def _seconds(value: object) -> object:
+    if isinstance(value, str):
+        if not (found := re.fullmatch(r"(\d{1,6})\s?([smh])", value)):
+            raise ValueError(f"{value!r} is not a duration. Write for example 900, 15m or 2h")
+        return int(found[1]) * _SECONDS[found[2]]
+    return value
+
+
+def _known_url(value: str) -> str:
+    if re.match("https?://.", value):
+        return value  # a webhook
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of modules that its plugins still import
+        import apprise  # noqa: PLC0415  # half a second that only routes need
+
+        with apprise.LogCapture():  # type: ignore[no-untyped-call]  # not typed; its complaint is the ValueError
+            known = apprise.Apprise.instantiate(value) is not None
+    if not known:
+        scheme = value.partition("://")[0][:20]
+        raise ValueError(
+            f"the URL ({scheme}://...) cannot be used for notifications. "
+            "Write an https:// webhook or a URL of Apprise, such as mailto://user:password@example.org"
+        )
+    return value
+
+
+Identity = Annotated[str, AfterValidator(_identity)]
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+Positive = Annotated[float, Strict(), Field(gt=0, le=1e9)]
+Count = Annotated[int, Strict(), Field(ge=1, le=1_000_000)]
+
+
+class Table(BaseModel):
+    """A row of a table: unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class NetworkSite(Table):
+    """`[[sites]]`"""
+
+    id: Identity
+    name: Name
+    timezone: Annotated[str, AfterValidator(_zone)] = "UTC"
+    currency: Annotated[str, AfterValidator(_currency)] = "EUR"
+    latitude: Annotated[float, Strict(), Field(ge=-90, le=90)] | None = None
+    longitude: Annotated[float, Strict(), Field(ge=-180, le=180)] | None = None
+    opening_hours: Name | None = None
+
+    def as_site(self) -> Site:
+        return Site(site_id=self.id, **self.model_dump(exclude={"id"}))
+
+
+class NetworkConnector(Table):
+    """`[[stations.connectors]]`"""
+
+    id: Count
+    evse_id: Count | None = None
+    type: Annotated[str, AfterValidator(_connector_type)] | None = None
+    max_current_a: Positive | None = None
+    max_power_w: Positive | None = None
+    cable: Name | None = None  # asset id of a fixed cable
+
+
+class NetworkStation(Table):
+    """`[[stations]]`"""
+
+    id: Identity
+    site: str | None = None
+    vendor: Name | None = None
+    model: Name | None = None
+    password: Annotated[str, Field(min_length=1, max_length=64)] | None = Field(None, repr=False)
+    max_power_w: Positive | None = None
+    phases: Literal[1, 2, 3] | None = None
+    current: Literal["AC", "DC"] | None = None
+    connectors: tuple[NetworkConnector, ...] = ()
+
+
+class NetworkDriver(Table):
+    """`[[drivers]]`"""
+
+    id: Identity
+    name: Name | None = None
+    email: Annotated[str, AfterValidator(_email)] | None = None
+    phone: Name | None = None
+    plan: Name | None = None
+
+    def as_driver(self) -> Driver:
+        return Driver(driver_id=self.id, name=self.name, email=self.email, phone=self.phone, plan=self.plan)
+
+
+class NetworkToken(Table):
+    """`[[tokens]]`"""
+
+    id_tag: Annotated[str, Field(min_length=1, max_length=36)]  # OCPP 1.6: 20 characters, 2.x: 36
+    kind: TokenKind = TokenKind.RFID
+    driver: str | None = None
+    status: AuthorizationStatus = AuthorizationStatus.ACCEPTED
+    expires_at: AwareDatetime | None = None
+
+
+class NetworkTariff(Table):
+    """`[[tariffs]]`: an OCPI 2.2.1 Tariff object, checked by `parse_tariff`."""
+
+    id: str
+    ocpi: dict[str, Any]
+    valid_from: datetime | None = None  # the object's own start_date_time and end_date_time
+    valid_to: datetime | None = None
+
+
+class NetworkAssignment(Table):
+    """`[[assignments]]`: at most one of site, station, connector, plan; none of them is the default."""
+
+    tariff: str
+    site: str | None = None
+    station: str | None = None
+    connector: str | None = None  # "<station>/<connector>"
+    plan: str | None = None
+    valid_from: AwareDatetime | None = None
+    valid_to: AwareDatetime | None = None
+
+    @model_validator(mode="after")
+    def _one_place(self) -> NetworkAssignment:
+        if len(self._places()) > 1:
+            raise ValueError(f"{' and '.join(self._places())} are both given. Keep one of them")
+        if self.valid_from and self.valid_to and self.valid_from >= self.valid_to:
+            raise ValueError("valid_to is not after valid_from. Give the later time")
+        return self
+
+    def _places(self) -> dict[str, str]:
+        places = {"site": self.site, "station": self.station, "connector": self.connector, "plan": self.plan}
+        return {scope: target for scope, target in places.items() if target is not None}
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """Scope and target, as in `laddvakt.stores.ports.Assignment`."""
+        return next(iter(self._places().items()), ("default", ""))
+
+    def as_assignment(self, tariff: NetworkTariff) -> Assignment:
+        """Valid only while the tariff itself is (OCPI start_date_time and end_date_time)."""
+        scope, target = self.place
+        starts = [at for at in (self.valid_from, tariff.valid_from) if at]
+        ends = [at for at in (self.valid_to, tariff.valid_to) if at]
+        return Assignment(
+            tariff_id=tariff.id,
+            scope=scope,
+            target=target,
+            valid_from=max(starts, default=None),
+            valid_to=min(ends, default=None),
+        )
+
+
+class NetworkRoute(Table):
+    """`[[routes]]`: whom to tell about which tickets."""
+
+    id: Identity | None = None  # left out: made of the contents
+    urls: Annotated[tuple[Annotated[str, AfterValidator(_known_url)], ...], BeforeValidator(_listed)] = Field(
+        min_length=1, repr=False
+    )
+    site: Annotated[tuple[str, ...], BeforeValidator(_listed)] = ()
+    severity: Annotated[tuple[Severity, ...], BeforeValidator(_listed)] = ()
+    hours: Annotated[str, AfterValidator(_hours)] | None = None
+    escalate_after: Annotated[
+        Annotated[int, Strict(), Field(ge=1, le=30 * 86400)] | None, BeforeValidator(_seconds)
+    ] = None  # seconds
+
+    def as_route(self, route_id: str) -> Route:
+        return Route(
+            route_id=self.id or route_id,
+            urls=self.urls,
+            sites=self.site,
+            severities=self.severity,
+            escalate_after_s=self.escalate_after,
+            hours=self.hours,
+        )
+
+
+class Network(Table):
+    """A whole network file, checked. `assignments` and `routes` are None where the file has no such table: what
+    the records hold of them then stays."""
+
+    sites: tuple[NetworkSite, ...] = ()
+    stations: tuple[NetworkStation, ...] = ()
+    drivers: tuple[NetworkDriver, ...] = ()
+    tokens: tuple[NetworkToken, ...] = ()
+    tariffs: tuple[NetworkTariff, ...] = ()
+    assignments: tuple[NetworkAssignment, ...] | None = None
+    routes: tuple[NetworkRoute, ...] | None = None
+    warnings: tuple[str, ...] = ()  # doubtful, but importable
+
+
+def plain(value: Any) -> Any:
+    """A TOML or JSON value as JSON holds it: times as RFC 3339 text."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if value is None or isinstance(value, str | int | float):
+        return value
+    return value.isoformat().replace("+00:00", "Z")

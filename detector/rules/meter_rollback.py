@@ -1,0 +1,164 @@
+"""The energy register runs backwards within a session."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from detector.rules.base import (
+    Rule,
+    Scope,
+    Standing,
+    Subject,
+    Threshold,
+    Thresholds,
+    Verdict,
+    place,
+    station_asset,
+)
+from detector.view import Register, SessionView
+from laddvakt.domain.tickets import Evidence, Finding, Severity
+
+
+class Reason(StrEnum):
+    """Why the rule holds what it holds."""
+
+    NO_SESSION = "no_session"  # registers are compared within a session only: some count per session
+    RISING = "rising"  # the register rises or stands
+    UNCONFIRMED = "unconfirmed"  # it fell, but may come back: single zeros do
+    ROLLED_BACK = "rolled_back"  # it fell and stayed down
+
+
+class Rollback(msgspec.Struct, frozen=True):
+    """A confirmed fall."""
+
+    transaction: str
+    before: Register
+    after: Register
+    confirmed_at: datetime
+
+
+class Memory(msgspec.Struct, frozen=True):
+    """Where the scan of the running session's registers stands."""
+
+    transaction: str = ""
+    boots: int = 0
+    seen: int = 0
+    rising: int = 0
+    high: Register | None = None
+    low: tuple[Register, ...] = ()
+    fell: bool = False  # in this session
+    rollback: Rollback | None = None  # stands until enough good sessions
+    good_sessions: int = 0
+
+
+_GOOD_SAMPLES = 3
+
+
+def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetime) -> Verdict:
+    memory = memory or Memory()
+    connector = subject.connector
+    session = connector.session if connector is not None else None
+    transaction = session.transaction_id if session is not None else ""
+    if transaction != memory.transaction:
+        memory = _next_session(memory, transaction, subject.view.boots, thresholds)
+    if session is not None and connector is not None:
+        new = session.registers_seen - memory.seen
+        for sample in connector.registers[-new:] if new > 0 else ():
+            memory = _sample(memory, sample, session, subject.view.boots, thresholds, now)
+        memory = msgspec.structs.replace(memory, seen=session.registers_seen) if new > 0 else memory
+    if memory.rollback is not None:
+        return Verdict(standing=Standing.MET, reason=Reason.ROLLED_BACK, memory=memory)
+    reason = Reason.UNCONFIRMED if memory.low else Reason.RISING if session is not None else Reason.NO_SESSION
+    return Verdict(standing=Standing.NOT_MET, reason=reason, memory=memory)
+
+
+def _next_session(memory: Memory, transaction: str, boots: int, thresholds: Thresholds) -> Memory:
+    good = memory.rising >= _GOOD_SAMPLES and not memory.fell and not memory.low
+    sessions = memory.good_sessions + (1 if good and memory.rollback is not None else 0)
+    mended = sessions >= thresholds["good_sessions"]
+    return Memory(
+        transaction=transaction,
+        boots=boots,
+        rollback=None if mended else memory.rollback,
+        good_sessions=0 if mended else sessions,
+    )
+
+
+def _sample(
+    memory: Memory, sample: Register, session: SessionView, boots: int, thresholds: Thresholds, now: datetime
+) -> Memory:
+    replace = msgspec.structs.replace
+    if memory.high is None or boots != memory.boots:  # a register per boot begins anew
+        return replace(memory, high=sample, low=(), boots=boots)
+    if sample.wh > memory.high.wh - thresholds["drop_wh"]:
+        high = sample if sample.wh >= memory.high.wh else memory.high
+        return replace(memory, high=high, low=(), rising=memory.rising + 1)
+    low = (*memory.low, sample)
+    if len(low) <= thresholds["confirming_samples"]:
+        return replace(memory, low=low)
+    rollback = Rollback(session.transaction_id, memory.high, low[0], now)
+    return replace(memory, high=sample, low=(), fell=True, rollback=rollback, good_sessions=0)
+
+
+def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetime) -> Finding:
+    rollback: Rollback = memory.rollback
+    fall_wh = rollback.before.wh - rollback.after.wh
+    return Finding(
+        fault=RULE.code,
+        asset=station_asset(subject),
+        station_id=subject.view.station_id,
+        connector_id=subject.connector_id,
+        severity=RULE.severity,
+        at=now,
+        since=rollback.after.at,
+        probable_cause="The energy meter lost its count or was exchanged, or the station reads it wrongly.",
+        explanation=(
+            f"The energy register of {place(subject)} fell by {fall_wh:.0f} Wh in mid-session and stayed down."
+        ),
+        suggested_action=RULE.action,
+        evidence=(
+            Evidence(label="Register before", value=f"{rollback.before.wh:.0f} Wh", at=rollback.before.at),
+            Evidence(
+                label="Register after",
+                value=f"{rollback.after.wh:.0f} Wh",
+                threshold=f"not under {rollback.before.wh - thresholds['drop_wh']:.0f} Wh",
+                at=rollback.after.at,
+            ),
+            Evidence(
+                label="Confirmed by",
+                value=f"{thresholds['confirming_samples']:.0f} more samples",
+                at=rollback.confirmed_at,
+            ),
+        ),
+        mrec=RULE.mrec,
+        confidence=0.95,
+    )
+
+
+RULE = Rule(
+    code="meter_rollback",
+    title="Energy register runs backwards",
+    scope=Scope.CONNECTOR,
+    asset="station",
+    severity=Severity.P2,
+    mrec=(),  # ChargeX has none; OCPP: PowerMeterFailure
+    thresholds=(
+        Threshold(name="drop_wh", default=10, unit="Wh", doc="a fall smaller than this is rounding"),
+        Threshold(name="confirming_samples", default=2, unit="samples", doc="further samples that must stay down"),
+        Threshold(name="good_sessions", default=2, unit="sessions", doc="good sessions after which it is cleared"),
+    ),
+    clears="Two sessions on the connector whose register only rises.",
+    action="Hold its sessions from invoicing, read the meter's display on site, check or replace the meter.",
+    doc=(
+        "Within one session the register falls and stays down for two more samples. Not for a single zero, nor "
+        "for registers that count per session or per boot, nor for samples out of order or out of a queue."
+    ),
+    evaluate=evaluate,
+    describe=describe,
+    memory=Memory,
+    inhibited_by=("offline",),
+)

@@ -1,0 +1,207 @@
+"""A connector says that it charges, and nothing flows."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+import msgspec
+
+from detector.rules.base import (
+    Rule,
+    Scope,
+    Standing,
+    Subject,
+    Threshold,
+    Thresholds,
+    Verdict,
+    place,
+    station_asset,
+)
+from detector.view import ConnectorView, Power, SessionView
+from laddvakt.domain.stations import ConnectorState
+from laddvakt.domain.tickets import Evidence, Finding, Severity
+
+_MAX_EPISODES = 8
+_PHASE_VOLTAGE_V = 230.0
+
+
+class Reason(StrEnum):
+    """Why the rule holds what it holds."""
+
+    NOT_CHARGING = "not_charging"  # no session, or a status other than Charging; SuspendedEV is the vehicle's wish
+    STATUS_UNKNOWN = "status_unknown"  # nothing said since the link came back
+    RAMP = "ramp"  # the first seconds of charging
+    NO_POWER_VALUES = "no_power_values"  # the station does not say enough to judge
+    POWER_FLOWS = "power_flows"  # power flowed in this session: what follows is taper, pause or a full battery
+    BATTERY_FULL = "battery_full"  # state of charge at the top
+    LIMITED = "limited"  # the station offers less than a vehicle may draw: a legitimate pause
+    WAITING = "waiting"  # low, not yet long enough
+    ONE_VEHICLE = "one_vehicle"  # evidence about the vehicle, not yet about the station
+    SEVERAL_VEHICLES = "several_vehicles"  # nothing flowed into two vehicles in turn
+
+
+class Episode(msgspec.Struct, frozen=True):
+    """One session in which nothing flowed."""
+
+    vehicle: str
+    transaction: str
+    since: datetime
+    at: datetime
+    watts: float
+
+
+class Memory(msgspec.Struct, frozen=True):
+    """Episodes since power last flowed, oldest first."""
+
+    episodes: tuple[Episode, ...] = ()
+
+    @property
+    def vehicles(self) -> int:
+        return len({episode.vehicle for episode in self.episodes})
+
+
+class _Session(NamedTuple):
+    """What the running session says: a reason, when to look again, and its episode once it is one."""
+
+    reason: Reason
+    check_at: datetime | None = None
+    episode: Episode | None = None
+
+
+def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetime) -> Verdict:
+    oldest = now - timedelta(hours=thresholds["window_h"])
+    memory = memory or Memory()
+    if memory.episodes and memory.episodes[0].at < oldest:
+        memory = Memory(episodes=tuple(episode for episode in memory.episodes if episode.at >= oldest))
+    judged = _judge(subject, thresholds, now)
+    if judged.reason is Reason.POWER_FLOWS and memory.episodes:
+        memory = Memory()
+    if judged.episode is not None and judged.episode.transaction not in {e.transaction for e in memory.episodes}:
+        memory = Memory(episodes=(*memory.episodes[-(_MAX_EPISODES - 1) :], judged.episode))
+    if memory.vehicles >= thresholds["vehicles"]:
+        return Verdict(
+            standing=Standing.MET,
+            reason=Reason.SEVERAL_VEHICLES,
+            check_at=judged.check_at,
+            memory=memory,
+        )
+    return Verdict(standing=Standing.NOT_MET, reason=judged.reason, check_at=judged.check_at, memory=memory)
+
+
+def _judge(subject: Subject, thresholds: Thresholds, now: datetime) -> _Session:
+    connector = subject.connector
+    session = connector.session if connector is not None else None
+    if connector is None or session is None:
+        return _Session(Reason.NOT_CHARGING)
+    if session.power_max_w >= thresholds["flow_w"]:
+        return _Session(Reason.POWER_FLOWS)
+    if connector.status is not ConnectorState.CHARGING:
+        return _Session(Reason.NOT_CHARGING)
+    if connector.status_since is None or not subject.view.status_is_news(connector):
+        return _Session(Reason.STATUS_UNKNOWN)
+    begun = max(session.started_at, connector.status_since) + timedelta(seconds=thresholds["ramp_s"])
+    if now < begun:
+        return _Session(Reason.RAMP, begun)
+    if (connector.value("soc_pct", not_before=session.started_at) or 0.0) >= thresholds["full_soc_pct"]:
+        return _Session(Reason.BATTERY_FULL)
+    if _limited(connector, session, thresholds):
+        return _Session(Reason.LIMITED)
+    return _low(connector, session, thresholds, begun, now)
+
+
+def _limited(connector: ConnectorView, session: SessionView, thresholds: Thresholds) -> bool:
+    offered_a = connector.value("current_offered_a", not_before=session.started_at)
+    if offered_a is not None and offered_a < thresholds["limit_a"]:
+        return True
+    offered_w = connector.value("power_offered_w", not_before=session.started_at)
+    return offered_w is not None and offered_w < thresholds["limit_a"] * _PHASE_VOLTAGE_V
+
+
+def _low(
+    connector: ConnectorView, session: SessionView, thresholds: Thresholds, begun: datetime, now: datetime
+) -> _Session:
+    run: list[Power] = []
+    for power in reversed(connector.powers):
+        if power.at < begun or power.watts >= thresholds["below_w"]:
+            break
+        run.append(power)
+    if len(run) < 2:
+        return _Session(Reason.NO_POWER_VALUES if not connector.powers else Reason.WAITING)
+    since = run[-1].at
+    by_register = any(power.basis == "register" for power in run)
+    needed = timedelta(seconds=thresholds["register_persist_s" if by_register else "persist_s"])
+    if now - since < needed or (by_register and run[0].at - since < needed):
+        return _Session(Reason.WAITING, since + needed if now < since + needed else None)
+    watts = max(power.watts for power in run)
+    episode = Episode(session.vehicle_key, session.transaction_id, since, now, watts)
+    return _Session(Reason.ONE_VEHICLE, None, episode)
+
+
+def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetime) -> Finding:
+    episodes: tuple[Episode, ...] = memory.episodes
+    return Finding(
+        fault=RULE.code,
+        asset=station_asset(subject),
+        station_id=subject.view.station_id,
+        connector_id=subject.connector_id,
+        severity=RULE.severity,
+        at=now,
+        since=episodes[0].since,
+        probable_cause="The contactor does not close, or a fuse, phase or wire behind it is open.",
+        explanation=(
+            f"{place(subject)} says Charging, but nothing flowed into {memory.vehicles} vehicles in turn."
+        ),
+        suggested_action=RULE.action,
+        evidence=tuple(
+            Evidence(
+                label=f"Power, vehicle {number}",
+                value=f"{episode.watts:.0f} W",
+                threshold=f"{thresholds['below_w']:.0f} W",
+                at=episode.at,
+            )
+            for number, episode in enumerate(episodes[-4:], start=1)
+        ),
+        mrec=RULE.mrec,
+        confidence=min(0.99, 0.8 + 0.05 * (memory.vehicles - 1)),
+    )
+
+
+RULE = Rule(
+    code="no_power",
+    title="Charging without power",
+    scope=Scope.CONNECTOR,
+    asset="station",
+    severity=Severity.P2,
+    mrec=("CX017",),
+    thresholds=(
+        Threshold(name="below_w", default=50, unit="W", doc="power that counts as none"),
+        Threshold(name="flow_w", default=500, unit="W", doc="power that proves the connector good"),
+        Threshold(
+            name="persist_s", default=90, unit="s", doc="how long there must be none, in two samples or more"
+        ),
+        Threshold(
+            name="register_persist_s",
+            default=1200,
+            unit="s",
+            doc="the same where only the energy register tells; it may count in whole kilowatt-hours",
+        ),
+        Threshold(name="limit_a", default=6, unit="A", doc="an offer below this is a pause (IEC 61851-1)"),
+        Threshold(name="ramp_s", default=120, unit="s", doc="the first seconds of charging, not judged"),
+        Threshold(name="full_soc_pct", default=95, unit="%", doc="state of charge from which nothing need flow"),
+        Threshold(name="vehicles", default=2, unit="vehicles", doc="vehicles that it must happen to in turn"),
+        Threshold(name="window_h", default=168, unit="h", doc="how long an episode counts"),
+    ),
+    clears="Power flows in a session on the connector.",
+    action="Measure behind the contactor; check fuses, contactor coil and its drive; replace the contactor.",
+    doc=(
+        "Charging with less than 50 W for 90 s although at least 6 A are offered, for two vehicles in turn with "
+        "no good session between them. Not for SuspendedEV, a full battery, the first 120 s, a taper or pause "
+        "after power has flowed, or a limit under 6 A. One vehicle is evidence about the vehicle."
+    ),
+    evaluate=evaluate,
+    describe=describe,
+    memory=Memory,
+    inhibited_by=("offline",),
+)

@@ -1,0 +1,152 @@
+"""The station itself says that something is wrong."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from detector.rules.base import (
+    Rule,
+    Scope,
+    Standing,
+    Subject,
+    Threshold,
+    Thresholds,
+    Verdict,
+    cable_asset,
+    place,
+    station_asset,
+)
+from detector.view import ConnectorView
+from detector.vocabulary import Code, Lean, look_up
+from laddvakt.domain.stations import ConnectorState
+from laddvakt.domain.tickets import Evidence, Finding, Severity
+
+
+class Reason(StrEnum):
+    """Why the rule holds what it holds."""
+
+    NOTHING_REPORTED = "nothing_reported"  # no error code, not Faulted
+    VEHICLE_ALONE = "vehicle_alone"  # a vehicle's code on a connector that still works
+    STATUS_UNKNOWN = "status_unknown"  # nothing said yet, or nothing since the link came back
+    LINK_DOWN = "link_down"  # the last word may be outdated
+    LATE_REPORT = "late_report"  # from the station's queue: history, not news
+    DANGER = "danger"  # a safety code: at once
+    FINISHING = "finishing"  # the session is over, the cable still in: most such errors clear
+    VEHICLE_LIKELY = "vehicle_likely"  # Faulted by a vehicle's code: clears when the vehicle leaves
+    REPORTED = "reported"  # Faulted, or an error code
+
+
+def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetime) -> Verdict:
+    connector = subject.connector
+    clear_after_s = thresholds["clear_after_s"]
+
+    def verdict(standing: Standing, reason: Reason, persist_s: float = 0.0, variant: str = "") -> Verdict:
+        return Verdict(
+            standing=standing, reason=reason, persist_s=persist_s, clear_after_s=clear_after_s, variant=variant
+        )
+
+    if connector is None or connector.status_at is None or connector.stale:
+        return verdict(Standing.UNKNOWN, Reason.STATUS_UNKNOWN)
+    if not subject.view.connected:
+        return verdict(Standing.UNKNOWN, Reason.LINK_DOWN)
+    if not subject.view.status_is_news(connector):
+        return verdict(Standing.UNKNOWN, Reason.LATE_REPORT)
+    faulted = connector.status is ConnectorState.FAULTED
+    if not faulted and not _has_code(connector):
+        return verdict(Standing.NOT_MET, Reason.NOTHING_REPORTED)
+    name, code = look_up(connector.error_code, connector.mrec)
+    variant = f"{name}/{'faulted' if faulted else 'reported'}"
+    if code.severity is Severity.P1:
+        return verdict(Standing.MET, Reason.DANGER, 0.0, variant)
+    if code.lean is Lean.VEHICLE and not faulted:
+        return verdict(Standing.NOT_MET, Reason.VEHICLE_ALONE)
+    if code.lean is Lean.VEHICLE:
+        return verdict(Standing.MET, Reason.VEHICLE_LIKELY, thresholds["vehicle_persist_s"], variant)
+    if connector.status is ConnectorState.FINISHING:
+        return verdict(Standing.MET, Reason.FINISHING, thresholds["finishing_persist_s"], variant)
+    return verdict(Standing.MET, Reason.REPORTED, thresholds["persist_s"], variant)
+
+
+def _has_code(connector: ConnectorView) -> bool:
+    return connector.error_code not in ("NoError", "") or bool(connector.mrec)
+
+
+def severity_of(code: Code, status: ConnectorState) -> Severity:
+    """A connector that is Faulted is down, whatever the code; one that still works is degraded at most."""
+    if code.severity is Severity.P1:
+        return Severity.P1
+    if status is ConnectorState.FAULTED:
+        return Severity.P2
+    return max(code.severity, Severity.P3)
+
+
+def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetime) -> Finding:
+    connector = subject.connector
+    if connector is None or connector.status_since is None or connector.status_at is None:
+        raise AssertionError("described without a report")
+    name, code = look_up(connector.error_code, connector.mrec)
+    detail = ", ".join(text for text in (connector.vendor_error_code, connector.info) if text and text != name)
+    said = f"{name} ({detail})" if detail else name
+    cable = code.lean is Lean.CABLE and connector.connector_id != 0
+    faulted = connector.status is ConnectorState.FAULTED
+    evidence = [
+        Evidence(label="Status", value=str(connector.status), at=connector.status_since),
+        Evidence(label="Error code", value=connector.error_code, threshold="NoError", at=connector.status_at),
+    ]
+    if connector.mrec:
+        evidence.append(Evidence(label="ChargeX code", value=", ".join(connector.mrec), at=connector.status_at))
+    if detail:
+        evidence.append(Evidence(label="Vendor says", value=detail, at=connector.status_at))
+    return Finding(
+        fault=RULE.code,
+        asset=cable_asset(subject) if cable else station_asset(subject),
+        station_id=subject.view.station_id,
+        connector_id=connector.connector_id,
+        severity=severity_of(code, connector.status),
+        at=now,
+        since=min(connector.status_since, now),
+        probable_cause=f"{code.title}. {code.cause}",
+        explanation=f"{place(subject)} reports {said} with status {connector.status}.",
+        suggested_action=code.remedy,
+        evidence=tuple(evidence),
+        mrec=connector.mrec or code.mrec,
+        confidence=0.6 if code.lean is Lean.VEHICLE else 0.95 if faulted else 0.8,
+    )
+
+
+RULE = Rule(
+    code="reported_fault",
+    title="Station reports a fault",
+    scope=Scope.CONNECTOR,
+    asset="station",
+    severity=Severity.P2,
+    mrec=(),  # the one reported
+    thresholds=(
+        Threshold(name="persist_s", default=60, unit="s", doc="how long the report must stand"),
+        Threshold(
+            name="finishing_persist_s",
+            default=900,
+            unit="s",
+            doc="the same while Finishing: errors of a session's end mostly clear when the cable is out",
+        ),
+        Threshold(
+            name="vehicle_persist_s",
+            default=900,
+            unit="s",
+            doc="the same for a connector Faulted by a code that points at the vehicle",
+        ),
+        Threshold(name="clear_after_s", default=60, unit="s", doc="how long the report must be gone"),
+    ),
+    clears="The connector reports NoError and is not Faulted.",
+    action="See the code's remedy.",
+    doc=(
+        "Faulted, or an error code other than NoError, for 60 s; safety codes (P1) at once. The code decides "
+        "asset, severity, cause and remedy. Not for EVCommunicationError alone, nor for an error with Finishing "
+        "that clears, nor for reports out of a station's queue."
+    ),
+    evaluate=evaluate,
+    describe=describe,
+    inhibited_by=("offline",),
+)

@@ -1,0 +1,100 @@
+"""What the detector keeps of a station between restarts: its view, and where each rule stands with it."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from detector.rules.base import Rule
+from detector.view import StationView
+from laddvakt.domain.tickets import Finding
+
+logger = logging.getLogger(__name__)
+
+VERSION = 1
+"""Of the encoding. A state of another version is left unused: the station begins anew."""
+
+
+class Slot(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Where one rule stands with one connector (or station)."""
+
+    memory: Any = None  # of the rule's own type
+    reason: str = ""  # of the last verdict
+    variant: str = ""
+    pending_since: datetime | None = None  # the condition is met since
+    clearing_since: datetime | None = None  # a raised finding's condition is gone since
+    raised: Finding | None = None  # stands now
+    described_at: datetime | None = None
+
+
+SlotKey = tuple[str, int | None]  # rule code, connector
+
+
+class StationState(msgspec.Struct, kw_only=True):
+    """One station in the detector's memory."""
+
+    view: StationView
+    slots: dict[SlotKey, Slot] = msgspec.field(default_factory=dict)
+    check_at: datetime | None = None  # when something may change without a message
+
+    def standing(self) -> list[Finding]:
+        """The findings that stand."""
+        return [slot.raised for slot in self.slots.values() if slot.raised is not None]
+
+
+class _WireSlot(msgspec.Struct, kw_only=True, omit_defaults=True):
+    rule: str
+    connector_id: int | None = None
+    memory: msgspec.Raw = msgspec.Raw()
+    slot: Slot
+
+
+class _WireState(msgspec.Struct, kw_only=True):
+    version: int = VERSION
+    view: StationView
+    slots: list[_WireSlot]
+    check_at: datetime | None = None
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(_WireState)
+
+
+def encode(state: StationState) -> bytes:
+    """MessagePack. Memories are encoded apart, so that each is read back as its rule's own type."""
+    slots = [
+        _WireSlot(
+            rule=code,
+            connector_id=connector_id,
+            memory=msgspec.Raw(_encoder.encode(slot.memory)) if slot.memory is not None else msgspec.Raw(),
+            slot=msgspec.structs.replace(slot, memory=None),
+        )
+        for (code, connector_id), slot in state.slots.items()
+    ]
+    return _encoder.encode(_WireState(view=state.view, slots=slots, check_at=state.check_at))
+
+
+def decode(data: bytes, rules: dict[str, Rule]) -> StationState | None:
+    """A state as it was encoded, or None when it cannot be read: the station then begins anew. Slots of rules
+    that are no more are dropped."""
+    try:
+        wire = _decoder.decode(data)
+        if wire.version != VERSION:
+            logger.warning("a station's state has version %d, not %d: it begins anew", wire.version, VERSION)
+            return None
+        slots: dict[SlotKey, Slot] = {}
+        for item in wire.slots:
+            rule = rules.get(item.rule)
+            if rule is None:
+                continue
+            memory: Any = None
+            if rule.memory is not None and bytes(item.memory):
+                memory = msgspec.msgpack.decode(item.memory, type=rule.memory)
+            slots[(item.rule, item.connector_id)] = msgspec.structs.replace(item.slot, memory=memory)
+    except msgspec.MsgspecError as error:
+        logger.warning("a station's state cannot be read, so it begins anew: %s", error)
+        return None
+    return StationState(view=wire.view, slots=slots, check_at=wire.check_at)

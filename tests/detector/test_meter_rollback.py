@@ -1,0 +1,115 @@
+"""meter_rollback: a register that falls and stays down, and the habits of registers that are none."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from detector.engine import ChangeKind
+from detector.rules import meter_rollback
+from laddvakt.domain.tickets import Severity
+from tests.support.detector import Story, make_engine
+
+
+@pytest.fixture
+def story() -> Story:
+    return Story(make_engine(rules=(meter_rollback.RULE,)))
+
+
+def _charge(story: Story, transaction: str, registers: list[float], **how: str) -> None:
+    story.start(transaction, f"CARD-{transaction}")
+    for energy_wh in registers:
+        story.wait(60)
+        story.measure(transaction=transaction, energy_wh=energy_wh, **how)
+    story.wait(60)
+    story.stop(transaction)
+
+
+def test_a_fall_that_stays_down_for_two_more_samples_fires(story: Story) -> None:
+    story.start("1")
+    for energy_wh in (10_000, 10_500, 9_000, 9_100):
+        story.measure(transaction="1", energy_wh=energy_wh)
+        story.wait(60)
+    assert story.standing == []
+    story.measure(transaction="1", energy_wh=9_200)
+    (finding,) = story.standing
+    assert (finding.fault, finding.severity, finding.asset.kind) == ("meter_rollback", Severity.P2, "station")
+    assert [item.value for item in finding.evidence[:2]] == ["10500 Wh", "9000 Wh"]
+    assert "1500 Wh" in finding.explanation
+
+
+def test_a_single_zero_never_fires(story: Story) -> None:
+    _charge(story, "1", [10_000, 10_500, 0, 10_600, 0, 0, 10_700, 10_800])
+    assert story.kinds() == []
+
+
+def test_registers_that_count_per_session_never_fire(story: Story) -> None:
+    for transaction in ("1", "2", "3"):
+        _charge(story, transaction, [100, 5_000, 9_000])
+    assert story.kinds() == []
+
+
+def test_two_registers_in_turn_never_fire(story: Story) -> None:
+    _charge(story, "1", [4_076_000, 100, 4_076_100, 200, 4_076_200, 300])
+    assert story.kinds() == []
+
+
+def test_samples_out_of_order_never_fire(story: Story) -> None:
+    story.start("1")
+    begun = story.now
+    story.wait(600)
+    for minute in (6, 7, 8, 2, 3, 4, 9):
+        story.measure(transaction="1", at=begun + timedelta(minutes=minute), energy_wh=10_000 + minute * 100)
+    assert story.kinds() == []
+
+
+def test_a_register_per_boot_never_fires(story: Story) -> None:
+    story.start("1")
+    for energy_wh in (10_000, 10_500):
+        story.wait(60)
+        story.measure(transaction="1", energy_wh=energy_wh)
+    story.boot()
+    for energy_wh in (0, 100, 200, 300):
+        story.wait(60)
+        story.measure(transaction="1", energy_wh=energy_wh)
+    assert story.kinds() == []
+
+
+def test_begin_and_end_readings_are_another_matter(story: Story) -> None:
+    story.start("1")
+    story.measure(transaction="1", energy_wh=10_000)
+    for _ in range(4):
+        story.wait(60)
+        story.measure(transaction="1", energy_wh=0, context="Transaction.Begin")
+    assert story.kinds() == []
+
+
+def test_the_inlet_meter_and_a_device_are_other_meters(story: Story) -> None:
+    story.start("1")
+    story.measure(transaction="1", energy_wh=10_000)
+    for _ in range(4):
+        story.wait(60)
+        story.measure(transaction="1", energy_wh=500, location="Inlet")
+        story.measure(transaction="1", energy_wh=500, source="mqtt")
+    assert story.kinds() == []
+
+
+def test_rounding_never_fires(story: Story) -> None:
+    _charge(story, "1", [10_005, 10_000, 10_000, 10_000, 10_001])
+    assert story.kinds() == []
+
+
+def test_two_good_sessions_clear(story: Story) -> None:
+    _charge(story, "1", [10_000, 9_000, 9_100, 9_200])
+    _charge(story, "2", [9_300, 9_400, 9_500, 9_600, 9_700])
+    assert story.kinds() == [ChangeKind.RAISED]
+    _charge(story, "3", [9_700, 9_800, 9_900, 10_000])
+    assert story.kinds() == [ChangeKind.RAISED, ChangeKind.CLEARED]
+
+
+def test_a_short_session_clears_nothing(story: Story) -> None:
+    _charge(story, "1", [10_000, 9_000, 9_100, 9_200])
+    for transaction in ("2", "3", "4"):
+        _charge(story, transaction, [9_300])
+    assert story.kinds() == [ChangeKind.RAISED]

@@ -7,6 +7,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from laddvakt.billing import parse_tariff, price_cdr
 from laddvakt.domain.errors import TariffError
@@ -116,3 +118,32 @@ def test_refusals_name_the_path(cdr: Any, where: str) -> None:
         price_cdr(tariff(("TIME", 2, 10, 300)), cdr)
     assert where in caught.value.message
     assert caught.value.mend
+
+
+_VALUES = st.none() | st.booleans() | st.floats() | st.integers(-5, 10**10) | st.text(max_size=6)
+_DIMENSIONS = st.fixed_dictionaries(
+    {"type": st.sampled_from(["ENERGY", "TIME", "FLAT", "POWER"]), "volume": _VALUES}
+)
+_PERIODS = st.fixed_dictionaries(
+    {"dimensions": st.lists(_DIMENSIONS, max_size=3) | _VALUES}, optional={"tariff_id": _VALUES}
+)
+
+
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "charging_periods": st.lists(_PERIODS, max_size=3) | _VALUES,
+            "start_date_time": _VALUES,
+            "currency": _VALUES,
+            "total_energy": _VALUES,
+        },
+    )
+)
+def test_anything_has_totals_or_a_tariff_error(over: dict[str, Any]) -> None:
+    try:
+        totals = price_cdr(tariff(("ENERGY", 1, 25, 1)), {**CDR, **over})
+    except TariffError as error:
+        assert error.message.startswith("$") and error.mend
+    else:
+        assert totals["total_cost"]["excl_vat"] >= 0

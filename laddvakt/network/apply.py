@@ -62,10 +62,11 @@ def apply_network(
     the file does not name stay. `assignments` and `routes`, where the file has them, replace what was there.
     Raises StoreError.
     """
+    passwords = _new_passwords(network, records)
     with records.begin() as work:
         summary = Summary(
             sites=_sites(network, work),
-            stations=_stations(network, work),
+            stations=_stations(network, work, passwords),
             drivers=_drivers(network, work),
             tokens=_tokens(network, work, privacy_key),
             tariffs=_tariffs(network, work, now),
@@ -101,13 +102,14 @@ def _sites(network: Network, work: Work) -> Counts:
     return _saved(wanted, {site.site_id: site for site in work.stations.sites()}, work.stations.save_sites)
 
 
-def _stations(network: Network, work: Work) -> Counts:
+def _stations(network: Network, work: Work, passwords: Mapping[str, str]) -> Counts:
     current = work.stations.many(station.id for station in network.stations)
     wanted = {station.id: _station(station, current.get(station.id)) for station in network.stations}
     counts, to_save = _split(wanted, current)
     work.stations.save(to_save)
-    rekeyed = {station.id for station in network.stations if _password(station, work)}
-    more = len(rekeyed - {station.station_id for station in to_save})
+    for station_id, password_hash in passwords.items():
+        work.stations.set_password_hash(station_id, password_hash)
+    more = len(passwords.keys() - {station.station_id for station in to_save})
     return Counts(added=counts.added, changed=counts.changed + more, unchanged=counts.unchanged - more)
 
 
@@ -143,19 +145,23 @@ def _connector(said: NetworkConnector, current: Connector | None) -> Connector:
     )
 
 
-def _password(station: NetworkStation, work: Work) -> bool:
-    """Sets the station's password where it is another; whether it was. A station without one in the file keeps
-    what it has: leaving a line out must not open the door."""
-    if station.password is None:
-        return False
-    kept = work.stations.password_hash(station.id)
+def _new_passwords(network: Network, records: Records) -> dict[str, str]:
+    """Hashes of the passwords that are not yet in the records, worked out before other writers have to wait. A
+    station without one in the file keeps what it has: leaving a line out must not open the door."""
+    with records.read() as work:
+        kept = {item.id: work.stations.password_hash(item.id) for item in network.stations if item.password}
+    return {
+        item.id: _HASHER.hash(item.password)
+        for item in network.stations
+        if item.password and not _is_password(kept[item.id], item.password)
+    }
+
+
+def _is_password(password_hash: str | None, password: str) -> bool:
     try:
-        if kept is not None and _HASHER.verify(kept, station.password):
-            return False
+        return password_hash is not None and _HASHER.verify(password_hash, password)
     except (VerificationError, InvalidHashError):
-        pass  # another password, or one hashed by something else: replaced below
-    work.stations.set_password_hash(station.id, _HASHER.hash(station.password))
-    return True
+        return False  # another password, or a hash that something else made
 
 
 def _drivers(network: Network, work: Work) -> Counts:

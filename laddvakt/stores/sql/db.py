@@ -1,0 +1,138 @@
+"""One transaction's connection: the few verbs that the aggregates are written in, and the one place where a
+driver's error becomes ours."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy import exc
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Connection, Row
+
+from laddvakt.domain.errors import StoreError, StoreUnavailableError
+from laddvakt.privacy import FieldCipher
+
+CHUNK = 500
+"""Values per IN list: far below the variable limits of both databases (SQLite 32766, PostgreSQL 65535)."""
+
+_PASSING = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_READONLY,
+}
+
+T = TypeVar("T")
+
+
+def chunks(values: Iterable[T], size: int = CHUNK) -> Iterator[list[T]]:
+    """`values` in lists of at most `size`."""
+    iterator = iter(values)
+    while chunk := list(islice(iterator, size)):
+        yield chunk
+
+
+def _is_passing(error: exc.DBAPIError) -> bool:
+    """Whether the same work may succeed later: the server is away, the file is locked, the disk is full."""
+    if error.connection_invalidated:
+        return True
+    code = getattr(error.orig, "sqlite_errorcode", None)
+    if code is not None:
+        return (code & 0xFF) in _PASSING
+    return isinstance(error, exc.OperationalError | exc.InterfaceError)
+
+
+def _explain(error: exc.DBAPIError) -> StoreError:
+    said = (str(error.orig).strip() or type(error.orig).__name__).splitlines()[0]
+    if _is_passing(error):
+        return StoreUnavailableError(f"the records cannot be reached: {said}.", mend="Trying again.")
+    missing = "no such table" in said or "does not exist" in said or "no such column" in said
+    mend = "Run `laddvakt migrate`." if missing else ""
+    return StoreError(f"the records refused the work: {said}.", mend=mend)
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Drivers' errors as StoreError or StoreUnavailableError; refused values as ValueError."""
+    try:
+        yield
+    except exc.DBAPIError as error:
+        raise _explain(error) from error
+    except exc.TimeoutError as error:
+        raise StoreUnavailableError(
+            "the records cannot be reached: all connections are taken.", mend="Trying again."
+        ) from error
+    except exc.StatementError as error:
+        if isinstance(error.orig, ValueError | TypeError):
+            raise ValueError(str(error.orig)) from error
+        raise StoreError(f"the records refused the work: {error.orig}.") from error
+    except OverflowError as error:  # sqlite3, for an integer beyond 64 bits
+        raise ValueError(f"a number is too large for the records: {error}") from error
+
+
+class Db:
+    """A connection inside a transaction. `currency` stands in where a session has no cost."""
+
+    def __init__(self, connection: Connection, *, cipher: FieldCipher, currency: str) -> None:
+        self._connection = connection
+        self.cipher = cipher
+        self.currency = currency
+        self.failed = False
+
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        try:
+            with translated():
+                yield
+        except Exception:
+            self.failed = True
+            raise
+
+    def all(self, statement: sa.Executable) -> Sequence[Row[Any]]:
+        with self._guarded():
+            return self._connection.execute(statement).all()
+
+    def first(self, statement: sa.Executable) -> Row[Any] | None:
+        with self._guarded():
+            return self._connection.execute(statement).first()
+
+    def execute(self, statement: sa.Executable) -> int:
+        """The number of rows that were touched."""
+        with self._guarded():
+            return self._connection.execute(statement).rowcount
+
+    def insert(self, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
+        if rows:
+            with self._guarded():
+                self._connection.execute(table.insert(), list(rows))
+
+    def insert_new(self, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Insert; a row whose primary key is there already is left as it is."""
+        if rows:
+            with self._guarded():
+                self._connection.execute(self._insert(table).on_conflict_do_nothing(), list(rows))
+
+    def upsert(self, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Insert or replace by primary key; columns that the rows do not name keep their value."""
+        if not rows:
+            return
+        keys = [column.name for column in table.primary_key]
+        insert = self._insert(table)
+        changed = {name: insert.excluded[name] for name in rows[0] if name not in keys}
+        with self._guarded():
+            statement = insert.on_conflict_do_update(index_elements=keys, set_=changed)
+            self._connection.execute(statement, list(rows))
+
+    def _insert(self, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
+        return postgresql.insert(table) if self.postgresql else sqlite.insert(table)
+
+    @property
+    def postgresql(self) -> bool:
+        return self._connection.dialect.name == "postgresql"

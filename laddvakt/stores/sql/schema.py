@@ -1,0 +1,306 @@
+"""The tables of the records. The migrations build exactly this; a test compares the two."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, LargeBinary, Table, text
+
+from laddvakt.domain.facts import QuarantineReason
+from laddvakt.domain.sessions import CostLine, Quality, SessionState
+from laddvakt.domain.stations import ConnectorState, StationState
+from laddvakt.domain.tickets import Evidence, Severity, TicketAction, TicketState
+from laddvakt.domain.tokens import AuthorizationStatus, TokenKind
+from laddvakt.stores.sql.types import AnyText, Finite, Json, MoneyAmount, OneOf, UtcTime
+
+metadata = sa.MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+# SQLite gives out row numbers only for a column that is exactly INTEGER.
+_RowNumber = sa.BigInteger().with_variant(Integer(), "sqlite")
+
+sites = Table(
+    "sites",
+    metadata,
+    Column("site_id", AnyText, primary_key=True),
+    Column("name", AnyText, nullable=False),
+    Column("timezone", AnyText, nullable=False),
+    Column("currency", AnyText, nullable=False),
+    Column("latitude", Finite),
+    Column("longitude", Finite),
+    Column("opening_hours", AnyText),
+)
+
+stations = Table(
+    "stations",
+    metadata,
+    Column("station_id", AnyText, primary_key=True),
+    Column("site_id", AnyText, index=True),
+    Column("vendor", AnyText),
+    Column("model", AnyText),
+    Column("serial_number", AnyText),
+    Column("firmware", AnyText),
+    Column("protocol", AnyText),
+    Column("connected", Boolean, nullable=False),
+    Column("last_seen", UtcTime),
+    Column("booted_at", UtcTime),
+    Column("state", OneOf(StationState), nullable=False),
+    Column("max_power_w", Finite),
+    Column("phases", Integer),
+    Column("current", AnyText),
+    Column("registered", Boolean, nullable=False),
+    Column("password_hash", AnyText),
+)
+
+connectors = Table(
+    "connectors",
+    metadata,
+    Column("station_id", AnyText, ForeignKey(stations.c.station_id, ondelete="CASCADE"), primary_key=True),
+    Column("connector_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    Column("evse_id", sa.BigInteger),
+    Column("type", AnyText),
+    Column("max_current_a", Finite),
+    Column("max_power_w", Finite),
+    Column("cable_id", AnyText),
+    Column("status", OneOf(ConnectorState), nullable=False),
+    Column("status_since", UtcTime),
+    Column("error_code", AnyText, nullable=False),
+    Column("vendor_error_code", AnyText),
+    Column("info", AnyText),
+    Column("power_w", Finite),
+    Column("session_id", AnyText),
+)
+
+UNENDED = text("state <> 'ended'")
+"""A literal, not a parameter: only so can the databases see that the partial index serves the query."""
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("session_id", AnyText, primary_key=True),
+    Column("station_id", AnyText, nullable=False),
+    Column("connector_id", sa.BigInteger, nullable=False),
+    Column("evse_id", sa.BigInteger),
+    Column("site_id", AnyText),
+    Column("cable_id", AnyText),
+    Column("transaction_id", AnyText, nullable=False),
+    Column("token", AnyText),
+    Column("driver_id", AnyText),
+    Column("state", OneOf(SessionState), nullable=False),
+    Column("started_at", UtcTime, nullable=False),
+    Column("ended_at", UtcTime),
+    Column("last_reading_at", UtcTime),
+    Column("duration_s", sa.BigInteger, nullable=False),
+    Column("meter_start_wh", sa.BigInteger),
+    Column("meter_last_wh", Finite),
+    Column("meter_stop_wh", sa.BigInteger),
+    Column("energy_wh", sa.BigInteger, nullable=False),
+    Column("power_w", Finite),
+    Column("soc_pct", Finite),
+    Column("charging_type", AnyText),
+    Column("currency", AnyText),
+    Column("excl_vat", MoneyAmount),
+    Column("vat", MoneyAmount),
+    Column("incl_vat", MoneyAmount),
+    Column("cost_lines", Json(tuple[CostLine, ...])),
+    Column("tariff_id", AnyText),
+    Column("tariff_version", Integer),
+    Column("stop_reason", AnyText),
+    Column("quality", OneOf(Quality), nullable=False),
+    Column("quality_reasons", Json(tuple[str, ...]), nullable=False),
+    Index(None, "started_at", "session_id"),
+    Index(None, "station_id", "started_at", "session_id"),
+    Index(None, "driver_id", "started_at", "session_id"),
+    Index(None, "station_id", "transaction_id"),
+    Index(None, "ended_at"),
+    Index("ix_sessions_unended", "station_id", sqlite_where=UNENDED, postgresql_where=UNENDED),
+)
+
+tickets = Table(
+    "tickets",
+    metadata,
+    Column("ticket_id", AnyText, primary_key=True),
+    Column("fault", AnyText, nullable=False),
+    Column("asset_kind", AnyText, nullable=False),
+    Column("asset_id", AnyText, nullable=False),
+    Column("station_id", AnyText, nullable=False),
+    Column("connector_id", sa.BigInteger),
+    Column("site_id", AnyText),
+    Column("severity", OneOf(Severity), nullable=False),
+    Column("state", OneOf(TicketState), nullable=False),
+    Column("opened_at", UtcTime, nullable=False),
+    Column("updated_at", UtcTime, nullable=False),
+    Column("resolved_at", UtcTime),
+    Column("assignee", AnyText),
+    Column("probable_cause", AnyText, nullable=False),
+    Column("evidence", Json(tuple[Evidence, ...]), nullable=False),
+    Column("explanation", AnyText, nullable=False),
+    Column("suggested_action", AnyText, nullable=False),
+    Column("mrec", Json(tuple[str, ...]), nullable=False),
+    Column("risk_amount", MoneyAmount),
+    Column("risk_currency", AnyText),
+    Column("confidence", Finite, nullable=False),
+    Column("findings", sa.BigInteger, nullable=False),
+    Column("verdict", AnyText),
+    Index(None, "opened_at", "ticket_id"),
+    Index(None, "state", "opened_at"),
+    Index(None, "asset_id", "opened_at"),
+    Index(None, "station_id", "opened_at"),
+    Index(None, "resolved_at"),
+)
+
+ticket_events = Table(
+    "ticket_events",
+    metadata,
+    Column("ticket_id", AnyText, ForeignKey(tickets.c.ticket_id, ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("at", UtcTime, nullable=False),
+    Column("action", OneOf(TicketAction), nullable=False),
+    Column("actor", AnyText, nullable=False),
+    Column("detail", AnyText, nullable=False),
+    Column("data", Json(dict[str, Any]), nullable=False),
+)
+
+tariff_versions = Table(
+    "tariff_versions",
+    metadata,
+    Column("tariff_id", AnyText, primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("valid_from", UtcTime, nullable=False),
+    Column("ocpi", Json(dict[str, Any]), nullable=False),
+)
+
+assignments = Table(
+    "assignments",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("tariff_id", AnyText, nullable=False),
+    Column("scope", AnyText, nullable=False),
+    Column("target", AnyText, nullable=False),
+    Column("valid_from", UtcTime),
+    Column("valid_to", UtcTime),
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("token", AnyText, primary_key=True),
+    Column("label", AnyText, nullable=False),
+    Column("kind", OneOf(TokenKind), nullable=False),
+    Column("driver_id", AnyText, index=True),
+    Column("status", OneOf(AuthorizationStatus), nullable=False),
+    Column("expires_at", UtcTime),
+)
+
+drivers = Table(
+    "drivers",
+    metadata,
+    Column("driver_id", AnyText, primary_key=True),
+    Column("name_sealed", AnyText),
+    Column("email_sealed", AnyText),
+    Column("phone_sealed", AnyText),
+    Column("plan", AnyText),
+)
+
+users = Table(
+    "users",
+    metadata,
+    Column("name", AnyText, primary_key=True),
+    Column("role", AnyText, nullable=False),
+    Column("password_hash", AnyText, nullable=False),
+    Column("driver_id", AnyText),
+    Column("disabled", Boolean, nullable=False),
+)
+
+api_tokens = Table(
+    "api_tokens",
+    metadata,
+    Column("name", AnyText, primary_key=True),
+    Column("role", AnyText, nullable=False),
+    Column("token_hash", AnyText, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("driver_id", AnyText),
+    Index(None, "token_hash", unique=True),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("number", _RowNumber, primary_key=True, autoincrement=True),
+    Column("at", UtcTime, nullable=False),
+    Column("actor", AnyText, nullable=False),
+    Column("action", AnyText, nullable=False),
+    Column("object", AnyText, nullable=False),
+    Column("detail", Json(dict[str, Any]), nullable=False),
+    Index(None, "at", "number"),
+)
+
+quarantine = Table(
+    "quarantine",
+    metadata,
+    Column("item_id", AnyText, primary_key=True),
+    Column("station_id", AnyText, nullable=False),
+    Column("received_at", UtcTime, nullable=False),
+    Column("reason", OneOf(QuarantineReason), nullable=False),
+    Column("detail", AnyText, nullable=False),
+    Column("raw", AnyText, nullable=False),
+    Index(None, "received_at", "item_id"),
+    Index(None, "station_id", "received_at", "item_id"),
+    Index(None, "reason"),
+)
+
+positions = Table(
+    "positions",
+    metadata,
+    Column("consumer", AnyText, primary_key=True),
+    Column("partition", Integer, primary_key=True, autoincrement=False),
+    Column("sequence", sa.BigInteger, nullable=False),
+)
+
+routes = Table(
+    "routes",
+    metadata,
+    Column("route_id", AnyText, primary_key=True),
+    Column("number", Integer, nullable=False),
+    Column("urls_sealed", AnyText, nullable=False),
+    Column("sites", Json(tuple[str, ...]), nullable=False),
+    Column("severities", Json(tuple[Severity, ...]), nullable=False),
+    Column("escalate_after_s", sa.BigInteger),
+    Column("hours", AnyText),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("delivery_id", AnyText, primary_key=True),
+    Column("ticket_id", AnyText, nullable=False, index=True),
+    Column("route_id", AnyText, nullable=False),
+    Column("event", AnyText, nullable=False),
+    Column("at", UtcTime, nullable=False),
+    Column("ok", Boolean, nullable=False),
+    Column("detail", AnyText, nullable=False),
+)
+
+detector_states = Table(
+    "detector_states",
+    metadata,
+    Column("station_id", AnyText, primary_key=True),
+    Column("state", LargeBinary, nullable=False),
+)
+
+detector_models = Table(
+    "detector_models",
+    metadata,
+    Column("name", AnyText, primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("data", LargeBinary, nullable=False),
+    Column("info", Json(dict[str, Any]), nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+)

@@ -1,0 +1,156 @@
+"""Charging sessions: one row each; the cost's sums are columns, its lines are JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.engine import Row
+
+from laddvakt.domain.money import Money
+from laddvakt.domain.sessions import Cost, Session, SessionState
+from laddvakt.stores.ports import Page, RevenueRow
+from laddvakt.stores.sql import revenue
+from laddvakt.stores.sql.cursors import newest_first
+from laddvakt.stores.sql.db import Db, chunks
+from laddvakt.stores.sql.schema import UNENDED, sessions
+
+_COST_COLUMNS = ("currency", "excl_vat", "vat", "incl_vat", "cost_lines")
+_NEWEST = (sessions.c.started_at.desc(), sessions.c.session_id.desc())
+
+
+def _cost_columns(cost: Cost | None) -> dict[str, Any]:
+    if cost is None:
+        return dict.fromkeys(_COST_COLUMNS)
+    currencies = {cost.excl_vat.currency, cost.vat.currency, cost.incl_vat.currency}
+    if len(currencies) != 1:
+        raise ValueError(f"a cost has one currency, not {', '.join(sorted(currencies))}")
+    return {
+        "currency": cost.incl_vat.currency,
+        "excl_vat": cost.excl_vat.amount,
+        "vat": cost.vat.amount,
+        "incl_vat": cost.incl_vat.amount,
+        "cost_lines": cost.lines,
+    }
+
+
+def to_row(session: Session) -> dict[str, Any]:
+    row = msgspec.structs.asdict(session)
+    row.update(_cost_columns(row.pop("cost")))
+    return row
+
+
+def from_row(row: Row[Any]) -> Session:
+    fields = dict(row._mapping)
+    currency, excl_vat, vat, incl_vat, lines = (fields.pop(name) for name in _COST_COLUMNS)
+    if currency is None:
+        return Session(**fields)
+    cost = Cost(
+        excl_vat=Money(amount=excl_vat, currency=currency),
+        vat=Money(amount=vat, currency=currency),
+        incl_vat=Money(amount=incl_vat, currency=currency),
+        lines=lines,
+    )
+    return Session(**fields, cost=cost)
+
+
+class SqlSessions:
+    """A cost's amounts may have at most four decimals; more raise ValueError, since SUM must stay exact."""
+
+    def __init__(self, db: Db) -> None:
+        self._db = db
+
+    def get(self, session_id: str) -> Session | None:
+        return self.many([session_id]).get(session_id)
+
+    def many(self, session_ids: Iterable[str]) -> dict[str, Session]:
+        found: dict[str, Session] = {}
+        for ids in chunks(dict.fromkeys(session_ids)):
+            rows = self._db.all(sa.select(sessions).where(sessions.c.session_id.in_(ids)))
+            found.update((row.session_id, from_row(row)) for row in rows)
+        return found
+
+    def unended(self, station_ids: Iterable[str] | None = None) -> list[Session]:
+        """Oldest first."""
+        statement = sa.select(sessions).where(UNENDED)
+        if station_ids is None:
+            rows = list(self._db.all(statement))
+        else:
+            rows = []
+            for ids in chunks(dict.fromkeys(station_ids)):
+                rows += self._db.all(statement.where(sessions.c.station_id.in_(ids)))
+        return sorted(map(from_row, rows), key=lambda session: (session.started_at, session.session_id))
+
+    def by_transaction(self, station_id: str, transaction_id: str) -> Session | None:
+        row = self._db.first(
+            sa.select(sessions)
+            .where(sessions.c.station_id == station_id, sessions.c.transaction_id == transaction_id)
+            .order_by(*_NEWEST)
+            .limit(1)
+        )
+        return from_row(row) if row else None
+
+    def recent(self, station_id: str, connector_id: int | None, limit: int) -> list[Session]:
+        """Newest first; of the whole station when no connector is named."""
+        statement = sa.select(sessions).where(sessions.c.station_id == station_id)
+        if connector_id is not None:
+            statement = statement.where(sessions.c.connector_id == connector_id)
+        return [from_row(row) for row in self._db.all(statement.order_by(*_NEWEST).limit(limit))]
+
+    def save(self, sessions_: Iterable[Session]) -> None:
+        self._db.upsert(sessions, [to_row(session) for session in sessions_])
+
+    def page(
+        self,
+        *,
+        state: SessionState | None = None,
+        station_id: str | None = None,
+        driver_id: str | None = None,
+        from_: datetime | None = None,
+        to: datetime | None = None,
+        after: str | None = None,
+        limit: int = 100,
+    ) -> Page[Session]:
+        conditions = [
+            column == value
+            for column, value in (
+                (sessions.c.state, state),
+                (sessions.c.station_id, station_id),
+                (sessions.c.driver_id, driver_id),
+            )
+            if value is not None
+        ]
+        if from_ is not None:
+            conditions.append(sessions.c.started_at >= from_)
+        if to is not None:
+            conditions.append(sessions.c.started_at < to)
+        return newest_first(
+            self._db,
+            sa.select(sessions).where(*conditions),
+            time=sessions.c.started_at,
+            tie=sessions.c.session_id,
+            after=after,
+            limit=limit,
+            build=lambda rows: [from_row(row) for row in rows],
+        )
+
+    def revenue(
+        self,
+        *,
+        group_by: str,
+        interval: str | None,
+        from_: datetime | None,
+        to: datetime | None,
+        timezone: str,
+    ) -> list[RevenueRow]:
+        """Ordered by period, then key. One row per currency where a key has several."""
+        return revenue.revenue(
+            self._db, group_by=group_by, interval=interval, from_=from_, to=to, timezone=timezone
+        )
+
+    def totals(self, *, from_: datetime, to: datetime) -> RevenueRow:
+        """Sessions ended in [from_, to) and those not yet ended so far."""
+        return revenue.totals(self._db, from_=from_, to=to)

@@ -1,0 +1,111 @@
+"""Stations with their connectors, and sites."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.engine import Row
+
+from laddvakt.domain.errors import NotFoundError
+from laddvakt.domain.stations import Connector, Site, Station
+from laddvakt.stores.ports import Page
+from laddvakt.stores.sql.cursors import check_limit, decode_cursor, encode_cursor
+from laddvakt.stores.sql.db import Db, chunks
+from laddvakt.stores.sql.schema import connectors, sites, stations
+
+_STATION = sa.select(*(column for column in stations.c if column.name != "password_hash"))
+_CONNECTOR = sa.select(connectors).order_by(connectors.c.station_id, connectors.c.connector_id)
+
+
+def _connector(row: Row[Any]) -> Connector:
+    fields = dict(row._mapping)
+    del fields["station_id"]
+    return Connector(**fields)
+
+
+class SqlStations:
+    """Connectors come back ordered by their number."""
+
+    def __init__(self, db: Db) -> None:
+        self._db = db
+
+    def get(self, station_id: str) -> Station | None:
+        return self.many([station_id]).get(station_id)
+
+    def many(self, station_ids: Iterable[str]) -> dict[str, Station]:
+        found: dict[str, Station] = {}
+        for ids in chunks(dict.fromkeys(station_ids)):
+            rows = self._db.all(_STATION.where(stations.c.station_id.in_(ids)))
+            parts = self._db.all(_CONNECTOR.where(connectors.c.station_id.in_(ids)))
+            found.update((station.station_id, station) for station in self._build(rows, parts))
+        return found
+
+    def all(self) -> list[Station]:
+        rows = self._db.all(_STATION.order_by(stations.c.station_id))
+        return self._build(rows, self._db.all(_CONNECTOR))
+
+    def page(self, *, after: str | None = None, limit: int = 100, site_id: str | None = None) -> Page[Station]:
+        """Ordered by station_id."""
+        statement = _STATION.order_by(stations.c.station_id).limit(check_limit(limit) + 1)
+        if after is not None:
+            statement = statement.where(stations.c.station_id > str(decode_cursor(after)[1]))
+        if site_id is not None:
+            statement = statement.where(stations.c.site_id == site_id)
+        rows = self._db.all(statement)
+        shown = rows[:limit]
+        parts: list[Row[Any]] = []
+        for ids in chunks(row.station_id for row in shown):
+            parts += self._db.all(_CONNECTOR.where(connectors.c.station_id.in_(ids)))
+        more = encode_cursor((0, shown[-1].station_id)) if len(rows) > limit else None
+        return Page(items=tuple(self._build(shown, parts)), next=more)
+
+    def save(self, stations_: Iterable[Station]) -> None:
+        given = {station.station_id: station for station in stations_}
+        if not given:
+            return
+        rows, parts = [], []
+        for station in given.values():
+            row = msgspec.structs.asdict(station)
+            del row["connectors"]
+            rows.append(row)
+            parts += [
+                {"station_id": station.station_id, **msgspec.structs.asdict(connector)}
+                for connector in station.connectors
+            ]
+        self._db.upsert(stations, rows)
+        self._drop_connectors_beside(given.keys(), {(part["station_id"], part["connector_id"]) for part in parts})
+        self._db.upsert(connectors, parts)
+
+    def _drop_connectors_beside(self, station_ids: Iterable[str], kept: set[tuple[str, int]]) -> None:
+        """Delete only what is really gone: deleting and inserting all of them would churn every index."""
+        key = (connectors.c.station_id, connectors.c.connector_id)
+        for ids in chunks(station_ids):
+            stored = self._db.all(sa.select(*key).where(connectors.c.station_id.in_(ids)))
+            for station_id, connector_id in {tuple(row) for row in stored} - kept:
+                self._db.execute(connectors.delete().where(key[0] == station_id, key[1] == connector_id))
+
+    def password_hash(self, station_id: str) -> str | None:
+        row = self._db.first(sa.select(stations.c.password_hash).where(stations.c.station_id == station_id))
+        return row[0] if row else None
+
+    def set_password_hash(self, station_id: str, password_hash: str | None) -> None:
+        """Raises NotFoundError for a station that was never saved."""
+        change = stations.update().where(stations.c.station_id == station_id).values(password_hash=password_hash)
+        if not self._db.execute(change):
+            raise NotFoundError(f"station {station_id} is not in the records.", mend="Save it first.")
+
+    def sites(self) -> list[Site]:
+        return [Site(**row._mapping) for row in self._db.all(sa.select(sites).order_by(sites.c.site_id))]
+
+    def save_sites(self, sites_: Iterable[Site]) -> None:
+        self._db.upsert(sites, [msgspec.structs.asdict(site) for site in sites_])
+
+    @staticmethod
+    def _build(rows: Sequence[Row[Any]], parts: Sequence[Row[Any]]) -> list[Station]:
+        by_station: dict[str, list[Connector]] = {}
+        for part in parts:
+            by_station.setdefault(part.station_id, []).append(_connector(part))
+        return [Station(**row._mapping, connectors=tuple(by_station.get(row.station_id, ()))) for row in rows]

@@ -19,7 +19,7 @@ from dashboard.api.login import Door, make_router
 from dashboard.context import AppContext
 from dashboard.web import problems
 from dashboard.web.directory import Directory
-from dashboard.web.guard import Guard
+from dashboard.web.guard import MAX_BODY_BYTES, Guard
 from dashboard.web.metrics import Pulses, RequestMetrics, listen, make_registry
 from dashboard.web.origin import origin_of
 from dashboard.web.sessions import WALL_LIFETIME, EndedSessions
@@ -33,8 +33,6 @@ Sign in with `Authorization: Bearer TOKEN` (`laddvakt token add`), or with the b
 Lists are `{"items": [...], "next": cursor|null}`; pass `next` as `after`. Errors are RFC 9457 problem details.
 Times are RFC 3339 UTC, money is `{"amount": "12.34", "currency": "SEK"}`.
 """
-
-_MAX_BODY_BYTES = 8 * 1024 * 1024
 
 
 def create_api(context: AppContext) -> FastAPI:
@@ -50,7 +48,7 @@ def create_api(context: AppContext) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url="/api/openapi.json",
-        max_body_size=_MAX_BODY_BYTES,
+        max_body_size=MAX_BODY_BYTES,
         lifespan=_lifespan(context, pulses),
     )
     app.state.context = context

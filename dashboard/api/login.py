@@ -16,19 +16,18 @@ from starlette.responses import HTMLResponse, RedirectResponse
 
 from dashboard.auth import Role, current_user
 from dashboard.context import AppContext
-from dashboard.demo import DEMO_LOGINS
 from dashboard.passwords import MAX_LENGTH, verify_password
 from dashboard.web.attempts import Attempts
 from dashboard.web.directory import Directory
-from dashboard.web.guard import CHALLENGE
+from dashboard.web.guard import CHALLENGE, MAX_FORM_BYTES
 from dashboard.web.sessions import EndedSessions, open_session, read_session
+from laddvakt.demo import DEMO_LOGINS
 from laddvakt.stores.ports import AuditItem, User
 
 logger = logging.getLogger(__name__)
 
 _WRONG = "Name or password is not right."
 _MAX_NAME = 128
-_MAX_BODY_BYTES = 16 * 1024
 _page = Environment(loader=PackageLoader("dashboard.api", "."), autoescape=True).get_template("login.html")
 
 
@@ -117,7 +116,7 @@ def make_router(door: Door) -> APIRouter:
             return RedirectResponse(target or "/", 303)
         return page(target=target or "")
 
-    @router.post("/login", max_body_size=_MAX_BODY_BYTES)
+    @router.post("/login", max_body_size=MAX_FORM_BYTES)
     async def sign_in(request: Request) -> Response:
         async with request.form(max_files=0, max_fields=10) as form:
             name, password, target = (_field(form, key) for key in ("username", "password", "next"))

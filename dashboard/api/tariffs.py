@@ -58,7 +58,7 @@ def get_tariff(context: Context, tariff_id: TariffId, query: Annotated[VersionQu
 
 @router.put(
     "/{tariff_id}",
-    **answers(OcpiTariff, also={201: "A new tariff"}, errors=(412,)),
+    **answers(OcpiTariff, also={201: "A new tariff"}, errors=(412, 413)),
     dependencies=[needs(Action.EDIT_TARIFFS)],
 )
 def put_tariff(

@@ -18,7 +18,7 @@ from laddvakt.stores.ports import Page
 
 router = APIRouter(prefix="/api/v1/tickets", tags=["tickets"], dependencies=[needs(Action.VIEW_TICKETS)])
 
-_AFTER_ACTION = {**answers(Ticket, errors=(404, 409)), "dependencies": [needs(Action.WORK_ON_TICKETS)]}
+_AFTER_ACTION = {**answers(Ticket, errors=(404, 409, 413)), "dependencies": [needs(Action.WORK_ON_TICKETS)]}
 
 _Comment = Annotated[str, Field(max_length=4000)]
 

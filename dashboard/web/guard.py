@@ -36,6 +36,11 @@ CHALLENGE = 'Bearer realm="laddvakt"'
 """WWW-Authenticate of a 401 (RFC 9110 section 11.6.1)."""
 
 
+MAX_BODY_BYTES = 8 * 1024 * 1024
+MAX_FORM_BYTES = 16 * 1024
+"""Bodies of strangers: nothing but a name and a password."""
+
+
 class Place(StrEnum):
     """What kind of thing a path is."""
 
@@ -140,6 +145,9 @@ class Guard:
         scope = connection.scope
         place = place_of(scope["path"])
         method = str(scope.get("method", "WEBSOCKET"))
+        limit = MAX_FORM_BYTES if place is Place.OPEN else MAX_BODY_BYTES
+        if _announced_bytes(connection) > limit:  # one that does not announce its size is cut off while it is read
+            return problem(413, f"The body is larger than {limit} bytes.")
         if asked.by_cookie:
             why = crosses_sites(method=method, headers=connection.headers, public_origin=self._public_origin)
             if why is not None:
@@ -192,6 +200,11 @@ class Guard:
             return message
 
         await self._app(connection.scope, guarded_receive, guarded_send)
+
+
+def _announced_bytes(connection: HTTPConnection) -> int:
+    text = connection.headers.get("content-length", "")
+    return int(text) if text.isascii() and text.isdigit() else 0
 
 
 def _sign_in(connection: HTTPConnection, place: Place, method: str) -> Response:

@@ -33,7 +33,9 @@ _REASONS = {
     404: "No such object",
     409: "It does not fit the object's present state",
     412: "The object has changed since it was read",
+    413: "The body is too large",
     422: "A parameter or the body is not valid",
+    500: "Our own failure; it is in the log",
     503: "The records cannot be reached now",
 }
 
@@ -49,13 +51,13 @@ def answers(
     answer: Any, *, status: int = 200, also: dict[int, str] | None = None, errors: tuple[int, ...] = ()
 ) -> dict[str, Any]:
     """Keyword arguments of a route that answers with `answer` (a struct, or a generic of one). `also` are further
-    statuses with the same body; `errors` the problems it can answer beside 401, 403, 422 and 503."""
+    statuses with the same body; `errors` the problems it can answer beside 401, 403, 422, 500 and 503."""
     statuses = {status: "Done", **(also or {})}
     responses: dict[int | str, dict[str, Any]] = {
         code: {"description": text, "content": {"application/json": {"schema": schema_of(answer)}}}
         for code, text in statuses.items()
     }
-    for code in sorted({401, 403, 422, 503, *errors}):
+    for code in sorted({401, 403, 422, 500, 503, *errors}):
         responses[code] = {"description": _REASONS[code], "content": {PROBLEM: {"schema": schema_of(Problem)}}}
     return {"responses": responses, "response_class": WireResponse, "response_model": None, "status_code": status}
 

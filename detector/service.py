@@ -27,7 +27,7 @@ from laddvakt.domain.tickets import Ticket
 from laddvakt.domain.times import rfc3339
 from laddvakt.eventlog.client import EventLog, Record
 from laddvakt.privacy import pseudonym
-from laddvakt.settings import Settings, secret
+from laddvakt.settings import Settings, privacy_key
 from laddvakt.stores.ports import Records, Telemetry
 
 __all__ = ["Detector", "ReplayDetector"]
@@ -54,11 +54,11 @@ class _Pulse(msgspec.Struct):
     at: datetime
 
 
-def make_engine(settings: Settings, privacy_key: str, partitions: int) -> Engine:
+def make_engine(settings: Settings, key: str, partitions: int) -> Engine:
     """Raises SettingsError for a rule or threshold that does not exist."""
     return Engine(
         thresholds=thresholds_for(settings.detector.rules),
-        pseudonymise=lambda id_tag: pseudonym(privacy_key, id_tag),
+        pseudonymise=lambda id_tag: pseudonym(key, id_tag),
         heartbeat_s=settings.ocpp.heartbeat_interval_s,
         partition_of=lambda station_id: partition_of(station_id, partitions),
     )
@@ -75,7 +75,7 @@ class Detector:
         self._telemetry = telemetry
         self._log = log
         self._clock = clock
-        self._key = secret(settings, "privacy", settings.privacy.key)
+        self._key = privacy_key(settings)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="detector-records")
         self._engine = make_engine(settings, self._key, settings.eventlog.partitions)
         self._desk = Desk(self._engine.site_of)

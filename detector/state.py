@@ -48,7 +48,7 @@ class StationState(msgspec.Struct, kw_only=True):
 class _WireSlot(msgspec.Struct, kw_only=True, omit_defaults=True):
     rule: str
     connector_id: int | None = None
-    memory: msgspec.Raw = msgspec.Raw()
+    memory: bytes = b""
     slot: Slot
 
 
@@ -69,7 +69,7 @@ def encode(state: StationState) -> bytes:
         _WireSlot(
             rule=code,
             connector_id=connector_id,
-            memory=msgspec.Raw(_encoder.encode(slot.memory)) if slot.memory is not None else msgspec.Raw(),
+            memory=_encoder.encode(slot.memory) if slot.memory is not None else b"",
             slot=msgspec.structs.replace(slot, memory=None),
         )
         for (code, connector_id), slot in state.slots.items()
@@ -91,7 +91,7 @@ def decode(data: bytes, rules: dict[str, Rule]) -> StationState | None:
             if rule is None:
                 continue
             memory: Any = None
-            if rule.memory is not None and bytes(item.memory):
+            if rule.memory is not None and item.memory:
                 memory = msgspec.msgpack.decode(item.memory, type=rule.memory)
             slots[(item.rule, item.connector_id)] = msgspec.structs.replace(item.slot, memory=memory)
     except msgspec.MsgspecError as error:

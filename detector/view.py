@@ -62,7 +62,7 @@ class Register(msgspec.Struct, frozen=True):
     wh: float
 
 
-class Clock(msgspec.Struct):
+class Clock(msgspec.Struct, omit_defaults=True):
     """How far a station's clock is behind ours, learnt from messages that are late by the same amount for five
     minutes. A queue being emptied looks different: its lateness shrinks from message to message."""
 
@@ -89,7 +89,7 @@ class Clock(msgspec.Struct):
         return (heard_at - at) - timedelta(seconds=self.behind_s) > LATE
 
 
-class SessionView(msgspec.Struct, kw_only=True):
+class SessionView(msgspec.Struct, kw_only=True, omit_defaults=True):
     """The session on a connector. `vehicle` is the pseudonym of the token that started it."""
 
     transaction_id: str
@@ -124,7 +124,7 @@ class SessionEnded(msgspec.Struct, frozen=True, kw_only=True):
     heard_at: datetime
 
 
-class ConnectorView(msgspec.Struct, kw_only=True):
+class ConnectorView(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One connector; 0 is the station as a whole (OCPP 1.6 section 3.2)."""
 
     connector_id: int
@@ -153,7 +153,7 @@ class ConnectorView(msgspec.Struct, kw_only=True):
         return None
 
 
-class StationView(msgspec.Struct, kw_only=True):
+class StationView(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One station. `last_frame` is our time of its last frame of any kind: each proves that it lives."""
 
     station_id: str

@@ -41,7 +41,7 @@ class Rollback(msgspec.Struct, frozen=True):
     confirmed_at: datetime
 
 
-class Memory(msgspec.Struct, frozen=True):
+class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
     """Where the scan of the running session's registers stands."""
 
     transaction: str = ""

@@ -52,10 +52,22 @@ class Episode(msgspec.Struct, frozen=True):
     watts: float
 
 
-class Memory(msgspec.Struct, frozen=True):
-    """Episodes since power last flowed, oldest first."""
+class Run(msgspec.Struct, frozen=True):
+    """Samples in a row, up to now, in which nothing flowed."""
+
+    transaction: str
+    since: datetime
+    until: datetime
+    samples: int
+    watts: float  # the highest of them
+    by_register: bool  # at least one was worked out from the energy register
+
+
+class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Episodes since power last flowed, oldest first, and the run that may become the next."""
 
     episodes: tuple[Episode, ...] = ()
+    run: Run | None = None
 
     @property
     def vehicles(self) -> int:
@@ -63,34 +75,34 @@ class Memory(msgspec.Struct, frozen=True):
 
 
 class _Session(NamedTuple):
-    """What the running session says: a reason, when to look again, and its episode once it is one."""
+    """What the running session says: a reason, when to look again, the run so far, its episode once it is one."""
 
     reason: Reason
     check_at: datetime | None = None
+    run: Run | None = None
     episode: Episode | None = None
 
 
 def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetime) -> Verdict:
-    oldest = now - timedelta(hours=thresholds["window_h"])
     memory = memory or Memory()
-    if memory.episodes and memory.episodes[0].at < oldest:
-        memory = Memory(episodes=tuple(episode for episode in memory.episodes if episode.at >= oldest))
-    judged = _judge(subject, thresholds, now)
-    if judged.reason is Reason.POWER_FLOWS and memory.episodes:
-        memory = Memory()
-    if judged.episode is not None and judged.episode.transaction not in {e.transaction for e in memory.episodes}:
-        memory = Memory(episodes=(*memory.episodes[-(_MAX_EPISODES - 1) :], judged.episode))
-    if memory.vehicles >= thresholds["vehicles"]:
-        return Verdict(
-            standing=Standing.MET,
-            reason=Reason.SEVERAL_VEHICLES,
-            check_at=judged.check_at,
-            memory=memory,
-        )
-    return Verdict(standing=Standing.NOT_MET, reason=judged.reason, check_at=judged.check_at, memory=memory)
+    judged = _judge(subject, memory.run, thresholds, now)
+    oldest = now - timedelta(hours=thresholds["window_h"])
+    episodes = tuple(episode for episode in memory.episodes if episode.at >= oldest)
+    if judged.reason is Reason.POWER_FLOWS:
+        episodes = ()
+    if judged.episode is not None and judged.episode.transaction not in {e.transaction for e in episodes}:
+        episodes = (*episodes[-(_MAX_EPISODES - 1) :], judged.episode)
+    memory = Memory(episodes=episodes, run=judged.run)
+    several = memory.vehicles >= thresholds["vehicles"]
+    return Verdict(
+        standing=Standing.MET if several else Standing.NOT_MET,
+        reason=Reason.SEVERAL_VEHICLES if several else judged.reason,
+        check_at=judged.check_at,
+        memory=memory,
+    )
 
 
-def _judge(subject: Subject, thresholds: Thresholds, now: datetime) -> _Session:
+def _judge(subject: Subject, run: Run | None, thresholds: Thresholds, now: datetime) -> _Session:
     connector = subject.connector
     session = connector.session if connector is not None else None
     if connector is None or session is None:
@@ -108,7 +120,9 @@ def _judge(subject: Subject, thresholds: Thresholds, now: datetime) -> _Session:
         return _Session(Reason.BATTERY_FULL)
     if _limited(connector, session, thresholds):
         return _Session(Reason.LIMITED)
-    return _low(connector, session, thresholds, begun, now)
+    if not connector.powers:
+        return _Session(Reason.NO_POWER_VALUES)
+    return _low(session, _follow(connector, session, run, thresholds, begun), thresholds, now)
 
 
 def _limited(connector: ConnectorView, session: SessionView, thresholds: Thresholds) -> bool:
@@ -119,24 +133,41 @@ def _limited(connector: ConnectorView, session: SessionView, thresholds: Thresho
     return offered_w is not None and offered_w < thresholds["limit_a"] * _PHASE_VOLTAGE_V
 
 
-def _low(
-    connector: ConnectorView, session: SessionView, thresholds: Thresholds, begun: datetime, now: datetime
-) -> _Session:
-    run: list[Power] = []
-    for power in reversed(connector.powers):
-        if power.at < begun or power.watts >= thresholds["below_w"]:
-            break
-        run.append(power)
-    if len(run) < 2:
-        return _Session(Reason.NO_POWER_VALUES if not connector.powers else Reason.WAITING)
-    since = run[-1].at
-    by_register = any(power.basis == "register" for power in run)
-    needed = timedelta(seconds=thresholds["register_persist_s" if by_register else "persist_s"])
-    if now - since < needed or (by_register and run[0].at - since < needed):
-        return _Session(Reason.WAITING, since + needed if now < since + needed else None)
-    watts = max(power.watts for power in run)
-    episode = Episode(session.vehicle_key, session.transaction_id, since, now, watts)
-    return _Session(Reason.ONE_VEHICLE, None, episode)
+def _follow(
+    connector: ConnectorView, session: SessionView, run: Run | None, thresholds: Thresholds, begun: datetime
+) -> Run | None:
+    """The run after the samples that came since."""
+    if run is not None and (run.transaction != session.transaction_id or run.since < begun):
+        run = None
+    for power in connector.powers:
+        if power.at < begun or (run is not None and power.at <= run.until):
+            continue
+        run = None if power.watts >= thresholds["below_w"] else _longer(run, power, session)
+    return run
+
+
+def _longer(run: Run | None, power: Power, session: SessionView) -> Run:
+    by_register = power.basis == "register"
+    if run is None:
+        return Run(session.transaction_id, power.at, power.at, 1, power.watts, by_register)
+    return msgspec.structs.replace(
+        run,
+        until=power.at,
+        samples=run.samples + 1,
+        watts=max(run.watts, power.watts),
+        by_register=run.by_register or by_register,
+    )
+
+
+def _low(session: SessionView, run: Run | None, thresholds: Thresholds, now: datetime) -> _Session:
+    if run is None or run.samples < 2:
+        return _Session(Reason.WAITING, run=run)
+    enough = timedelta(seconds=thresholds["register_persist_s" if run.by_register else "persist_s"])
+    seen_until = run.until if run.by_register else now
+    if seen_until - run.since < enough:
+        return _Session(Reason.WAITING, None if run.by_register else run.since + enough, run)
+    episode = Episode(session.vehicle_key, session.transaction_id, run.since, now, run.watts)
+    return _Session(Reason.ONE_VEHICLE, run=run, episode=episode)
 
 
 def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetime) -> Finding:

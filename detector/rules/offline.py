@@ -41,7 +41,7 @@ class Reason(StrEnum):
     SILENT = "silent"  # no frame for too long
 
 
-class Memory(msgspec.Struct, frozen=True):
+class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
     """`ours_until`: up to when the silence was explained by ourselves; it counts from there."""
 
     ours_until: datetime | None = None

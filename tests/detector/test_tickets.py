@@ -1,0 +1,199 @@
+"""A ticket's life: one per fault and asset, each step with a reason, people's decisions stand."""
+
+from __future__ import annotations
+
+import itertools
+from datetime import timedelta
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from detector.engine import Change, ChangeKind
+from detector.tickets import MAX_UPDATES, REOPEN_WITHIN, UPDATE_EVERY, Reason, decide, verify
+from detector.view import SessionEnded
+from laddvakt.domain.tickets import (
+    UNSETTLED,
+    Asset,
+    Evidence,
+    Finding,
+    Severity,
+    Ticket,
+    TicketAction,
+    TicketEvent,
+    TicketState,
+    apply_event,
+)
+from tests.support.detector import START
+
+
+def finding(minutes: float = 0, *, severity: Severity = Severity.P2, value: str = "0 W") -> Finding:
+    at = START + timedelta(minutes=minutes)
+    return Finding(
+        fault="no_power",
+        asset=Asset(kind="station", id="SE-1"),
+        station_id="SE-1",
+        connector_id=1,
+        severity=severity,
+        at=at,
+        since=at,
+        probable_cause="contactor",
+        explanation="nothing flows",
+        suggested_action="measure",
+        evidence=(Evidence(label="Power", value=value),),
+    )
+
+
+def change(kind: ChangeKind, minutes: float = 0, **how: object) -> Change:
+    return Change(
+        kind=kind,
+        at=START + timedelta(minutes=minutes),
+        station_id="SE-1",
+        finding=finding(minutes, **how),  # type: ignore[arg-type]  # words of `finding`
+        reason="power_flows",
+    )
+
+
+def raised(minutes: float = 0) -> Ticket:
+    decision = decide(change(ChangeKind.RAISED, minutes), None, site_id="site-1")
+    assert decision.ticket is not None
+    return decision.ticket
+
+
+def by_hand(ticket: Ticket, action: TicketAction, minutes: float) -> Ticket:
+    return apply_event(ticket, TicketEvent(at=START + timedelta(minutes=minutes), action=action, actor="eva"))
+
+
+def session(minutes: float, *, energy_wh: float = 5000, connector_id: int = 1) -> SessionEnded:
+    begun = START + timedelta(minutes=minutes)
+    return SessionEnded(
+        station_id="SE-1",
+        connector_id=connector_id,
+        transaction_id="9",
+        vehicle="tok",
+        started_at=begun,
+        ended_at=begun + timedelta(minutes=30),
+        energy_wh=energy_wh,
+        heard_at=begun + timedelta(minutes=30),
+    )
+
+
+def test_a_raised_finding_opens_a_ticket_with_its_reason() -> None:
+    ticket = raised()
+    assert ticket.state is TicketState.OPEN
+    assert (ticket.site_id, ticket.fault, ticket.asset.id) == ("site-1", "no_power", "SE-1")
+    (event,) = ticket.events
+    assert event.action is TicketAction.OPENED
+    assert event.actor == "detector"
+    assert event.data["reason"] == "new_fault"
+
+
+def test_the_same_again_is_no_event() -> None:
+    assert decide(change(ChangeKind.STILL, 120), raised(), site_id=None).reason is Reason.NOTHING_NEW
+
+
+def test_fresh_evidence_is_an_event_once_an_hour_at_most() -> None:
+    ticket = raised()
+    soon = decide(change(ChangeKind.STILL, 30, value="1 W"), ticket, site_id=None)
+    assert soon == (Reason.TOO_SOON, None)
+    later = decide(change(ChangeKind.STILL, 60, value="1 W"), ticket, site_id=None)
+    assert later.ticket is not None
+    assert later.ticket.events[-1].action is TicketAction.UPDATED
+    assert later.ticket.evidence[0].value == "1 W"
+    assert later.ticket.findings == 2
+
+
+def test_worse_news_is_an_event_at_once() -> None:
+    decision = decide(change(ChangeKind.STILL, 1, severity=Severity.P1), raised(), site_id=None)
+    assert decision.ticket is not None
+    assert decision.ticket.severity is Severity.P1
+
+
+def test_a_ticket_of_months_has_a_bounded_history() -> None:
+    ticket = raised()
+    for hour in range(1, 2 * MAX_UPDATES):
+        decision = decide(change(ChangeKind.STILL, hour * 60, value=f"{hour} W"), ticket, site_id=None)
+        ticket = decision.ticket or ticket
+    assert len(ticket.events) == MAX_UPDATES + 1
+    assert ticket.evidence[0].value == f"{2 * MAX_UPDATES - 1} W"
+
+
+def test_the_fault_gone_resolves_with_the_rules_reason() -> None:
+    decision = decide(change(ChangeKind.CLEARED, 10), raised(), site_id=None)
+    assert decision.ticket is not None
+    assert decision.ticket.state is TicketState.RESOLVED
+    assert decision.ticket.resolved_at == START + timedelta(minutes=10)
+    assert decision.ticket.events[-1].data["rule_reason"] == "power_flows"
+
+
+def test_back_within_a_day_reopens_later_is_a_new_ticket() -> None:
+    ticket = decide(change(ChangeKind.CLEARED, 10), raised(), site_id=None).ticket
+    assert ticket is not None
+    day = REOPEN_WITHIN.total_seconds() / 60
+    again = decide(change(ChangeKind.RAISED, 10 + day), ticket, site_id=None)
+    assert again.reason is Reason.CAME_BACK
+    assert again.ticket is not None
+    assert (again.ticket.ticket_id, again.ticket.state) == (ticket.ticket_id, TicketState.OPEN)
+    assert again.ticket.resolved_at is None
+    new = decide(change(ChangeKind.RAISED, 11 + day), ticket, site_id=None)
+    assert new.reason is Reason.NEW_FAULT
+    assert new.ticket is not None
+    assert new.ticket.ticket_id != ticket.ticket_id
+
+
+def test_what_a_person_resolved_waits_for_the_fault_to_go_and_come_back() -> None:
+    ticket = by_hand(raised(), TicketAction.RESOLVED, 5)
+    assert decide(change(ChangeKind.STILL, 65), ticket, site_id=None) == (Reason.SETTLED_BY_PERSON, None)
+    assert decide(change(ChangeKind.CLEARED, 70), ticket, site_id=None) == (Reason.ALREADY_SETTLED, None)
+    assert decide(change(ChangeKind.RAISED, 80), ticket, site_id=None).reason is Reason.CAME_BACK
+
+
+def test_an_acknowledged_ticket_stays_so_under_fresh_evidence() -> None:
+    ticket = by_hand(raised(), TicketAction.ACKNOWLEDGED, 5)
+    decision = decide(change(ChangeKind.STILL, 90, value="2 W"), ticket, site_id=None)
+    assert decision.ticket is not None
+    assert decision.ticket.state is TicketState.ACKNOWLEDGED
+
+
+def test_a_good_session_after_the_end_verifies() -> None:
+    ticket = decide(change(ChangeKind.CLEARED, 10), raised(), site_id=None).ticket
+    assert ticket is not None
+    verified = verify(session(20), ticket)
+    assert verified.reason is Reason.GOOD_SESSION
+    assert verified.ticket is not None
+    assert verified.ticket.state is TicketState.VERIFIED
+    for poor in (session(20, energy_wh=99), session(5), session(20, connector_id=2)):
+        assert verify(poor, ticket).ticket is None
+    assert verify(session(20), raised()).ticket is None
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([*ChangeKind, *(a for a in TicketAction if a is not TicketAction.OPENED)]),
+            st.integers(1, 3000),
+            st.sampled_from(["0 W", "1 W", "2 W"]),
+        ),
+        max_size=30,
+    )
+)
+def test_any_life_is_a_fold_of_its_events(steps: list[tuple[ChangeKind | TicketAction, int, str]]) -> None:
+    ticket, minutes = raised(), 0.0
+    for step, pause, value in steps:
+        minutes += pause
+        before = ticket
+        if step is ChangeKind.SESSION:
+            ticket = verify(session(minutes), ticket).ticket or ticket
+        elif isinstance(step, ChangeKind):
+            ticket = decide(change(step, minutes, value=value), ticket, site_id=None).ticket or ticket
+        else:
+            try:
+                ticket = by_hand(ticket, step, minutes)
+            except Exception as error:
+                assert type(error).__name__ == "ConflictError"
+        if ticket.ticket_id == before.ticket_id:
+            assert ticket.events[: len(before.events)] == before.events
+        assert (ticket.resolved_at is None) == (ticket.state in UNSETTLED)
+        updates = [e.at for e in ticket.events if e.action is TicketAction.UPDATED and e.actor == "detector"]
+        assert all(b - a >= UPDATE_EVERY for a, b in itertools.pairwise(updates))
+    assert msgspec.json.decode(msgspec.json.encode(ticket), type=Ticket) == ticket

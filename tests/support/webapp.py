@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx
 import jsonschema_rs
@@ -151,6 +151,8 @@ class Web:
     """One application and what stands behind it. Users are named as their role, all with PASSWORD; `driver` is
     driver D-1. API tokens are `token-of-<role>`."""
 
+    _document: ClassVar[dict[str, Any]] = {}
+
     def __init__(self, data_dir: Path, **settings: Any) -> None:
         self.clock = ToldClock()
         self.feed = RecordingFeed()
@@ -203,6 +205,12 @@ class Web:
         assert answer.status_code == 303, answer.text
         return browser
 
+    def document(self) -> dict[str, Any]:
+        """The OpenAPI document; the same for every application, so made once."""
+        if not Web._document:
+            Web._document.update(self.app.openapi())
+        return Web._document
+
     def audit(self) -> list[AuditItem]:
         """Newest first."""
         with self.records.read() as work:
@@ -243,7 +251,7 @@ class Browser:
 
 def check_documented(web: Web, answer: httpx.Response) -> None:
     """Fails when an answer of a documented route is not what the OpenAPI document says."""
-    document = web.app.openapi()
+    document = web.document()
     method, path = answer.request.method.lower(), answer.request.url.path
     operation = next(
         (
@@ -260,14 +268,12 @@ def check_documented(web: Web, answer: httpx.Response) -> None:
     media_type = answer.headers["content-type"].partition(";")[0]
     assert media_type in documented["content"], f"{method} {path}: {media_type} is not documented"
     if media_type.endswith("json"):
-        _validator(json.dumps(document), json.dumps(documented["content"][media_type]["schema"])).validate(
-            answer.json()
-        )
+        _validator(json.dumps(documented["content"][media_type]["schema"])).validate(answer.json())
 
 
 @cache
-def _validator(document: str, schema: str) -> Any:
-    components = json.loads(document)["components"]
+def _validator(schema: str) -> Any:
+    components = Web._document["components"]
     return jsonschema_rs.validator_for({**json.loads(schema), "components": components}, validate_formats=True)
 
 

@@ -16,7 +16,7 @@ from dashboard.api import create_api
 from dashboard.components import shell
 from dashboard.context import AppContext
 from dashboard.live import PUSH_EVERY_S, LiveState
-from dashboard.pages import wall
+from dashboard.pages import revenue, sessions, stations, tickets, wall
 from dashboard.pages.wiring import in_browser
 
 ASSETS = Path(__file__).parent / "assets"
@@ -37,7 +37,14 @@ class PageSpec(NamedTuple):
     register: Callable[[Dash, AppContext], None]
 
 
-PAGES = (PageSpec("/", "Wall", wall.PARTS, wall.layout, wall.register),)
+PAGES = (
+    PageSpec("/", "Wall", wall.PARTS, wall.layout, wall.register),
+    PageSpec("/wall", "Wall", wall.PARTS, wall.layout, wall.register),
+    PageSpec("/sessions", "Sessions", sessions.PARTS, sessions.layout, sessions.register),
+    PageSpec("/tickets", "Tickets", tickets.PARTS, tickets.layout, tickets.register),
+    PageSpec("/stations", "Stations", stations.PARTS, stations.layout, stations.register),
+    PageSpec("/revenue", "Revenue", revenue.PARTS, revenue.layout, revenue.register),
+)
 
 
 def create_app(context: AppContext) -> FastAPI:
@@ -71,7 +78,7 @@ def create_app(context: AppContext) -> FastAPI:
     dash.page_registry.clear()  # it is the process's; an earlier application in it is over
     for page in PAGES:
         dash.register_page(  # type: ignore[no-untyped-call]  # Dash leaves it untyped
-            f"laddvakt.{page.title.lower()}",
+            f"laddvakt.{page.path.strip('/') or 'start'}",
             path=page.path,
             name=page.title,
             title=f"{page.title} · Laddvakt",

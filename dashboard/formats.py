@@ -8,12 +8,13 @@ from zoneinfo import ZoneInfo
 
 from laddvakt.domain.money import Money, round_money
 
-THIN = "\u202f"  # narrow no-break space, between thousands and before units
+THIN = "\u202f"  # narrow no-break space, between thousands
+UNIT = "\u00a0"  # no-break space, before units
 NONE = "–"  # nothing known
 
 
 def number(value: float | Decimal, places: int = 0) -> str:
-    """`12 345.6`: thousands apart by a thin space, `places` decimals."""
+    """`12 345.6`: thousands apart by a narrow space, `places` decimals."""
     return f"{value:,.{places}f}".replace(",", THIN)
 
 
@@ -23,18 +24,18 @@ def kilo(value: float | None, places: int = 1) -> str:
 
 
 def power(power_w: float | None) -> str:
-    return NONE if power_w is None else f"{kilo(power_w)}{THIN}kW"
+    return NONE if power_w is None else f"{kilo(power_w)}{UNIT}kW"
 
 
 def energy(energy_wh: float | None) -> str:
     if energy_wh is None:
         return NONE
     places = 2 if abs(energy_wh) < 10_000 else 1 if abs(energy_wh) < 1_000_000 else 0
-    return f"{kilo(energy_wh, places)}{THIN}kWh"
+    return f"{kilo(energy_wh, places)}{UNIT}kWh"
 
 
 def percent(value: float | None) -> str:
-    return NONE if value is None else f"{value:.0f}{THIN}%"
+    return NONE if value is None else f"{value:.0f}{UNIT}%"
 
 
 def amount(value: Decimal) -> str:
@@ -43,22 +44,22 @@ def amount(value: Decimal) -> str:
 
 def money(value: Money | None) -> str:
     """`1 234.50 SEK`, to the smallest usual unit."""
-    return NONE if value is None else f"{amount(value.amount)}{THIN}{value.currency}"
+    return NONE if value is None else f"{amount(value.amount)}{UNIT}{value.currency}"
 
 
 def duration(seconds: float) -> str:
     """`42 s`, `7 min`, `1 h 05 min`, `3 d 4 h`: two units at most."""
     whole = max(0, int(seconds))
     if whole < 60:
-        return f"{whole}{THIN}s"
+        return f"{whole}{UNIT}s"
     minutes = whole // 60
     if minutes < 60:
-        return f"{minutes}{THIN}min"
+        return f"{minutes}{UNIT}min"
     hours, minutes = divmod(minutes, 60)
     if hours < 48:
-        return f"{hours}{THIN}h {minutes:02d}{THIN}min"
+        return f"{hours}{UNIT}h {minutes:02d}{UNIT}min"
     days, hours = divmod(hours, 24)
-    return f"{days}{THIN}d {hours}{THIN}h"
+    return f"{days}{UNIT}d {hours}{UNIT}h"
 
 
 def local(at: datetime | None, zone: ZoneInfo) -> str:

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
+import msgspec
+
 from dashboard import formats
-from laddvakt.domain.sessions import Session
+from laddvakt.domain.sessions import Session, SessionState
 from laddvakt.domain.stations import Site, Station
-from laddvakt.domain.tickets import Ticket
-from laddvakt.stores.ports import Records
+from laddvakt.domain.tickets import UNSETTLED, Ticket, TicketState
+from laddvakt.domain.tokens import Token
+from laddvakt.stores.ports import Records, RevenueRow, Sample, Telemetry
+
+SESSIONS_SHOWN = 500
+"""The most sessions that one table holds; a narrower filter shows the others."""
+
+TICKETS_SHOWN = 200
+
+CURVE_FIELDS = ("power_w", "soc_pct", "energy_wh")
+
+CURVE_POINTS = 2_000
+"""The most points of one curve that are worth drawing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,3 +67,275 @@ def ended_today(records: Records, *, now: datetime, zone: ZoneInfo) -> EndedToda
     for row in rows:
         money[row.currency] = money.get(row.currency, Decimal(0)) + row.incl_vat
     return EndedToday(since=since, energy_wh=sum(row.energy_wh for row in rows), money=money)
+
+
+# Sessions
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionFilter:
+    """Which sessions; None is no limit. Times are of the start."""
+
+    state: SessionState | None = None
+    station_id: str | None = None
+    from_: datetime | None = None
+    to: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionList:
+    """Newest first. `more`: there are others that fit the filter."""
+
+    sessions: list[Session]
+    more: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionDetail:
+    """One session with what is told beside it."""
+
+    session: Session
+    site: Site | None
+    token: Token | None
+    curves: dict[str, list[Sample]]  # by telemetry field
+
+
+def sessions(records: Records, wanted: SessionFilter, *, limit: int = SESSIONS_SHOWN) -> SessionList:
+    found: list[Session] = []
+    cursor: str | None = None
+    with records.read() as work:
+        while len(found) < limit:
+            page = work.sessions.page(
+                state=wanted.state,
+                station_id=wanted.station_id,
+                from_=wanted.from_,
+                to=wanted.to,
+                after=cursor,
+                limit=min(100, limit - len(found)),
+            )
+            found += page.items
+            cursor = page.next
+            if cursor is None:
+                break
+    return SessionList(sessions=found, more=cursor is not None)
+
+
+def session_detail(
+    records: Records, telemetry: Telemetry, session_id: str, *, now: datetime
+) -> SessionDetail | None:
+    """None when there is no such session."""
+    with records.read() as work:
+        session = work.sessions.get(session_id)
+        if session is None:
+            return None
+        site = next((site for site in work.stations.sites() if site.site_id == session.site_id), None)
+        token = work.tokens.get(session.token) if session.token else None
+    curves = telemetry.read(
+        station_id=session.station_id,
+        connector_id=session.connector_id,
+        fields=CURVE_FIELDS,
+        from_=session.started_at,
+        to=(session.ended_at or now) + timedelta(seconds=1),
+    )
+    thinned = {name: thin(samples, CURVE_POINTS) for name, samples in curves.items()}
+    return SessionDetail(session=session, site=site, token=token, curves=thinned)
+
+
+def thin(samples: Sequence[Sample], most: int) -> list[Sample]:
+    """At most `most` of the samples, evenly, the last one always among them."""
+    if len(samples) <= most:
+        return list(samples)
+    step = -(-len(samples) // most)
+    return [*samples[:-1:step], samples[-1]][-most:]
+
+
+# Tickets
+
+
+@dataclass(frozen=True, kw_only=True)
+class TicketDetail:
+    """One ticket with what is told beside it."""
+
+    ticket: Ticket
+    station: Station | None
+    site: Site | None
+    others: list[Ticket]  # unsettled, of the same station
+
+
+def tickets(records: Records, *, settled: bool, limit: int = TICKETS_SHOWN) -> list[Ticket]:
+    """Unsettled ones, gravest then newest first; or settled ones, the last changed first."""
+    with records.read() as work:
+        if not settled:
+            return by_gravity(work.tickets.unsettled())[:limit]
+        states = [state for state in TicketState if state not in UNSETTLED]
+        page = work.tickets.page(states=states, limit=limit)
+    return sorted(page.items, key=lambda ticket: ticket.updated_at, reverse=True)
+
+
+def by_gravity(found: Iterable[Ticket]) -> list[Ticket]:
+    newest_first = sorted(found, key=lambda ticket: ticket.opened_at, reverse=True)
+    return sorted(newest_first, key=lambda ticket: ticket.severity)
+
+
+def ticket_detail(records: Records, ticket_id: str) -> TicketDetail | None:
+    """None when there is no such ticket."""
+    with records.read() as work:
+        ticket = work.tickets.get(ticket_id)
+        if ticket is None:
+            return None
+        station = work.stations.get(ticket.station_id)
+        site_id = ticket.site_id or (station.site_id if station else None)
+        site = next((site for site in work.stations.sites() if site.site_id == site_id), None)
+        unsettled = work.tickets.unsettled()
+    others = [t for t in unsettled if t.station_id == ticket.station_id and t.ticket_id != ticket_id]
+    return TicketDetail(ticket=ticket, station=station, site=site, others=by_gravity(others))
+
+
+# Stations
+
+
+@dataclass(frozen=True, kw_only=True)
+class StationList:
+    """All stations, with their sites' names and their unsettled tickets."""
+
+    stations: list[Station]
+    site_names: dict[str, str]
+    tickets: dict[str, list[Ticket]]  # by station
+
+
+@dataclass(frozen=True, kw_only=True)
+class StationDetail:
+    """One station with its latest sessions and unsettled tickets."""
+
+    station: Station
+    site: Site | None
+    sessions: list[Session]
+    tickets: list[Ticket]
+
+
+def stations(records: Records) -> StationList:
+    with records.read() as work:
+        everything, sites, unsettled = work.stations.all(), work.stations.sites(), work.tickets.unsettled()
+    by_station: dict[str, list[Ticket]] = {}
+    for ticket in unsettled:
+        by_station.setdefault(ticket.station_id, []).append(ticket)
+    names = {site.site_id: site.name for site in sites}
+    return StationList(stations=everything, site_names=names, tickets=by_station)
+
+
+def station_detail(records: Records, station_id: str, *, sessions_shown: int = 8) -> StationDetail | None:
+    """None when there is no such station."""
+    with records.read() as work:
+        station = work.stations.get(station_id)
+        if station is None:
+            return None
+        return StationDetail(
+            station=station,
+            site=next((site for site in work.stations.sites() if site.site_id == station.site_id), None),
+            sessions=work.sessions.recent(station_id, None, sessions_shown),
+            tickets=by_gravity(t for t in work.tickets.unsettled() if t.station_id == station_id),
+        )
+
+
+def station_ids(records: Records) -> list[str]:
+    with records.read() as work:
+        return [station.station_id for station in work.stations.all()]
+
+
+# Revenue
+
+
+@dataclass(frozen=True, kw_only=True)
+class Span:
+    """A stretch of time, from inclusive to exclusive; `words` says it to people."""
+
+    from_: datetime
+    to: datetime
+    words: str
+
+
+PERIODS: dict[str, str] = {
+    "today": "Today",
+    "7d": "7 days",
+    "30d": "30 days",
+    "month": "This month",
+    "last_month": "Last month",
+}
+
+
+def span(period: str, *, now: datetime, zone: ZoneInfo) -> Span:
+    """A period of PERIODS (an unknown one is today) in local days of `zone`; days count today."""
+    today = formats.day_start(now, zone)
+    end = formats.next_midnight(now, zone)
+    first = today.replace(day=1)
+    if period == "7d":
+        return _span(formats.days_before(today, 6, zone), end)
+    if period == "30d":
+        return _span(formats.days_before(today, 29, zone), end)
+    if period == "month":
+        return _span(first, end)
+    if period == "last_month":
+        return _span(formats.days_before(first, 1, zone).replace(day=1), first)
+    return _span(today, end)
+
+
+def _span(from_: datetime, to: datetime) -> Span:
+    last = (to - timedelta(hours=12)).date()
+    words = f"{from_:%Y-%m-%d}" if from_.date() == last else f"{from_:%Y-%m-%d} to {last:%Y-%m-%d}"
+    return Span(from_=from_, to=to, words=words)
+
+
+def revenue(records: Records, *, group_by: str, over: Span, zone: ZoneInfo) -> list[RevenueRow]:
+    """Ended sessions by `station`, `site` or `day`, one row per currency; the largest (the newest day) first.
+    Sites come with their names."""
+    by_day = group_by == "day"
+    with records.read() as work:
+        rows = work.sessions.revenue(
+            group_by="site" if by_day else group_by,
+            interval="day" if by_day else None,
+            from_=over.from_,
+            to=over.to,
+            timezone=zone.key,
+        )
+        names = {site.site_id: site.name for site in work.stations.sites()} if group_by == "site" else {}
+    if by_day:
+        return sorted(_merge(rows), key=lambda row: row.key, reverse=True)
+    named = [msgspec.structs.replace(row, key=names.get(row.key, row.key)) for row in rows]
+    return sorted(named, key=lambda row: (-row.incl_vat, row.key))
+
+
+def _merge(rows: Iterable[RevenueRow]) -> list[RevenueRow]:
+    """Rows of several keys as one per period and currency, with the period as their key."""
+    merged: dict[tuple[str, str], RevenueRow] = {}
+    for row in rows:
+        place = (row.period, row.currency)
+        merged[place] = (
+            add_rows(merged[place], row) if place in merged else msgspec.structs.replace(row, key=row.period)
+        )
+    return list(merged.values())
+
+
+def add_rows(one: RevenueRow, other: RevenueRow) -> RevenueRow:
+    """The sum, under the first one's key and period. Raises ValueError for two currencies."""
+    if one.currency != other.currency:
+        raise ValueError(f"cannot add {other.currency} to {one.currency}")
+    return msgspec.structs.replace(
+        one,
+        sessions=one.sessions + other.sessions,
+        energy_wh=one.energy_wh + other.energy_wh,
+        excl_vat=one.excl_vat + other.excl_vat,
+        incl_vat=one.incl_vat + other.incl_vat,
+        paid=one.paid + other.paid,
+        outstanding=one.outstanding + other.outstanding,
+        held_sessions=one.held_sessions + other.held_sessions,
+        held_incl_vat=one.held_incl_vat + other.held_incl_vat,
+    )
+
+
+def revenue_totals(rows: Iterable[RevenueRow]) -> list[RevenueRow]:
+    """The sum of all rows, one per currency."""
+    sums: dict[str, RevenueRow] = {}
+    for row in rows:
+        known = sums.get(row.currency)
+        sums[row.currency] = add_rows(known, row) if known else row
+    return [sums[name] for name in sorted(sums)]

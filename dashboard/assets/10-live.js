@@ -22,12 +22,12 @@
 
   laddvakt.ago = (iso) => {
     const whole = Math.max(0, Math.floor((laddvakt.now() - Date.parse(iso)) / 1000));
-    if (whole < 60) return `${whole}\u202fs`;
+    if (whole < 60) return `${whole}\u00a0s`;
     const minutes = Math.floor(whole / 60);
-    if (minutes < 60) return `${minutes}\u202fmin`;
+    if (minutes < 60) return `${minutes}\u00a0min`;
     const hours = Math.floor(minutes / 60);
-    if (hours < 48) return `${hours}\u202fh ${String(minutes % 60).padStart(2, "0")}`;
-    return `${Math.floor(hours / 24)}\u202fd ${hours % 24}\u202fh`;
+    if (hours < 48) return `${hours}\u00a0h ${String(minutes % 60).padStart(2, "0")}`;
+    return `${Math.floor(hours / 24)}\u00a0d ${hours % 24}\u00a0h`;
   };
 
   laddvakt.clock = (ms, withSeconds) =>

@@ -64,7 +64,7 @@
     const fill = make("span", "soc-fill");
     fill.style.width = `${percent}%`;
     bar.append(fill);
-    node.append(bar, make("span", "soc-text", `${percent}\u202f%`));
+    node.append(bar, make("span", "soc-text", `${percent}\u00a0%`));
     return node;
   }
 

@@ -1,0 +1,338 @@
+"""What happens at one connector: a driver plugs in, shows a card, charges, comes back. Pure: time is handed in."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from laddvakt.domain.stations import ConnectorState
+from simulator import drivers, messages
+from simulator.circuit import Circuit
+from simulator.drivers import Habits, Population, Visit
+from simulator.outbox import OnReply, Transaction
+from simulator.spec import Dialect
+
+Later = Callable[[float], None]
+_STARTED_WH = 5.0  # a driver who sees less than this on the display concludes that it does not charge
+
+
+class Desk(Protocol):
+    """What a bay needs of its station."""
+
+    rng: random.Random
+    dialect: Dialect
+    habits: Habits
+    population: Population
+    meter_interval_s: float
+
+    @property
+    def powered(self) -> bool: ...
+    @property
+    def online(self) -> bool: ...
+    def after(self, delay_s: float, now_s: float, action: Later) -> None: ...
+    def call(
+        self,
+        action: str,
+        payload: dict[str, Any],
+        now_s: float,
+        *,
+        kept: bool = False,
+        transaction: Transaction | None = None,
+        on_reply: OnReply | None = None,
+        urgent: bool = False,
+    ) -> None: ...
+
+
+class Fault:
+    """What a station itself reports about a connector (section 7.6 ChargePointErrorCode)."""
+
+    __slots__ = ("error_code", "info", "vendor_error_code")
+
+    def __init__(self, error_code: str, info: str = "", vendor_error_code: str = "") -> None:
+        self.error_code, self.info, self.vendor_error_code = error_code, info, vendor_error_code
+
+
+class Bay:
+    """One connector of a station."""
+
+    def __init__(self, desk: Desk, circuit: Circuit) -> None:
+        self.desk = desk
+        self.circuit = circuit
+        self.connector_id = circuit.spec.connector_id
+        self.status = ConnectorState.AVAILABLE
+        self.fault: Fault | None = None
+        self.operative = True
+        self.visit: Visit | None = None
+        self.transaction: Transaction | None = None
+        self._begin_value: dict[str, Any] | None = None
+        self._began_wh = 0.0
+        self._limit_a = circuit.spec.max_current_a
+
+    # Drivers come and go.
+
+    def open(self, now_s: float) -> None:
+        """The fleet begins: the first driver is on the way."""
+        self.desk.after(drivers.first_gap_s(self.desk.rng, self.desk.habits, now_s), now_s, self._arrive)
+
+    def _await_next(self, now_s: float) -> None:
+        offset_h = self.circuit.place.utc_offset_h
+        gap_s = drivers.next_gap_s(self.desk.rng, self.desk.habits, now_s, utc_offset_h=offset_h)
+        self.desk.after(gap_s, now_s, self._arrive)
+
+    def _arrive(self, now_s: float) -> None:
+        if self.visit is not None:
+            return
+        free = self.desk.powered and self.status is ConnectorState.AVAILABLE
+        driver = self.desk.population.borrow(self.desk.rng, dc=self.circuit.dc) if free else None
+        if driver is None:
+            self._await_next(now_s)
+            return
+        self._plug_in(drivers.plan_visit(self.desk.rng, driver, self.desk.habits, dc=self.circuit.dc), now_s)
+
+    def _plug_in(self, visit: Visit, now_s: float) -> None:
+        self.visit = visit
+        self.circuit.advance(now_s)
+        self.circuit.plug_in(visit.driver.vehicle, visit.soc, visit.target_soc)
+        self._set_status(ConnectorState.PREPARING, now_s)
+        self.desk.after(visit.card_after_s, now_s, lambda now: self._present_card(visit, now))
+
+    def _unplug(self, visit: Visit, now_s: float, *, retry: bool = False) -> None:
+        if self.visit is not visit:
+            return
+        self.circuit.advance(now_s)
+        soc = self.circuit.soc
+        self.circuit.unplug()
+        self.visit = None
+        if self.status is not ConnectorState.FAULTED:
+            self._set_status(self.idle_status, now_s)
+        next_try = drivers.again(self.desk.rng, visit) if retry else None
+        if next_try is not None:
+            self.desk.after(self.desk.rng.uniform(4, 20), now_s, lambda now: self._retry(next_try, soc, now))
+            return
+        self.desk.population.give_back(visit.driver)
+        self._await_next(now_s)
+
+    def _retry(self, visit: Visit, soc: float, now_s: float) -> None:
+        if self.visit is None and self.desk.powered and self.status is ConnectorState.AVAILABLE:
+            self._plug_in(visit._replace(soc=soc), now_s)
+            return
+        self.desk.population.give_back(visit.driver)
+        self._await_next(now_s)
+
+    # A transaction from card to stop.
+
+    def _present_card(self, visit: Visit, now_s: float) -> None:
+        if self.visit is not visit or self.transaction is not None or self.status is not ConnectorState.PREPARING:
+            return
+        if visit.driver.autocharge or not self.desk.online:
+            self.begin(visit, now_s)
+            return
+        request = {"idTag": visit.driver.id_tag}
+        self.desk.call(
+            "Authorize", request, now_s, on_reply=lambda reply, now: self._authorised(visit, reply, now)
+        )
+
+    def _authorised(self, visit: Visit, reply: dict[str, Any] | None, now_s: float) -> None:
+        if self.visit is not visit or self.transaction is not None or self.status is not ConnectorState.PREPARING:
+            return
+        # Without an answer the station trusts its local list (LocalAuthorizeOffline).
+        if reply is None or accepted(reply):
+            self.begin(visit, now_s)
+            return
+        self.desk.after(visit.unplug_after_s, now_s, lambda now: self._unplug(visit, now))
+
+    def begin(self, visit: Visit, now_s: float, id_tag: str | None = None) -> None:
+        """The station starts a transaction and closes its contactor."""
+        desk, circuit = self.desk, self.circuit
+        circuit.advance(now_s)
+        meter_start_wh = circuit.metered_wh(desk.dialect.register_step_wh)
+        transaction = Transaction(self.connector_id, id_tag or visit.driver.id_tag, meter_start_wh)
+        self.transaction = transaction
+        self._began_wh = circuit.energy_wh
+        self._begin_value = messages.edge_value(circuit, desk.dialect, now_s, "Transaction.Begin")
+        request = {
+            "connectorId": self.connector_id,
+            "idTag": transaction.id_tag,
+            "meterStart": meter_start_wh,
+            "timestamp": messages.timestamp(now_s),
+        }
+        desk.call(
+            "StartTransaction",
+            request,
+            now_s,
+            kept=True,
+            on_reply=lambda reply, now: self._started(transaction, reply, now),
+        )
+        circuit.offered_a = self._limit_a
+        circuit.closed = True
+        self._set_status(ConnectorState.CHARGING, now_s)
+        desk.after(desk.meter_interval_s, now_s, lambda now: self._sample(transaction, now))
+        desk.after(visit.dwell_s, now_s, lambda now: self._driver_back(visit, now))
+        desk.after(visit.patience_s, now_s, lambda now: self._look(visit, transaction, now))
+        self._plan_pause(transaction, visit, now_s)
+
+    def _started(self, transaction: Transaction, reply: dict[str, Any] | None, now_s: float) -> None:
+        if reply is None:
+            return
+        transaction.id = reply.get("transactionId")
+        if self.transaction is transaction and not accepted(reply):
+            self.stop("DeAuthorized", now_s)
+
+    def stop(self, reason: str, now_s: float, *, retry: bool = False) -> None:
+        """Ends the transaction; the plug stays in until the driver pulls it, perhaps to try again."""
+        transaction, visit = self.transaction, self.visit
+        if transaction is None:
+            return
+        desk, circuit = self.desk, self.circuit
+        circuit.advance(now_s)
+        request: dict[str, Any] = {
+            "meterStop": circuit.metered_wh(desk.dialect.register_step_wh),
+            "timestamp": messages.timestamp(now_s),
+            "reason": reason,
+        }
+        if reason == "Local":
+            request["idTag"] = transaction.id_tag
+        if desk.dialect.transaction_data and self._begin_value is not None:
+            end = messages.edge_value(circuit, desk.dialect, now_s, "Transaction.End")
+            request["transactionData"] = [self._begin_value, end]
+        circuit.interrupt()
+        self.transaction = None
+        desk.call("StopTransaction", request, now_s, kept=True, transaction=transaction)
+        if self.status is not ConnectorState.FAULTED:
+            self._set_status(ConnectorState.FINISHING, now_s)
+        if visit is not None:
+            self.desk.after(visit.unplug_after_s, now_s, lambda now: self._unplug(visit, now, retry=retry))
+
+    def _driver_back(self, visit: Visit, now_s: float) -> None:
+        if self.visit is not visit or self.transaction is None:
+            return
+        self.stop("EVDisconnected" if self.desk.rng.random() < 0.3 else "Local", now_s)
+
+    def _look(self, visit: Visit, transaction: Transaction, now_s: float) -> None:
+        """The driver sees that nothing is charged, gives up, and perhaps tries again."""
+        if self.visit is not visit or self.transaction is not transaction:
+            return
+        self.circuit.advance(now_s)
+        if self.status is ConnectorState.CHARGING and self.circuit.energy_wh - self._began_wh < _STARTED_WH:
+            self.stop("Local", now_s, retry=True)
+
+    # While it lasts.
+
+    def _sample(self, transaction: Transaction, now_s: float) -> None:
+        if self.transaction is not transaction:
+            return
+        self.circuit.advance(now_s)
+        self.send_meter_values(now_s)
+        self._follow(now_s)
+        if self.transaction is transaction:
+            self.desk.after(self.desk.meter_interval_s, now_s, lambda now: self._sample(transaction, now))
+
+    def send_meter_values(self, now_s: float, context: str = "Sample.Periodic") -> None:
+        """MeterValues.req (section 6.31)."""
+        value = messages.meter_value(self.circuit, self.desk.dialect, now_s, context)
+        request = {"connectorId": self.connector_id, "meterValue": [value]}
+        self.desk.call("MeterValues", request, now_s, kept=True, transaction=self.transaction)
+
+    def _follow(self, now_s: float) -> None:
+        """The status that the control pilot tells the station: who is holding back?"""
+        circuit = self.circuit
+        if circuit.full and circuit.dc:
+            self.stop("Local", now_s)
+        elif circuit.offered_a <= 0:
+            self._set_status(ConnectorState.SUSPENDED_EVSE, now_s)
+        elif circuit.paused or circuit.full:
+            self._set_status(ConnectorState.SUSPENDED_EV, now_s)
+        else:
+            self._set_status(ConnectorState.CHARGING, now_s)
+
+    def _plan_pause(self, transaction: Transaction, visit: Visit, now_s: float) -> None:
+        """Now and then a vehicle takes a break, or the site's load management does: no fault in either."""
+        rng = self.desk.rng
+        kind = rng.random()
+        if self.circuit.dc or kind > 0.06 or visit.dwell_s < 900:
+            return
+        at_s = rng.uniform(0.1, 0.6) * visit.dwell_s
+        length_s = rng.uniform(120, 600)
+
+        def switch(now: float, *, on: bool) -> None:
+            if self.transaction is not transaction:
+                return
+            self.circuit.advance(now)
+            if kind < 0.03:
+                self.circuit.paused = on
+            else:
+                self.circuit.offered_a = 0.0 if on else self._limit_a
+            self._follow(now)
+
+        self.desk.after(at_s, now_s, lambda now: switch(now, on=True))
+        self.desk.after(at_s + length_s, now_s, lambda now: switch(now, on=False))
+
+    # What the station says of itself.
+
+    @property
+    def idle_status(self) -> ConnectorState:
+        if self.fault is not None:
+            return ConnectorState.FAULTED
+        return ConnectorState.AVAILABLE if self.operative else ConnectorState.UNAVAILABLE
+
+    def raise_fault(self, fault: Fault, now_s: float) -> None:
+        """The station finds a fault in itself: Faulted, and no more charging here."""
+        self.fault = fault
+        self._set_status(ConnectorState.FAULTED, now_s)
+        if self.transaction is not None:
+            self.stop("Other", now_s)
+        elif self.visit is not None:
+            visit = self.visit
+            self.desk.after(visit.unplug_after_s, now_s, lambda now: self._unplug(visit, now))
+
+    def clear_fault(self, now_s: float) -> None:
+        if self.fault is None:
+            return
+        self.fault = None
+        self._set_status(ConnectorState.PREPARING if self.visit else self.idle_status, now_s)
+        if self.visit is not None:
+            visit = self.visit
+            self.desk.after(self.desk.rng.uniform(10, 60), now_s, lambda now: self._unplug(visit, now))
+
+    def power_lost(self, now_s: float) -> None:
+        """Dark: the transaction ends here; its stop is told after the next boot. The driver pulls the plug."""
+        self.stop("PowerLoss", now_s)
+        if self.visit is not None:
+            self._unplug(self.visit, now_s)
+        self.status = self.idle_status
+
+    def set_operative(self, operative: bool, now_s: float) -> bool:
+        """ChangeAvailability; returns whether it takes effect now rather than after the transaction."""
+        self.operative = operative
+        if self.visit is not None or self.transaction is not None:
+            return False
+        if self.status is not ConnectorState.FAULTED:
+            self._set_status(self.idle_status, now_s)
+        return True
+
+    def _set_status(self, status: ConnectorState, now_s: float) -> None:
+        if self.status is not status:
+            self.status = status
+            self.report(now_s)
+
+    def report(self, now_s: float, *, urgent: bool = False) -> None:
+        """StatusNotification.req (section 6.47)."""
+        request: dict[str, Any] = {
+            "connectorId": self.connector_id,
+            "errorCode": self.fault.error_code if self.fault else "NoError",
+            "status": self.status.value,
+            "timestamp": messages.timestamp(now_s),
+        }
+        if self.fault and self.fault.info:
+            request["info"] = self.fault.info
+        if self.fault and self.fault.vendor_error_code:
+            request["vendorId"] = "https://chargex.inl.gov"
+            request["vendorErrorCode"] = self.fault.vendor_error_code
+        self.desk.call("StatusNotification", request, now_s, urgent=urgent)
+
+
+def accepted(reply: dict[str, Any]) -> bool:
+    """Whether an idTagInfo lets the driver charge."""
+    info = reply.get("idTagInfo") or {}
+    return bool(info.get("status", "Accepted") == "Accepted")

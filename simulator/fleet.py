@@ -1,0 +1,156 @@
+"""A live fleet: many stations in one process, against a running central system and broker."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+import msgspec
+
+from laddvakt.clock import utc_now
+from laddvakt.domain.times import rfc3339
+from simulator.client import StationClient
+from simulator.drivers import Habits, Population
+from simulator.faults.schedule import live_faults
+from simulator.mqtt import Devices
+from simulator.spec import StationSpec, make_specs, make_tokens
+from simulator.station import Acknowledged, Output, Publish, Station, StationOptions
+
+logger = logging.getLogger(__name__)
+
+_CONNECT_PER_S = 50.0  # stations that open their first connection per second
+
+
+class FleetOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What fleet to run and where. `url` is the central system without the station id."""
+
+    url: str
+    stations: int = 25
+    seed: int = 1
+    speed: float = 1.0  # drivers and faults are this much quicker; physics and clocks keep real time
+    faults: float = 0.0  # share of stations that develop a fault, soon and then every day
+    first_fault_s: tuple[float, float] = (20.0, 60.0)
+    mqtt_url: str | None = None
+    mqtt_share: float = 0.4  # share of stations with independent devices
+    mqtt_interval_s: float = 30.0
+    meter_interval_s: float = 10.0
+    session_s: tuple[float, float] | None = None  # bounds of the time plugged in; None is a natural mix
+    acks: Path | None = None  # JSON Lines of every acknowledged call
+    specs: tuple[StationSpec, ...] | None = None  # instead of a made-up fleet of `stations`
+    tokens: tuple[str, ...] | None = None
+
+
+class _Acknowledgements:
+    """Writes one line per acknowledged call, flushed at once: what is here was promised to the station."""
+
+    def __init__(self, file: IO[str]) -> None:
+        self._file = file
+
+    def write(self, station: Station, output: Acknowledged) -> None:
+        line = {
+            "station_id": station.spec.station_id,
+            "action": output.action,
+            "unique_id": output.unique_id,
+            "payload": output.payload,
+            "reply": output.reply,
+            "at": rfc3339(utc_now()),
+        }
+        self._file.write(json.dumps(line, separators=(",", ":")) + "\n")
+        self._file.flush()
+
+
+def build_fleet(options: FleetOptions, now_s: float) -> list[Station]:
+    """The stations of a fleet, none of them connected yet."""
+    specs = options.specs if options.specs is not None else make_specs(options.stations)
+    rng = random.Random(f"fleet/{options.seed}")
+    bays = sum(len(spec.connectors) for spec in specs)
+    tokens = options.tokens or make_tokens(max(bays * 2, 20), options.seed)
+    population = Population(tokens, rng)
+    faults = live_faults(
+        specs,
+        seed=options.seed,
+        share=options.faults,
+        now_s=now_s,
+        first_after_s=options.first_fault_s,
+        speed=options.speed,
+    )
+    habits = Habits(speed=options.speed, session_s=options.session_s)
+    with_devices = options.mqtt_url is not None
+    stations = []
+    for spec in specs:
+        station_options = StationOptions(
+            habits=habits,
+            meter_interval_s=options.meter_interval_s,
+            mqtt=rng.random() < options.mqtt_share and with_devices,
+            mqtt_interval_s=options.mqtt_interval_s,
+        )
+        own = tuple(plan for plan in faults if plan.station_id == spec.station_id)
+        stations.append(
+            Station(
+                spec,
+                seed=options.seed,
+                now_s=now_s,
+                population=population,
+                options=station_options,
+                faults=own,
+            )
+        )
+    return stations
+
+
+def _now_s() -> float:
+    return utc_now().timestamp()
+
+
+async def run_fleet(options: FleetOptions) -> None:
+    """Runs until cancelled; then every socket is closed and the broker session left in order.
+
+    Raises SettingsError for an address that cannot be one. A central system or broker that is not there yet is
+    waited for.
+    """
+    stations = build_fleet(options, _now_s())
+    with _devices(options) as devices, _acknowledgements(options) as acknowledgements:
+
+        def sink(station: Station, output: Output) -> None:
+            match output:
+                case Publish(topic, payload) if devices is not None:
+                    devices.publish(topic, payload)
+                case Acknowledged() if acknowledgements is not None:
+                    acknowledgements.write(station, output)
+
+        async def live(index: int, station: Station) -> None:
+            await asyncio.sleep(index / _CONNECT_PER_S)
+            await StationClient(station, options.url, now=_now_s, sink=sink).run()
+
+        logger.info("%d stations connect to %s", len(stations), options.url)
+        async with asyncio.TaskGroup() as group:
+            for index, station in enumerate(stations):
+                group.create_task(live(index, station), name=station.spec.station_id)
+
+
+@contextlib.contextmanager
+def _devices(options: FleetOptions) -> Iterator[Devices | None]:
+    if options.mqtt_url is None:
+        yield None
+        return
+    devices = Devices(options.mqtt_url, client_id=f"laddvakt-simulator-{options.seed}")
+    devices.start()
+    try:
+        yield devices
+    finally:
+        devices.stop()
+
+
+@contextlib.contextmanager
+def _acknowledgements(options: FleetOptions) -> Iterator[_Acknowledgements | None]:
+    if options.acks is None:
+        yield None
+        return
+    with options.acks.open("a", encoding="utf-8") as file:
+        yield _Acknowledgements(file)

@@ -1,0 +1,114 @@
+"""Payloads of OCPP 1.6 requests and of native MQTT messages, from a circuit and a dialect. Pure."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from laddvakt.domain.times import rfc3339
+from simulator import physics
+from simulator.circuit import Circuit
+from simulator.spec import Dialect, StationSpec
+
+
+def timestamp(now_s: float) -> str:
+    """RFC 3339 in UTC, milliseconds."""
+    return rfc3339(datetime.fromtimestamp(now_s, UTC))
+
+
+def boot(spec: StationSpec) -> dict[str, Any]:
+    """BootNotification.req (section 6.3)."""
+    return {
+        "chargePointVendor": spec.vendor[:20],
+        "chargePointModel": spec.model[:20],
+        "chargePointSerialNumber": f"{abs(hash_of(spec.station_id)):010d}"[:25],
+        "firmwareVersion": spec.firmware[:50],
+    }
+
+
+def hash_of(text: str) -> int:
+    """A small number that is the same in every process."""
+    return sum((index + 7) * ord(char) * 7919 for index, char in enumerate(text)) % 10_000_000_000
+
+
+def sampled(value: float | str, measurand: str, unit: str | None = None, **more: str) -> dict[str, str]:
+    """One SampledValue (section 7.43). What is left out has its default."""
+    item = {"value": value if isinstance(value, str) else f"{value:.1f}", "measurand": measurand}
+    if unit:
+        item["unit"] = unit
+    item.update(more)
+    return item
+
+
+def energy_value(circuit: Circuit, dialect: Dialect) -> dict[str, str]:
+    """The register in the unit of the dialect."""
+    register_wh = circuit.metered_wh(dialect.register_step_wh)
+    text = f"{register_wh / 1000:.3f}" if dialect.energy_unit == "kWh" else str(register_wh)
+    return sampled(text, "Energy.Active.Import.Register", dialect.energy_unit)
+
+
+def meter_value(
+    circuit: Circuit, dialect: Dialect, now_s: float, context: str = "Sample.Periodic"
+) -> dict[str, Any]:
+    """One MeterValue (section 7.33) of everything that this dialect reports."""
+    power_w = circuit.metered_w()
+    power = f"{power_w / 1000:.3f}" if dialect.power_unit == "kW" else f"{power_w:.1f}"
+    values = [energy_value(circuit, dialect), sampled(power, "Power.Active.Import", dialect.power_unit)]
+    values += _currents(circuit)
+    if dialect.voltage:
+        values += _voltages(circuit)
+    values.append(sampled(circuit.offered_a, "Current.Offered", "A"))
+    if circuit.dc:
+        values.append(sampled(f"{circuit.soc * 100:.0f}", "SoC", "Percent", location="EV"))
+    if dialect.temperature:
+        values.append(sampled(circuit.plug_c, "Temperature", "Celsius", location="Outlet"))
+    if context != "Sample.Periodic":
+        for value in values:
+            value["context"] = context
+    return {"timestamp": timestamp(now_s), "sampledValue": values}
+
+
+def _currents(circuit: Circuit) -> list[dict[str, str]]:
+    amperes = circuit.metered_a()
+    if circuit.dc:
+        return [sampled(amperes[0], "Current.Import", "A")]
+    return [sampled(f"{a:.2f}", "Current.Import", "A", phase=f"L{i}") for i, a in enumerate(amperes, 1)]
+
+
+def _voltages(circuit: Circuit) -> list[dict[str, str]]:
+    volts = circuit.metered_v()
+    if circuit.dc:
+        return [sampled(volts[0], "Voltage", "V")]
+    return [sampled(v, "Voltage", "V", phase=f"L{i}-N") for i, v in enumerate(volts, 1)]
+
+
+def edge_value(circuit: Circuit, dialect: Dialect, now_s: float, context: str) -> dict[str, Any]:
+    """The register alone, as transactionData carries it at begin and end."""
+    return {
+        "timestamp": timestamp(now_s),
+        "sampledValue": [{**energy_value(circuit, dialect), "context": context}],
+    }
+
+
+def device_meter(circuit: Circuit, now_s: float, gain: float) -> dict[str, Any]:
+    """What an independent meter and a plug sensor say of a connector: `laddvakt/<station>/<connector>/meter`."""
+    payload: dict[str, Any] = {
+        "ts": timestamp(now_s),
+        "energy_wh": round(circuit.energy_wh * gain, 1),
+        "power_w": round(circuit.power_w * gain, 1),
+        "plug_temperature_c": round(circuit.plug_c, 1),
+    }
+    return payload
+
+
+def device_telemetry(*, now_s: float, air_c: float, cabinet_c: float, dc: bool, rssi_dbm: float) -> dict[str, Any]:
+    """What a station's gateway says of its surroundings: `laddvakt/<station>/telemetry`."""
+    payload: dict[str, Any] = {
+        "ts": timestamp(now_s),
+        "ambient_temperature_c": round(air_c, 1),
+        "cabinet_temperature_c": round(cabinet_c, 1),
+        "rssi_dbm": round(rssi_dbm),
+    }
+    if dc:
+        payload["fan_rpm"] = round(physics.fan_rpm(cabinet_c, dc=dc), -1)
+    return payload

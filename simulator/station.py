@@ -1,0 +1,304 @@
+"""One OCPP 1.6 station: events and `now` in, frames out. No sockets, no clock, no sleep."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import random
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from simulator import commands, messages, physics
+from simulator.bay import Bay
+from simulator.circuit import Circuit
+from simulator.drivers import Habits, Population
+from simulator.faults import FaultPlan, begin, end
+from simulator.outbox import OnReply, Outbox, Transaction
+from simulator.spec import StationSpec, dialect_of
+
+_BOOT_RETRY_S = 60.0  # when the central system names no interval (section 4.2)
+
+
+class Send(msgspec.Struct, frozen=True):
+    """A frame for the central system."""
+
+    frame: list[Any]
+
+
+class Publish(msgspec.Struct, frozen=True):
+    """An MQTT message of the station's independent devices."""
+
+    topic: str
+    payload: dict[str, Any]
+
+
+class Acknowledged(msgspec.Struct, frozen=True):
+    """The central system answered a call with a CALLRESULT."""
+
+    action: str
+    unique_id: str
+    payload: dict[str, Any]
+    reply: dict[str, Any]
+
+
+Output = Send | Publish | Acknowledged
+
+
+class StationOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How a station is run, beside its nameplate."""
+
+    habits: Habits = Habits()
+    meter_interval_s: float = 60.0
+    mqtt: bool = False  # has independent devices that speak MQTT
+    mqtt_interval_s: float = 30.0
+    firmware_updates_per_day: float = 0.02
+
+
+class Station:
+    """The state machine. `link_wanted` says whether the station's network is there; after every call,
+    `next_at_s` is when it wants `tick`."""
+
+    def __init__(
+        self,
+        spec: StationSpec,
+        *,
+        seed: int,
+        now_s: float,
+        population: Population,
+        options: StationOptions | None = None,
+        faults: tuple[FaultPlan, ...] = (),
+    ) -> None:
+        self.spec = spec
+        self.options = options or StationOptions()
+        self.rng = random.Random(f"{seed}/{spec.station_id}")
+        self.dialect = dialect_of(spec)
+        self.habits = self.options.habits
+        self.population = population
+        self.meter_interval_s = self.options.meter_interval_s
+        self.heartbeat_s = 300.0
+        self.powered = True
+        self.network = True
+        self._agenda: list[tuple[float, int, Callable[[float], None]]] = []
+        self._count = itertools.count()
+        # Message ids differ between runs of the same fleet: a central system may remember the former ones.
+        self._outbox = Outbox(random.Random(f"ids/{seed}/{spec.station_id}/{now_s}"))
+        self._outputs: list[Output] = []
+        self._beat = 0
+        place_rng = random.Random(f"{seed}/place/{spec.site_id}")
+        self.place = physics.pick_surroundings(place_rng)
+        self._cabinet_c = physics.ambient_c(now_s, self.place) + 5
+        self._cabinet_at_s = now_s
+        self._device_gain = self.rng.gauss(1.0, 0.002)
+        self._rssi_dbm = self.rng.uniform(-92, -58)
+        self.bays = {
+            connector.connector_id: Bay(self, Circuit(spec, connector, self.place, self.rng, now_s))
+            for connector in spec.connectors
+        }
+        self._open(now_s, faults)
+
+    def _open(self, now_s: float, faults: tuple[FaultPlan, ...]) -> None:
+        for bay in self.bays.values():
+            bay.open(now_s)
+        for plan in faults:
+            self.after(plan.since_s - now_s, now_s, lambda now, plan=plan: begin(self, plan, now))  # type: ignore[misc]  # a default binds the loop's value
+            if plan.until_s is not None:
+                self.after(plan.until_s - now_s, now_s, lambda now, plan=plan: end(self, plan, now))  # type: ignore[misc]  # as above
+        if self.options.mqtt:
+            self.after(self.rng.uniform(1, self.options.mqtt_interval_s), now_s, self._publish)
+        if self.options.firmware_updates_per_day > 0:
+            self._plan_firmware(now_s)
+
+    # Events.
+
+    def tick(self, now_s: float) -> list[Output]:
+        """Time has passed."""
+        return self._settle(now_s)
+
+    def link_up(self, now_s: float) -> list[Output]:
+        """The websocket is open: boot if not accepted yet, else say how the connectors are (section 4.9)."""
+        self._settle(now_s, keep=True)
+        self._outbox.connected()
+        if self._outbox.accepted:
+            self._report_all(now_s)
+            self._start_heartbeat(now_s)
+        else:
+            self.send_boot(now_s)
+        return self._settle(now_s)
+
+    def link_down(self, now_s: float) -> list[Output]:
+        """The websocket is gone."""
+        self._outbox.disconnected(now_s)
+        self._beat += 1
+        return self._settle(now_s)
+
+    def received(self, frame: object, now_s: float) -> list[Output]:
+        """A decoded frame of the central system; what is no OCPP-J frame is ignored."""
+        self._settle(now_s, keep=True)
+        if not self.link_wanted:
+            return self._settle(now_s)
+        match frame:
+            case [2, str() as unique_id, str() as action, dict() as payload]:
+                self._outputs.append(Send(commands.answer(self, unique_id, action, payload, now_s)))
+            case [3, str() as unique_id, dict() as payload]:
+                call = self._outbox.answered(unique_id, payload, now_s)
+                if call is not None:
+                    self._outputs.append(Acknowledged(call.action, unique_id, call.payload, payload))
+            case [4, str() as unique_id, *_]:
+                self._outbox.refused(unique_id, now_s)
+        return self._settle(now_s)
+
+    @property
+    def next_at_s(self) -> float:
+        """When `tick` is due next, UTC seconds."""
+        agenda_s = self._agenda[0][0] if self._agenda else float("inf")
+        return min(agenda_s, self._outbox.next_at_s)
+
+    @property
+    def link_wanted(self) -> bool:
+        """Whether the station has power and a network to connect over."""
+        return self.powered and self.network
+
+    def _settle(self, now_s: float, *, keep: bool = False) -> list[Output]:
+        while self._agenda and self._agenda[0][0] <= now_s:
+            at_s, _, action = heapq.heappop(self._agenda)
+            action(at_s)
+        self._outbox.expire(now_s)
+        if keep:
+            return []
+        frame = self._outbox.next_frame(now_s) if self.link_wanted else None
+        if frame is not None:
+            self._outputs.append(Send(frame))
+        outputs, self._outputs = self._outputs, []
+        return outputs
+
+    # What bays, faults and commands use.
+
+    @property
+    def online(self) -> bool:
+        """Connected and accepted by the central system."""
+        return self._outbox.online and self._outbox.accepted
+
+    def after(self, delay_s: float, now_s: float, action: Callable[[float], None]) -> None:
+        """Runs `action(at)` once `delay_s` from `now_s` have passed."""
+        heapq.heappush(self._agenda, (now_s + max(delay_s, 0.0), next(self._count), action))
+
+    def call(
+        self,
+        action: str,
+        payload: dict[str, Any],
+        now_s: float,
+        *,
+        kept: bool = False,
+        transaction: Transaction | None = None,
+        on_reply: OnReply | None = None,
+        urgent: bool = False,
+    ) -> None:
+        """Queues a call, see Outbox.push."""
+        self._outbox.push(
+            action, payload, now_s, kept=kept, transaction=transaction, on_reply=on_reply, urgent=urgent
+        )
+
+    def power_off(self, now_s: float) -> None:
+        """No mains: everything stops, nothing is sent."""
+        if not self.powered:
+            return
+        for bay in self.bays.values():
+            bay.power_lost(now_s)
+        self.powered = False
+        self._outbox.accepted = False
+
+    def power_on(self, now_s: float) -> None:
+        self.powered = True
+
+    def restart(self, reason: str, now_s: float) -> None:
+        """Reset.req: transactions end, the link drops, the station boots again after a while."""
+        for bay in self.bays.values():
+            bay.stop(reason, now_s)
+        self.power_off(now_s)
+        self.after(self.rng.uniform(8, 25), now_s, self.power_on)
+
+    # Boot, heartbeat, reports.
+
+    def send_boot(self, now_s: float) -> None:
+        """BootNotification.req (section 4.2)."""
+        self.call("BootNotification", messages.boot(self.spec), now_s, on_reply=self._booted, urgent=True)
+
+    def _booted(self, reply: dict[str, Any] | None, now_s: float) -> None:
+        status = (reply or {}).get("status")
+        interval_s = float((reply or {}).get("interval") or 0)
+        if status == "Accepted":
+            self._outbox.accepted = True
+            self.heartbeat_s = interval_s or self.heartbeat_s
+            self._report_all(now_s)
+            self._start_heartbeat(now_s)
+            return
+        self._outbox.accepted = False
+        self.after(min(max(interval_s, 5.0), 600.0) if interval_s else _BOOT_RETRY_S, now_s, self._boot_again)
+
+    def _boot_again(self, now_s: float) -> None:
+        if self._outbox.online and not self._outbox.accepted:
+            self.send_boot(now_s)
+
+    def _report_all(self, now_s: float) -> None:
+        for bay in reversed(list(self.bays.values())):
+            bay.report(now_s, urgent=True)
+        request = {"connectorId": 0, "errorCode": "NoError", "status": "Available"}
+        request["timestamp"] = messages.timestamp(now_s)
+        self.call("StatusNotification", request, now_s, urgent=True)
+
+    def _start_heartbeat(self, now_s: float) -> None:
+        self._beat += 1
+        beat = self._beat
+
+        def heartbeat(now: float) -> None:
+            if beat != self._beat or not self.online:
+                return
+            self.call("Heartbeat", {}, now)
+            self.after(self.heartbeat_s, now, heartbeat)
+
+        self.after(self.heartbeat_s * self.rng.uniform(0.5, 1.0), now_s, heartbeat)
+
+    def _plan_firmware(self, now_s: float) -> None:
+        per_s = self.options.firmware_updates_per_day / 86_400
+        self.after(self.rng.expovariate(per_s), now_s, self._update_firmware)
+
+    def _update_firmware(self, now_s: float) -> None:
+        """An update the maker pushed: told step by step (section 4.5), without a restart."""
+        at_s = 0.0
+        for status in ("Downloading", "Downloaded", "Installing", "Installed"):
+            self.after(at_s, now_s, self._firmware_step(status))
+            at_s += self.rng.uniform(20, 90)
+        self._plan_firmware(now_s)
+
+    def _firmware_step(self, status: str) -> Callable[[float], None]:
+        return lambda now: self.call("FirmwareStatusNotification", {"status": status}, now)
+
+    # Independent devices.
+
+    def _publish(self, now_s: float) -> None:
+        self.after(self.options.mqtt_interval_s, now_s, self._publish)
+        power_w = 0.0
+        for bay in self.bays.values():
+            bay.circuit.advance(now_s)
+            power_w += bay.circuit.power_w
+            topic = f"laddvakt/{self.spec.station_id}/{bay.connector_id}/meter"
+            payload = messages.device_meter(bay.circuit, now_s, self._device_gain)
+            self._publish_one(topic, payload)
+        air_c, dc = physics.ambient_c(now_s, self.place), self.spec.current == "DC"
+        target_c = physics.cabinet_target_c(air_c, power_w, self.spec.max_power_w, dc=dc)
+        self._cabinet_c = physics.approach(self._cabinet_c, target_c, now_s - self._cabinet_at_s, 1500.0)
+        self._cabinet_at_s = now_s
+        telemetry = messages.device_telemetry(
+            now_s=now_s,
+            air_c=air_c + self.rng.gauss(0, 0.1),
+            cabinet_c=self._cabinet_c + self.rng.gauss(0, 0.1),
+            dc=dc,
+            rssi_dbm=self._rssi_dbm + self.rng.gauss(0, 2),
+        )
+        self._publish_one(f"laddvakt/{self.spec.station_id}/telemetry", telemetry)
+
+    def _publish_one(self, topic: str, payload: dict[str, Any]) -> None:
+        if self.link_wanted:  # the devices share the station's power and modem
+            self._outputs.append(Publish(topic, payload))

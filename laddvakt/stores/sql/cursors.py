@@ -6,6 +6,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any, TypeVar
 
 import msgspec
@@ -42,6 +43,16 @@ def check_limit(limit: int) -> int:
     return limit
 
 
+def _moment_and_tie(after: str, tie: sa.Column[Any]) -> tuple[datetime, str | int]:
+    microseconds, last = decode_cursor(after)
+    try:
+        if isinstance(last, int if isinstance(tie.type, sa.BigInteger) else str):
+            return from_microseconds(microseconds), last
+    except OverflowError:
+        pass  # the same answer as for any other foreign cursor
+    raise ValueError(f"{after!r} is not a cursor of this list")
+
+
 def newest_first(
     db: Db,
     statement: sa.Select[Any],
@@ -55,11 +66,7 @@ def newest_first(
     """One page of `statement`, newest first by (`time`, `tie`). `build` makes objects of its rows, in order."""
     check_limit(limit)
     if after is not None:
-        microseconds, last = decode_cursor(after)
-        try:
-            moment = from_microseconds(microseconds)
-        except OverflowError as error:
-            raise ValueError(f"{after!r} is not a cursor of this list") from error
+        moment, last = _moment_and_tie(after, tie)
         # A row value comparison: both databases walk the index with it.
         statement = statement.where(
             sa.tuple_(time, tie) < sa.tuple_(sa.literal(moment, time.type), sa.literal(last, tie.type))

@@ -16,9 +16,10 @@ from typing import Any, TypeVar
 from urllib.parse import unquote
 
 import msgspec
-from influxdb_client import InfluxDBClient, WritePrecision
-from influxdb_client import Point as InfluxPoint
+from influxdb_client.client.influxdb_client import InfluxDBClient
+from influxdb_client.client.write.point import Point as InfluxPoint
 from influxdb_client.client.write_api import SYNCHRONOUS
+from influxdb_client.domain.write_precision import WritePrecision
 from influxdb_client.rest import ApiException
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
 from urllib3.exceptions import HTTPError

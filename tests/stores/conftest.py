@@ -1,0 +1,55 @@
+"""Every records test runs on SQLite (file and memory) and PostgreSQL; every telemetry test on memory, day files
+and InfluxDB."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from laddvakt.privacy import FieldCipher
+from laddvakt.stores.ports import Telemetry
+from laddvakt.stores.sql import SqlRecords
+from laddvakt.stores.telemetry import EmbeddedTelemetry, MemoryTelemetry
+from laddvakt.stores.telemetry.influx import InfluxTelemetry
+
+
+@pytest.fixture(params=["sqlite", "memory", "postgresql"])
+def records_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database."""
+    if request.param == "memory":
+        return "sqlite://"
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/records.sqlite"
+    return str(request.getfixturevalue("postgres_url"))
+
+
+@pytest.fixture
+def records(records_url: str) -> Iterator[SqlRecords]:
+    store = SqlRecords(records_url, FieldCipher("key"))
+    store.migrate()
+    yield store
+    store.close()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def shared_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database that several processes can open."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/records.sqlite"
+    return str(request.getfixturevalue("postgres_url"))
+
+
+@pytest.fixture(params=["memory", "embedded", "influx"])
+def telemetry(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Telemetry]:
+    store: Telemetry
+    if request.param == "memory":
+        store = MemoryTelemetry()
+    elif request.param == "embedded":
+        store = EmbeddedTelemetry(tmp_path / "telemetry")
+    else:
+        url, bucket = request.getfixturevalue("influx_bucket")
+        store = InfluxTelemetry(url, token="", org="laddvakt", bucket=bucket)
+    yield store
+    store.close()

@@ -18,6 +18,7 @@ import msgspec
 
 from detector.desk import Desk
 from detector.engine import Change, Engine
+from detector.notify.notifier import Notifier
 from detector.rules import thresholds_for
 from laddvakt.clock import utc_now
 from laddvakt.domain.entries import Entry
@@ -86,6 +87,7 @@ class Detector:
         self._committed_at = clock()
         self._newest: dict[int, tuple[datetime, datetime]] = {}  # partition -> newest entry, when it came
         self._collector_at: datetime | None = None
+        self._notifier = Notifier(settings, records, clock=clock, in_thread=self._in_thread, changed=self._publish)
 
     async def run(self) -> None:
         unsubscribe = await self._log.feed.subscribe(self._on_feed)
@@ -98,6 +100,7 @@ class Detector:
                         group.create_task(self._tick_for_ever())
                         group.create_task(self._registry_for_ever())
                         group.create_task(self._pulse_for_ever())
+                        group.create_task(self._notifier.run())
                 except* ConflictError as errors:
                     logger.warning("another detector was here first, so everything is read again: %s", errors)
         finally:
@@ -155,25 +158,34 @@ class Detector:
         self._positions.update(positions)
         self._committed_at = self._clock()
         for ticket in tickets:
-            await self._log.feed.publish("ticket", msgspec.json.encode(ticket))
+            await self._publish(ticket)
+        self._notifier.tell(tickets)
         if applied:
             await self._log.done(applied)
+
+    async def _publish(self, ticket: Ticket) -> None:
+        await self._log.feed.publish("ticket", msgspec.json.encode(ticket))
 
     # What drives it
 
     async def _consume(self) -> None:
-        async for records in self._log.consume(consumer=CONSUMER, positions=dict(self._positions)):
-            async with self._turn:
-                arrived = self._clock()
-                for record in records:
-                    if record.sequence <= self._positions.get(record.partition, 0):
-                        continue
-                    if record.entries:
-                        self._newest[record.partition] = (record.entries[-1].received_at, arrived)
-                    self._take(self._engine.observe(record.entries))
-                    self._applied.append(record)
-                if self._changes or len(self._applied) >= CHECKPOINT_RECORDS:
-                    await self._commit()
+        reader = self._log.consume(consumer=CONSUMER, positions=dict(self._positions))
+        async with contextlib.aclosing(reader) as groups:
+            async for records in groups:
+                async with self._turn:
+                    self._observe(records)
+                    if self._changes or len(self._applied) >= CHECKPOINT_RECORDS:
+                        await self._commit()
+
+    def _observe(self, records: list[Record]) -> None:
+        arrived = self._clock()
+        for record in records:
+            if record.sequence <= self._positions.get(record.partition, 0):
+                continue
+            if record.entries:
+                self._newest[record.partition] = (record.entries[-1].received_at, arrived)
+            self._take(self._engine.observe(record.entries))
+            self._applied.append(record)
 
     def _take(self, changes: list[Change]) -> None:
         self._changes += [change for change in changes if self._desk.concerns(change)]

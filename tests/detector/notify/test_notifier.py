@@ -1,0 +1,309 @@
+"""Delivery over real sockets: an HTTP receiver and an SMTP server on loopback; once each, also after a restart."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
+from email import message_from_bytes, policy
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+from aiosmtpd.smtp import SMTP, Envelope, Session
+
+from detector.notify import webhook
+from detector.notify.notifier import SENDING, WAITING, Notifier
+from detector.notify.routes import tellings
+from detector.tickets import decide
+from laddvakt.domain.stations import ConnectorState, Site
+from laddvakt.domain.tickets import Ticket, TicketAction
+from laddvakt.settings import Settings
+from laddvakt.stores.ports import Delivery, Records, Route
+from laddvakt.stores.sql.engine import open_records
+from tests.support.detector import Story
+from tests.support.waiting import eventually
+
+T = TypeVar("T")
+
+
+class Receiver:
+    """An HTTP server that answers what the test says and keeps what it was sent."""
+
+    def __init__(self) -> None:
+        self.answers: list[int] = []
+        self.got: list[tuple[dict[str, str], bytes, str]] = []
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                receiver.got.append((dict(self.headers), body, self.path))
+                self.send_response(receiver.answers.pop(0) if receiver.answers else 200)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *args: Any) -> None:
+                """The test looks at `got`."""
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.thread = threading.Thread(target=self.server.serve_forever)
+        self.thread.start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server.server_port}/hook"
+
+    def close(self) -> None:
+        self.server.shutdown()
+        self.thread.join()
+        self.server.server_close()
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    made = Receiver()
+    yield made
+    made.close()
+
+
+class Mailbox:
+    """An SMTP server that keeps what it is sent."""
+
+    def __init__(self) -> None:
+        self.got: list[bytes] = []
+        self.port = 0
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802  # aiosmtpd's name
+        self.got.append(envelope.content or b"")  # type: ignore[arg-type]  # bytes unless decode_data
+        return "250 kept"
+
+    @property
+    def url(self) -> str:
+        return f"mailto://127.0.0.1:{self.port}/?from=ladd@example.org&to=eva@example.org"
+
+
+@pytest.fixture
+async def mailbox() -> AsyncIterator[Mailbox]:
+    made = Mailbox()
+    server = await asyncio.get_running_loop().create_server(lambda: SMTP(made), "127.0.0.1", 0)
+    made.port = server.sockets[0].getsockname()[1]
+    yield made
+    server.close()
+    await server.wait_closed()
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(data_dir=tmp_path, web={"public_url": "https://charge.example"})  # type: ignore[arg-type]  # pydantic reads it
+
+
+@pytest.fixture
+def records(settings: Settings) -> Iterator[Records]:
+    opened = open_records(settings)
+    opened.migrate()
+    with opened.begin() as work:
+        work.stations.save_sites([Site(site_id="site-1", name="North")])
+    yield opened
+    opened.close()
+
+
+def open_ticket(records: Records, *urls: str) -> Ticket:
+    """A ticket, just opened, and one route."""
+    story = Story()
+    story.status(ConnectorState.FAULTED, "GroundFailure")
+    ticket = decide(story.changes[-1], None, site_id="site-1").ticket
+    assert ticket is not None
+    with records.begin() as work:
+        work.tickets.save(ticket)
+        work.routes.save([Route(route_id="ops", urls=urls)])
+    return ticket
+
+
+@asynccontextmanager
+async def notifying(settings: Settings, records: Records, ticket: Ticket, tries: int = 3) -> Any:
+    async def in_thread(work: Callable[[], T]) -> T:
+        return await asyncio.to_thread(work)
+
+    changed: list[Ticket] = []
+
+    async def on_change(ticket: Ticket) -> None:
+        changed.append(ticket)
+
+    notifier = Notifier(
+        settings,
+        records,
+        clock=lambda: ticket.opened_at + timedelta(minutes=1),
+        in_thread=in_thread,
+        changed=on_change,
+        tries=tries,
+        longest_wait_s=0.01,
+    )
+    task = asyncio.create_task(notifier.run())
+    try:
+        yield changed
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+def delivery(settings: Settings, records: Records, ticket: Ticket, number: int = 0) -> Delivery | None:
+    with records.read() as work:
+        found = tellings(ticket, work.routes.all(), ticket.opened_at, settings.zone)
+        return work.routes.delivery(found[number].delivery_id)
+
+
+def delivered(settings: Settings, records: Records, ticket: Ticket) -> Callable[[], bool]:
+    def check() -> bool:
+        found = delivery(settings, records, ticket)
+        return found is not None and found.detail not in (SENDING, WAITING)
+
+    return check
+
+
+async def test_a_webhook_is_signed_and_carries_an_idempotency_key(
+    settings: Settings, records: Records, receiver: Receiver
+) -> None:
+    ticket = open_ticket(records, f"{receiver.url}?team=a&secret=hush")
+    async with notifying(settings, records, ticket) as changed:
+        await eventually(lambda: changed, what="the telling")
+    ((headers, body, path),) = receiver.got
+    assert path == "/hook?team=a"
+    assert headers["X-Laddvakt-Signature"] == webhook.sign("hush", body)
+    said = json.loads(body)
+    assert headers["Idempotency-Key"] == said["delivery_id"]
+    assert headers["X-Laddvakt-Event"] == said["event"] == "opened"
+    assert said["ticket"]["ticket_id"] == ticket.ticket_id
+    assert said["url"] == f"https://charge.example/tickets?ticket={ticket.ticket_id}"
+    assert changed[0].events[-1].action is TicketAction.NOTIFIED
+    with records.read() as work:
+        assert work.tickets.get(ticket.ticket_id) == changed[0]
+        found = work.routes.delivery(said["delivery_id"])
+    assert found is not None and found.ok
+
+
+async def test_no_signature_without_a_secret(settings: Settings, records: Records, receiver: Receiver) -> None:
+    ticket = open_ticket(records, receiver.url)
+    async with notifying(settings, records, ticket) as changed:
+        await eventually(lambda: changed, what="the telling")
+    assert "X-Laddvakt-Signature" not in receiver.got[0][0]
+
+
+async def test_a_receiver_that_stumbles_is_tried_again_under_the_same_key(
+    settings: Settings, records: Records, receiver: Receiver
+) -> None:
+    receiver.answers = [500, 429]
+    ticket = open_ticket(records, receiver.url)
+    async with notifying(settings, records, ticket) as changed:
+        await eventually(lambda: changed, what="the telling")
+    assert len({headers["Idempotency-Key"] for headers, _, _ in receiver.got}) == 1
+    assert len(receiver.got) == 3
+
+
+async def test_a_receiver_that_refuses_is_asked_once(
+    settings: Settings, records: Records, receiver: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    receiver.answers = [410]
+    ticket = open_ticket(records, f"{receiver.url}?secret=hush")
+    async with notifying(settings, records, ticket):
+        await eventually(delivered(settings, records, ticket), what="the outcome")
+    found = delivery(settings, records, ticket)
+    assert found is not None and not found.ok
+    assert "410" in found.detail
+    assert len(receiver.got) == 1
+    assert "hush" not in caplog.text
+    assert "410" in caplog.text
+
+
+async def test_a_receiver_that_is_away_is_given_up_after_the_tries(settings: Settings, records: Records) -> None:
+    ticket = open_ticket(records, "http://127.0.0.1:9/hook")
+    async with notifying(settings, records, ticket):
+        await eventually(delivered(settings, records, ticket), what="the outcome")
+    found = delivery(settings, records, ticket)
+    assert found is not None and not found.ok
+
+
+async def test_a_restart_never_tells_twice(settings: Settings, records: Records, receiver: Receiver) -> None:
+    ticket = open_ticket(records, receiver.url)
+    async with notifying(settings, records, ticket) as changed:
+        await eventually(lambda: changed, what="the telling")
+    with records.begin() as work:
+        work.routes.save([Route(route_id="ops", urls=(receiver.url,)), Route(route_id="b", urls=(receiver.url,))])
+    async with notifying(settings, records, ticket) as changed:
+        await eventually(lambda: changed, what="the other route's telling")
+    assert len(receiver.got) == 2
+
+
+@pytest.mark.parametrize(("detail", "told"), [(SENDING, 0), (WAITING, 1)])
+async def test_mail_cut_short_in_its_sending_is_not_repeated_but_one_that_waited_is(
+    settings: Settings, records: Records, mailbox: Mailbox, detail: str, told: int
+) -> None:
+    ticket = open_ticket(records, mailbox.url)
+    with records.begin() as work:
+        (telling,) = tellings(ticket, work.routes.all(), ticket.opened_at, settings.zone)
+        work.routes.record(
+            Delivery(
+                delivery_id=telling.delivery_id,
+                ticket_id=ticket.ticket_id,
+                route_id="ops",
+                event="opened",
+                at=ticket.opened_at,
+                ok=False,
+                detail=detail,
+            )
+        )
+        work.routes.save([*work.routes.all(), Route(route_id="z", urls=(f"{mailbox.url}&cc=z@example.org",))])
+    async with notifying(settings, records, ticket) as changed:
+        await eventually(lambda: len(changed) >= 1 + told, what="the telling of the other route")
+    assert len(mailbox.got) == 1 + told
+
+
+async def test_a_webhook_cut_short_is_repeated_under_its_key(
+    settings: Settings, records: Records, receiver: Receiver
+) -> None:
+    ticket = open_ticket(records, receiver.url)
+    with records.begin() as work:
+        (telling,) = tellings(ticket, work.routes.all(), ticket.opened_at, settings.zone)
+        work.routes.record(
+            Delivery(
+                delivery_id=telling.delivery_id,
+                ticket_id=ticket.ticket_id,
+                route_id="ops",
+                event="opened",
+                at=ticket.opened_at,
+                ok=False,
+                detail=SENDING,
+            )
+        )
+    async with notifying(settings, records, ticket) as changed:
+        await eventually(lambda: changed, what="the telling")
+    assert receiver.got[0][0]["Idempotency-Key"] == telling.delivery_id
+
+
+async def test_mail_arrives(settings: Settings, records: Records, mailbox: Mailbox) -> None:
+    ticket = open_ticket(records, mailbox.url)
+    async with notifying(settings, records, ticket) as changed:
+        await eventually(lambda: changed, what="the telling")
+    (raw,) = mailbox.got
+    mail = message_from_bytes(raw, policy=policy.default)
+    assert mail["To"] == "eva@example.org"
+    assert mail["Subject"] == "[P1] SE-1: Station reports a fault"
+    body = mail.get_body(("plain",))
+    assert body is not None
+    text = body.get_content()
+    assert "Where: North, station SE-1, connector 1" in text
+    assert f"https://charge.example/tickets?ticket={ticket.ticket_id}" in text
+
+
+async def test_one_dead_address_delays_no_other(settings: Settings, records: Records, receiver: Receiver) -> None:
+    ticket = open_ticket(records, "http://127.0.0.1:9/dead")
+    with records.begin() as work:
+        work.routes.save([*work.routes.all(), Route(route_id="z", urls=(receiver.url,))])
+    async with notifying(settings, records, ticket, tries=1_000_000) as changed:
+        await eventually(lambda: changed, what="the living one")
+    assert len(receiver.got) == 1

@@ -5,9 +5,11 @@ Unknown keys are errors, so that a typing mistake never silently means "default"
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
+import tempfile
 import tomllib
 from pathlib import Path
 from typing import Any, Literal
@@ -135,8 +137,16 @@ def _from_environment(environ: dict[str, str]) -> dict[str, Any]:
                 raise SettingsError(
                     f"environment variable {name} contradicts another one.", mend="Remove one of them."
                 )
-        place[key] = json.loads(text) if text[:1] in "{[" and text else text
+        place[key] = _value(text)
     return found
+
+
+def _value(text: str) -> Any:
+    """Tables and lists are given as JSON. Other text is kept, also a password that begins with a bracket."""
+    if text.startswith(("{", "[")):
+        with contextlib.suppress(ValueError):
+            return json.loads(text)
+    return text
 
 
 def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
@@ -202,12 +212,13 @@ def secret(settings: Settings, name: str, given: str) -> str:
     folder = settings.data_dir / "secrets"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     path = folder / name
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_text("utf-8").strip()
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(secrets.token_urlsafe(32))
+    if not path.exists():
+        # Whole or not at all: services that start together must never read half a secret, or two different ones.
+        with tempfile.NamedTemporaryFile("w", dir=folder, encoding="utf-8") as fresh:
+            fresh.write(secrets.token_urlsafe(32))
+            fresh.flush()
+            with contextlib.suppress(FileExistsError):  # another service was first: its secret counts
+                os.link(fresh.name, path)
     return path.read_text("utf-8").strip()
 
 

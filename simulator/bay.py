@@ -169,7 +169,8 @@ class Bay:
         self._set_status(ConnectorState.CHARGING, now_s)
         desk.after(desk.meter_interval_s, now_s, lambda now: self._sample(transaction, now))
         desk.after(visit.dwell_s, now_s, lambda now: self._driver_back(visit, now))
-        desk.after(visit.patience_s, now_s, lambda now: self._look(visit, transaction, now))
+        if visit.patience_s < visit.dwell_s:
+            desk.after(visit.patience_s, now_s, lambda now: self._look(visit, transaction, now))
         self._plan_pause(transaction, visit, now_s)
 
     def _started(self, transaction: Transaction, reply: dict[str, Any] | None, now_s: float) -> None:

@@ -32,7 +32,7 @@ class Visit(NamedTuple):
     dwell_s: float  # from plug-in until the driver is back
     card_after_s: float  # from plug-in to the card
     unplug_after_s: float  # from the end of the transaction to the plug being pulled
-    patience_s: float  # how long the driver watches a charge that does not start
+    patience_s: float  # when the driver looks whether it charges; infinite: never
     retries: int = 0  # how often this driver has already tried here
 
 
@@ -79,8 +79,15 @@ def plan_visit(rng: random.Random, driver: Driver, habits: Habits, *, dc: bool) 
         dwell_s=_dwell_s(rng, habits, dc=dc),
         card_after_s=rng.uniform(3, 14),
         unplug_after_s=rng.uniform(4, 30),
-        patience_s=rng.uniform(130, 260),
+        patience_s=_patience_s(rng, dc=dc),
     )
+
+
+def _patience_s(rng: random.Random, *, dc: bool) -> float:
+    """People stay by a fast charger; half of those at an AC post plug in and walk away without a look."""
+    if not dc and rng.random() < 0.5:
+        return float("inf")
+    return rng.uniform(80, 300)
 
 
 def _dwell_s(rng: random.Random, habits: Habits, *, dc: bool) -> float:
@@ -88,6 +95,8 @@ def _dwell_s(rng: random.Random, habits: Habits, *, dc: bool) -> float:
         return rng.uniform(*habits.session_s) / habits.speed
     if habits.brisk and rng.random() < habits.short_share:
         return max(rng.uniform(55, 140) / habits.speed, 12)
+    if habits.brisk:
+        return max(1100 * rng.lognormvariate(0, 0.5) / habits.speed, 12)
     typical_s = (1500 if dc else 5400) * rng.lognormvariate(0, 0.45 if dc else 0.7)
     return max(min(typical_s, 12 * 3600) / habits.speed, 12)
 
@@ -102,14 +111,14 @@ def again(rng: random.Random, visit: Visit) -> Visit | None:
 def next_gap_s(rng: random.Random, habits: Habits, now_s: float, *, utc_offset_h: float = 1.0) -> float:
     """Seconds until the next driver wants this connector."""
     if habits.brisk:
-        return rng.uniform(15, 150) / habits.speed
+        return rng.uniform(30, 600) / habits.speed
     return _thinned_gap_s(rng, habits, now_s, utc_offset_h) / habits.speed
 
 
 def first_gap_s(rng: random.Random, habits: Habits, now_s: float) -> float:
     """Seconds from the start of the fleet to a connector's first driver."""
     if rng.random() < habits.busy_at_start:
-        return rng.uniform(4, 36) / max(habits.speed, 1)
+        return rng.uniform(3, 32) / max(habits.speed, 1)
     return next_gap_s(rng, habits, now_s)
 
 

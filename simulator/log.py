@@ -20,14 +20,14 @@ from typing import IO, Any, cast
 import msgspec
 
 from simulator.drivers import Habits, Population
-from simulator.faults import FaultPlan
-from simulator.faults.schedule import spread_faults, truth_record
+from simulator.faults import KINDS, FaultPlan
+from simulator.faults.schedule import shows, spread_faults, truth_record
 from simulator.messages import timestamp
 from simulator.spec import StationSpec, make_specs, make_tokens
 from simulator.station import Output, Publish, Send, Station, StationOptions
 
 DEFAULT_START_S = 1_772_409_600.0  # 2026-03-02T00:00:00Z, a Monday
-_HEARTBEAT_S = 900
+_HEARTBEAT_S = 300
 _DETECT_LOSS_S = (5.0, 45.0)  # how long a server takes to see that a link is dead
 _RECONNECT_S = (1.0, 30.0)
 _encoder = msgspec.json.Encoder()
@@ -78,13 +78,20 @@ class _Link:
 class _World:
     """Stations, their links and a central system, on one agenda."""
 
-    def __init__(self, options: LogOptions, write: IO[str]) -> None:
+    def __init__(self, options: LogOptions, plans: tuple[FaultPlan, ...], write: IO[str]) -> None:
         self.options = options
         self.lines = 0
         self._write = write
         self._agenda: list[tuple[float, int, Any]] = []
         self._count = itertools.count()
         self._transactions = itertools.count(1)
+        self.shown_s: dict[FaultPlan, float] = {}
+        self._hidden: dict[str, list[FaultPlan]] = {}  # station -> faults that nothing has shown yet
+        for plan in plans:
+            if KINDS[plan.fault].shown_by:
+                self._hidden.setdefault(plan.station_id, []).append(plan)
+            else:
+                self.shown_s[plan] = plan.since_s
         self._given: dict[str, int] = {}  # message id -> transaction id: a retry gets the same one
 
     def at(self, when_s: float, action: Any) -> None:
@@ -175,9 +182,16 @@ class _World:
             if epoch == link.epoch and link.up:
                 self._frame(link, "in", text, now)
                 if frame[0] == 2:
+                    self._show(link, frame, now)
                     self._answer(link, frame, now)
 
         self.at(arrives_s, arrive)
+
+    def _show(self, link: _Link, frame: list[Any], now_s: float) -> None:
+        hidden = self._hidden.get(link.station.spec.station_id, ())
+        for plan in [plan for plan in hidden if shows(plan, frame[2], frame[3], now_s)]:
+            self.shown_s[plan] = now_s
+            self._hidden[plan.station_id].remove(plan)
 
     # The central system.
 
@@ -239,14 +253,14 @@ def write_log(options: LogOptions, out: Path, truth: Path) -> LogSummary:
         )
     links = [_Link(station, station.rng) for station in _stations(options, specs, plans)]
     with _open(out) as file:
-        world = _World(options, file)
+        world = _World(options, plans, file)
         world.run(links, until_s)
     record = {
         "seed": options.seed,
         "from": timestamp(options.start_s),
         "until": timestamp(until_s),
         "stations": [spec.station_id for spec in specs],
-        "faults": [truth_record(plan) for plan in plans],
+        "faults": [truth_record(plan, world.shown_s.get(plan)) for plan in plans],
     }
     truth.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
     return LogSummary(stations=len(specs), lines=world.lines, faults=len(plans))

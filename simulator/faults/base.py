@@ -35,6 +35,7 @@ class FaultKind(NamedTuple):
     plan: Callable[[StationSpec, random.Random, float, float | None], FaultPlan]
     begin: Callable[[Station, FaultPlan, float], None]
     end: Callable[[Station, FaultPlan, float], None]
+    shown_by: frozenset[str]  # the first of these requests of its connector shows it; empty: silence does
 
 
 def station_asset(spec: StationSpec) -> Asset:

@@ -43,4 +43,4 @@ def _end(station: Station, plan: FaultPlan, now_s: float) -> None:
         station.network = True
 
 
-KIND = FaultKind("offline", _plan, _begin, _end)
+KIND = FaultKind("offline", _plan, _begin, _end, shown_by=frozenset())

@@ -59,4 +59,4 @@ def _end(station: Station, plan: FaultPlan, now_s: float) -> None:
     station.bays[plan.connector_id or 1].clear_fault(now_s)
 
 
-KIND = FaultKind("reported_fault", _plan, _begin, _end)
+KIND = FaultKind("reported_fault", _plan, _begin, _end, shown_by=frozenset({"StatusNotification"}))

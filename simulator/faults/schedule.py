@@ -77,8 +77,15 @@ def _assign(
     return tuple(plans)
 
 
-def truth_record(plan: FaultPlan) -> dict[str, Any]:
-    """The ground truth of a fault, as TRUTH.json holds it."""
+def shows(plan: FaultPlan, action: str, payload: dict[str, Any], at_s: float) -> bool:
+    """Whether a request is the kind that shows this fault while it lasts."""
+    during = plan.since_s <= at_s and (plan.until_s is None or at_s < plan.until_s)
+    return during and action in KINDS[plan.fault].shown_by and payload.get("connectorId") == plan.connector_id
+
+
+def truth_record(plan: FaultPlan, shown_s: float | None) -> dict[str, Any]:
+    """The ground truth of a fault, as TRUTH.json holds it. `shown_s` is when the station first sent something
+    that the fault had changed; None: never, nobody could have seen it."""
     return {
         "fault": plan.fault,
         "asset": {"kind": plan.asset.kind, "id": plan.asset.id},
@@ -86,6 +93,7 @@ def truth_record(plan: FaultPlan) -> dict[str, Any]:
         "connector_id": plan.connector_id,
         "since": rfc3339(datetime.fromtimestamp(plan.since_s, UTC)),
         "until": rfc3339(datetime.fromtimestamp(plan.until_s, UTC)) if plan.until_s is not None else None,
+        "shown_at": rfc3339(datetime.fromtimestamp(shown_s, UTC)) if shown_s is not None else None,
         "strength": round(plan.strength, 3),
         "detail": plan.detail,
     }

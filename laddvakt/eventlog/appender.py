@@ -18,6 +18,7 @@ from nats.js.errors import APIError
 from laddvakt.domain.entries import Entry, encode_batch
 from laddvakt.domain.errors import EventLogError
 from laddvakt.domain.ids import partition_of
+from laddvakt.eventlog.tasks import cancel_and_wait
 
 logger = logging.getLogger(__name__)
 
@@ -122,9 +123,7 @@ class Appender:
         gathered = [batch.durable for batches in self._open for batch in batches]
         if gathered:
             await asyncio.wait(gathered, timeout=5)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await cancel_and_wait(self._tasks)
         for batches in self._open:
             for batch in batches:
                 batch.durable.cancel()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 import nats
 from nats.aio.client import Client
@@ -125,7 +125,7 @@ class EventLog:
             )
         return self._appender
 
-    async def consume(self, *, consumer: str, positions: dict[int, int]) -> AsyncIterator[list[Record]]:
+    async def consume(self, *, consumer: str, positions: dict[int, int]) -> AsyncGenerator[list[Record], None]:
         """Log records after `positions` (partition -> last applied sequence), for ever. After a crash some come
         again: whoever applies them compares `sequence` with its stored position."""
         reader = Consumer(
@@ -135,8 +135,9 @@ class EventLog:
             name=consumer,
             partitions=self._settings.eventlog.partitions,
         )
-        async for records in reader.records(positions):
-            yield records
+        async with contextlib.aclosing(reader.records(positions)) as groups:
+            async for records in groups:
+                yield records
 
     async def done(self, records: list[Record]) -> None:
         """After your transaction committed: lets the log know how far you are."""
@@ -168,7 +169,7 @@ class EventLog:
         consumers = await self._jetstream.consumers_info(STREAM)
         applied = min((_applied(consumer, state.last_seq) for consumer in consumers), default=0)
         surplus = int(state.messages * (1 - 0.6 * limit / state.bytes))
-        keep_from = min(applied, state.first_seq + surplus)
+        keep_from = max(min(applied, state.first_seq + surplus), state.first_seq)
         if keep_from > state.first_seq:
             await self._jetstream.purge_stream(STREAM, seq=keep_from)
             logger.info("trimmed the event log to %d", keep_from)

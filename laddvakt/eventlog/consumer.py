@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import NamedTuple
 
 import msgspec
@@ -18,6 +18,8 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from nats.js.errors import APIError, NotFoundError
 
 from laddvakt.domain.entries import Entry, decode_batch
+from laddvakt.domain.errors import EventLogError
+from laddvakt.eventlog.tasks import cancel_and_wait
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +51,7 @@ class Consumer:
         self._queue: asyncio.Queue[Record] = asyncio.Queue(_QUEUE)
         self.damaged = 0  # log records that could not be decoded; skipped and logged
 
-    async def records(self, positions: dict[int, int]) -> AsyncIterator[list[Record]]:
+    async def records(self, positions: dict[int, int]) -> AsyncGenerator[list[Record], None]:
         """Everything after `positions`, for ever, in as large groups as are waiting."""
         tasks = [
             asyncio.create_task(self._pull_loop(partition, positions.get(partition, 0)))
@@ -62,9 +64,7 @@ class Consumer:
                     group.append(self._queue.get_nowait())
                 yield group
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await cancel_and_wait(tasks)
 
     async def _next(self, tasks: list[asyncio.Task[None]]) -> Record:
         getter = asyncio.create_task(self._queue.get())
@@ -74,12 +74,14 @@ class Consumer:
         getter.cancel()
         for task in done:
             task.result()  # raises what ended it
-        raise AssertionError("a pull loop ended without a reason")
+        raise EventLogError("the connection to the event log was closed.")
 
     async def _create(self, partition: int, position: int) -> str:
         """The durable consumer, started exactly behind our own position: the store decides, not the server."""
         durable = f"{self._name}-{partition}"
         while True:
+            if self._client.is_closed:
+                raise EventLogError("the connection to the event log was closed.")
             try:
                 with contextlib.suppress(NotFoundError):
                     await self._jetstream.delete_consumer(self._stream, durable)
@@ -102,7 +104,7 @@ class Consumer:
 
     async def _pull_loop(self, partition: int, position: int) -> None:
         """Keeps one pull request outstanding; starts over behind the last record seen when the link breaks."""
-        while True:
+        while not self._client.is_closed:
             durable = await self._create(partition, position)
             inbox = self._client.new_inbox()
             messages: asyncio.Queue[Msg] = asyncio.Queue()
@@ -115,7 +117,8 @@ class Consumer:
                 try:
                     position = await self._pull(partition, durable, inbox, messages, position)
                 finally:
-                    await subscription.unsubscribe()
+                    with contextlib.suppress(NatsError):  # it must not hide why we leave
+                        await subscription.unsubscribe()
             except (NatsError, OSError) as error:
                 logger.warning("reading the log stopped (%s); again soon", error or type(error).__name__)
                 await asyncio.sleep(0.2)
@@ -131,7 +134,8 @@ class Consumer:
                 await self._client.publish(subject, request, reply=inbox)
                 outstanding += _PULL
             try:
-                message = await asyncio.wait_for(messages.get(), _PULL_EXPIRES_S + 5)
+                async with asyncio.timeout(_PULL_EXPIRES_S + 5):
+                    message = await messages.get()
             except TimeoutError:
                 return position  # the server forgot the request (restart): make the consumer anew
             status = (message.headers or {}).get("Status")

@@ -24,7 +24,7 @@ from laddvakt.domain.stations import Station
 from laddvakt.domain.times import rfc3339
 from laddvakt.eventlog.client import EventLog, Record
 from laddvakt.privacy import pseudonym
-from laddvakt.settings import Settings, secret
+from laddvakt.settings import Settings, privacy_key
 from laddvakt.stores.ports import Records, Telemetry
 
 logger = logging.getLogger(__name__)
@@ -86,7 +86,7 @@ class Recorder:
         self._telemetry = telemetry
         self._log = log
         self._clock = clock
-        self._scribe = Scribe(records, secret(settings, "privacy", settings.privacy.key))
+        self._scribe = Scribe(records, privacy_key(settings))
         self._positions: dict[int, int] = {}
         self._unsent: dict[tuple[str, str], bytes] = {}
         self._lag_s = 0.0

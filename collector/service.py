@@ -18,7 +18,7 @@ from collector.server import StationServer
 from laddvakt.domain.times import rfc3339
 from laddvakt.eventlog.address import mqtt_url
 from laddvakt.eventlog.client import EventLog
-from laddvakt.settings import Settings, secret
+from laddvakt.settings import Settings, privacy_key
 from laddvakt.stores.ports import Records
 
 logger = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ class Collector:
         self._settings = settings
         self._log = log
         self._clock = clock
-        self._registry = Registry(records, settings.ocpp, secret(settings, "privacy", settings.privacy.key))
+        self._registry = Registry(records, settings.ocpp, privacy_key(settings))
         self.server = StationServer(settings.ocpp, self._registry, log.appender, clock)
         self.mqtt: MqttSubscriber | None = None
 

@@ -18,9 +18,8 @@ from laddvakt.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from detector.service import ReplayDetector
-
     from collector.recorder import Scribe
+    from detector.service import ReplayDetector
     from laddvakt.domain.entries import Entry
     from laddvakt.stores.ports import Page, Records
 
@@ -102,11 +101,10 @@ def run_replay(
     log: Path, network: Path | None, until: datetime | None, settings: Settings
 ) -> tuple[dict[str, Any], list[str], list[LogLineError]]:
     """Results, summary lines for people, and the lines that could not be read."""
-    from detector.service import ReplayDetector
-
     from collector.recorder import Scribe
     from collector.replay import ReplayCollector
     from collector.replaylog import RecordedTransactions, read_lines
+    from detector.service import ReplayDetector
     from laddvakt.stores.sql.engine import open_records
 
     fresh = settings.model_copy(update={"records": settings.records.model_copy(update={"url": "sqlite://"})})

@@ -4,7 +4,7 @@
 (() => {
   const laddvakt = window.laddvakt;
   const TICKETS_SHOWN = 40;
-  const DENSITIES = ["roomy", "medium", "compact", "dense"];
+  const DENSITIES = ["roomy", "medium", "compact", "dense", "tiny"];
   const SEVERITIES = ["P1", "P2", "P3", "P4"];
 
   const tiles = new Map(); // station -> {node, view}
@@ -39,18 +39,19 @@
     const top = make("span", "tile-top");
     top.append(icon(view.icon), make("span", "tile-name", view.id));
     const word = make("span", "tile-word", view.word);
-    if (view.sessions) top.append(word);
+    const live = view.sessions && !view.down; // a fault stands before the session that it may have stopped
+    if (live) top.append(word);
     if (view.ticket) top.append(make("span", `chip sev-${view.ticket}`, view.ticket));
     const main = make("span", "tile-main");
+    if (!live) main.append(word);
     if (view.sessions) {
       const power = make("span", "tile-kw", view.kw);
       power.append(make("span", "unit", "kW"));
       main.append(power);
-      if (view.soc !== null) main.append(soc(view.soc));
     }
-    if (!view.sessions) main.append(word);
+    if (live && view.soc !== null) main.append(soc(view.soc));
     const line = make("span", "tile-line");
-    if (view.sessions) {
+    if (live) {
       line.append(make("span", "", view.kwh), make("span", "tile-cost", view.cost), since(view.since));
     } else {
       line.append(make("span", "tile-note", view.note));

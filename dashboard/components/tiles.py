@@ -44,6 +44,7 @@ def station_tile(
         "soc": None if soc is None else round(soc),
         "since": None if started is None else rfc3339(started),
         "sessions": len(sessions),
+        "down": station.state in words.DOWN,
         "note": note(station, now=now, zone=zone),
         "ticket": None if worst is None else str(worst),
     }

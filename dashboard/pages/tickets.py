@@ -312,8 +312,8 @@ def evidence(items: tuple[Evidence, ...], zone: ZoneInfo) -> Component:
         [
             item.label,
             html.Strong(item.value),
-            item.threshold or "–",
-            item.peers or "–",
+            item.threshold,
+            item.peers,
             formats.local(item.at, zone),
         ]
         for item in items

@@ -21,7 +21,7 @@ from influxdb_client.client.write.point import Point as InfluxPoint
 from influxdb_client.client.write_api import SYNCHRONOUS
 from influxdb_client.domain.write_precision import WritePrecision
 from influxdb_client.rest import ApiException
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential, wait_random
 from urllib3.exceptions import HTTPError
 
 from laddvakt.domain.errors import StoreError, StoreUnavailableError
@@ -233,7 +233,7 @@ class InfluxTelemetry:
                     f"InfluxDB at {self._url} cannot be reached: {error}.", mend="Trying again."
                 ) from error
 
-        waits = wait_exponential_jitter(initial=self._first_wait_s, max=8, jitter=self._first_wait_s)
+        waits = wait_exponential(multiplier=self._first_wait_s, max=8) + wait_random(0, self._first_wait_s)
         return Retrying(
             retry=retry_if_exception_type(_PassingError),
             stop=stop_after_attempt(self._attempts),

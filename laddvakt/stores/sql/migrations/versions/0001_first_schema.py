@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy import Column
+from sqlalchemy.dialects.postgresql import TEXT
 
 revision = "0001"
 down_revision = None
@@ -12,7 +13,7 @@ branch_labels = None
 depends_on = None
 
 # As the types of the schema store them: a migration stands for ever, so it does not import what may change.
-Text = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+Text = sa.Text().with_variant(TEXT(collation="C"), "postgresql")
 Time = sa.DateTime(timezone=True).with_variant(sa.BigInteger(), "sqlite")
 Number = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 

@@ -56,7 +56,7 @@ class MqttSettings(_Section):
 
 class OcppSettings(_Section):
     listen: str = Field("127.0.0.1:9000", description="address for stations; port 0 picks a free one")
-    security_profile: Literal[0, 1] = Field(0, description="0 open, 1 HTTP Basic")
+    security_profile: int = Field(0, ge=0, le=1, description="0 open, 1 HTTP Basic")
     unknown_stations: Literal["reject", "pending", "accept"] = Field(
         "pending", description="what a station that no network file names is told"
     )

@@ -35,6 +35,13 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
     assert (settings.web.listen, settings.web.secret) == ("127.0.0.1:2", "file")
 
 
+def test_numbers_in_the_environment_are_text() -> None:
+    settings = load_settings(
+        environ={"LADDVAKT_OCPP__SECURITY_PROFILE": "1", "LADDVAKT_DETECTOR__FOREST": "false"}
+    )
+    assert (settings.ocpp.security_profile, settings.detector.forest) == (1, False)
+
+
 def test_tables_in_the_environment_are_json() -> None:
     settings = load_settings(environ={"LADDVAKT_DETECTOR__RULES": '{"offline": {"after_s": 60}}'})
     assert settings.detector.rules == {"offline": {"after_s": 60.0}}

@@ -77,9 +77,9 @@ def plan_visit(rng: random.Random, driver: Driver, habits: Habits, *, dc: bool) 
         soc=soc,
         target_soc=max(target_soc, soc + 0.05) if soc < 0.94 else 1.0,
         dwell_s=_dwell_s(rng, habits, dc=dc),
-        card_after_s=rng.uniform(3, 14),
-        unplug_after_s=rng.uniform(4, 30),
-        patience_s=_patience_s(rng, dc=dc),
+        card_after_s=rng.uniform(3, 14) / habits.speed,
+        unplug_after_s=rng.uniform(4, 30) / habits.speed,
+        patience_s=_patience_s(rng, dc=dc) / habits.speed,
     )
 
 

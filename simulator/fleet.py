@@ -17,7 +17,9 @@ from laddvakt.clock import utc_now
 from laddvakt.domain.times import rfc3339
 from simulator.client import StationClient
 from simulator.drivers import Habits, Population
-from simulator.faults.schedule import live_faults
+from simulator.faults import FaultPlan
+from simulator.faults.schedule import live_faults, truth_record
+from simulator.messages import timestamp
 from simulator.mqtt import Devices
 from simulator.spec import StationSpec, make_specs, make_tokens
 from simulator.station import Acknowledged, Output, Publish, Station, StationOptions
@@ -44,6 +46,7 @@ class FleetOptions(msgspec.Struct, frozen=True, kw_only=True):
     acks: Path | None = None  # JSON Lines of every acknowledged call
     specs: tuple[StationSpec, ...] | None = None  # instead of a made-up fleet of `stations`
     tokens: tuple[str, ...] | None = None
+    truth: Path | None = None  # where to write which faults are to come
 
 
 class _Acknowledgements:
@@ -72,14 +75,7 @@ def build_fleet(options: FleetOptions, now_s: float) -> list[Station]:
     bays = sum(len(spec.connectors) for spec in specs)
     tokens = options.tokens or make_tokens(max(bays * 2, 20), options.seed)
     population = Population(tokens, rng)
-    faults = live_faults(
-        specs,
-        seed=options.seed,
-        share=options.faults,
-        now_s=now_s,
-        first_after_s=options.first_fault_s,
-        speed=options.speed,
-    )
+    faults = plan_faults(options, specs, now_s)
     habits = Habits(speed=options.speed, session_s=options.session_s)
     with_devices = options.mqtt_url is not None
     stations = []
@@ -102,6 +98,29 @@ def build_fleet(options: FleetOptions, now_s: float) -> list[Station]:
             )
         )
     return stations
+
+
+def plan_faults(options: FleetOptions, specs: tuple[StationSpec, ...], now_s: float) -> tuple[FaultPlan, ...]:
+    """The faults to come, from `now_s` on; written down where `truth` says."""
+    plans = live_faults(
+        specs,
+        seed=options.seed,
+        share=options.faults,
+        now_s=now_s,
+        first_after_s=options.first_fault_s,
+        speed=options.speed,
+    )
+    for plan in plans[:1]:
+        logger.info("first fault: %s at %s, %s", plan.fault, plan.asset.id, timestamp(plan.since_s))
+    if options.truth is not None:
+        record = {
+            "seed": options.seed,
+            "from": timestamp(now_s),
+            "stations": [spec.station_id for spec in specs],
+            "faults": [truth_record(plan, None) for plan in plans],
+        }
+        options.truth.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
+    return plans
 
 
 def _now_s() -> float:

@@ -63,13 +63,14 @@ class LogSummary(msgspec.Struct, frozen=True, kw_only=True):
 class _Link:
     """A station's connection in virtual time."""
 
-    __slots__ = ("epoch", "last_s", "latency_s", "rng", "station", "tick_s", "up")
+    __slots__ = ("epoch", "last_s", "latency_s", "opening", "rng", "station", "tick_s", "up")
 
     def __init__(self, station: Station, rng: random.Random) -> None:
         self.station = station
         self.rng = rng
         self.latency_s = rng.uniform(0.02, 0.12)
         self.up = False
+        self.opening = True  # a connection is on the agenda
         self.epoch = 0  # counts connections: what belongs to a former one is void
         self.last_s = 0.0  # frames of one connection never overtake each other
         self.tick_s = float("inf")  # when the next tick is on the agenda
@@ -111,8 +112,7 @@ class _World:
         return lambda now: self._connect(link, now)
 
     def _connect(self, link: _Link, now_s: float) -> None:
-        if link.up:
-            return
+        link.opening = False
         if not link.station.link_wanted:
             self._apply(link, link.station.tick(now_s), now_s)
             return
@@ -127,6 +127,7 @@ class _World:
         if not link.up:
             return
         link.up = False
+        link.opening = True
         self._apply(link, link.station.link_down(now_s), now_s)
         seen_s = max(now_s + link.rng.uniform(*_DETECT_LOSS_S), link.last_s)
         station_id = link.station.spec.station_id
@@ -155,7 +156,8 @@ class _World:
                     self._line(now_s, kind="mqtt", topic=topic, payload=text)
         if link.up and not link.station.link_wanted:
             self._drop(link, now_s)
-        elif not link.up and link.station.link_wanted:
+        elif not link.up and not link.opening and link.station.link_wanted:
+            link.opening = True
             self.at(now_s + link.rng.uniform(*_RECONNECT_S), self._opener(link))
         self._schedule_tick(link)
 

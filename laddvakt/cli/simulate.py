@@ -96,7 +96,7 @@ def _live(options: FleetOptions) -> None:
 @click.option(
     "--out", type=click.Path(dir_okay=False, path_type=Path), help="Write a replay log instead (.gz: packed)."
 )
-@click.option("--truth", type=click.Path(dir_okay=False, path_type=Path), help="Ground truth of the log's faults.")
+@click.option("--truth", type=click.Path(dir_okay=False, path_type=Path), help="Ground truth: which faults, where and when.")
 @click.option(
     "--days", type=click.FloatRange(0.01, 400), default=1.0, show_default=True, help="Length of the log."
 )
@@ -134,6 +134,7 @@ def command(
                 meter_interval_s=meter_interval or 10.0,
                 session_s=session,
                 acks=acks,
+                truth=truth,
                 specs=specs,
                 tokens=tokens,
             )

@@ -1,0 +1,152 @@
+"""Faults: each changes what the station says while it lasts, and only then."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from typing import Any
+
+import msgspec
+import pytest
+
+from simulator.faults import KINDS, FaultPlan
+from simulator.faults.schedule import live_faults, shows, spread_faults, truth_record
+from simulator.spec import StationSpec, make_specs
+from tests.support.central import AC_ONE, DC, START_S, Central, make_station, power_w, register_wh, schema
+
+
+def plan(
+    code: str, spec: StationSpec = AC_ONE, *, since: float = 100, until: float = 2000, **more: Any
+) -> FaultPlan:
+    made = KINDS[code].plan(AC_ONE, random.Random(1), START_S + since, START_S + until)
+    return msgspec.structs.replace(made, **more)
+
+
+def run(fault: FaultPlan, seconds: float, spec: StationSpec = AC_ONE, **options: Any) -> Central:
+    central = Central(make_station(spec, faults=(fault,), **options))
+    central.connect()
+    central.run(seconds)
+    return central
+
+
+@pytest.mark.parametrize("detail", ["GroundFailure CX002", "ConnectorLockFailure CX001", "InternalError"])
+def test_a_reported_fault_is_told_and_cleared(detail: str) -> None:
+    fault = plan("reported_fault", detail=detail)
+    central = run(fault, 2400)
+    told = [call for call in central.calls("StatusNotification") if call.payload["status"] == "Faulted"]
+    assert [call.at_s - START_S for call in told] == [pytest.approx(100, abs=1)]
+    assert told[0].payload["errorCode"] == detail.split(maxsplit=1)[0]
+    schema("StatusNotification").validate(told[0].payload)
+    after = [call for call in central.calls("StatusNotification") if call.at_s > fault.since_s + 1]
+    assert not [call for call in after if call.at_s < START_S + 1999 and call.payload["connectorId"] == 1]
+    assert after[0].payload["status"] in {"Available", "Preparing"}
+    assert [call for call in central.calls("StartTransaction") if call.at_s > START_S + 2000]
+
+
+def test_a_reported_fault_ends_the_session_that_runs() -> None:
+    central = run(plan("reported_fault"), 120, session_s=(600, 700))
+    assert [call.payload["reason"] for call in central.calls("StopTransaction")] == ["Other"]
+
+
+def test_without_a_network_sessions_go_on_and_are_told_later() -> None:
+    fault = plan("offline", detail="link")
+    central = run(fault, 1990)
+    assert not [call for call in central.said if fault.since_s + 1 < call.at_s]
+    central.run(30)
+    central.connect()
+    central.run(60)
+    late = [call for call in central.calls("StopTransaction") if call.at_s > START_S + 2000]
+    assert late
+    assert not central.calls("BootNotification")[1:]
+
+
+def test_without_power_sessions_end_and_the_station_boots_again() -> None:
+    central = run(plan("offline", detail="power"), 1990, session_s=(600, 700))
+    assert not central.connected
+    central.run(30)
+    central.connect()
+    central.run(10)
+    assert len(central.calls("BootNotification")) == 2
+    stop = central.calls("StopTransaction")[-1].payload
+    assert stop["reason"] == "PowerLoss"
+
+
+def test_no_power_means_charging_without_energy_until_mended() -> None:
+    fault = plan("no_power", since=0, until=4000)
+    central = run(fault, 9000, session_s=(400, 500))
+    values = central.calls("MeterValues")
+    during = [call for call in values if call.at_s < START_S + 4000]
+    assert len(during) > 20
+    assert {power_w(call.payload) for call in during} == {0}
+    assert "Charging" in central.statuses()
+    assert len({call.payload["idTag"] for call in central.calls("StartTransaction")}) >= 2
+    assert max(power_w(call.payload) for call in values) > 2_000
+
+
+@pytest.mark.parametrize("strength", [0.0, 0.5, 1.0])
+def test_a_rolled_back_register_falls_once_and_stays_down(strength: float) -> None:
+    fault = plan("meter_rollback", strength=strength, since=150, until=1e9)
+    central = run(fault, 1500, session_s=(1000, 1100))
+    readings = [register_wh(call.payload) for call in central.calls("MeterValues")]
+    falls = [later - earlier for earlier, later in itertools.pairwise(readings) if later < earlier]
+    assert len(falls) == 1
+    assert falls[0] == pytest.approx(-200 * 150**strength, abs=80)
+
+
+def test_spread_faults_are_seeded_counted_and_inside() -> None:
+    specs = make_specs(50)
+    span = {"from_s": START_S, "until_s": START_S + 86_400 * 2}
+    plans = spread_faults(specs, seed=3, share_per_day=0.2, **span)
+    assert plans == spread_faults(specs, seed=3, share_per_day=0.2, **span)
+    assert plans != spread_faults(specs, seed=4, share_per_day=0.2, **span)
+    assert len(plans) == 20
+    assert {item.fault for item in plans} == set(KINDS)
+    assert all(START_S < item.since_s < START_S + 86_400 * 2 for item in plans)
+
+
+def test_no_share_is_no_fault_and_a_small_one_is_one() -> None:
+    span = {"from_s": START_S, "until_s": START_S + 3600}
+    assert spread_faults(make_specs(5), seed=1, share_per_day=0, **span) == ()
+    assert len(spread_faults(make_specs(5), seed=1, share_per_day=0.01, **span)) == 1
+
+
+def test_one_station_has_one_fault_at_a_time() -> None:
+    plans = spread_faults(make_specs(6), seed=1, share_per_day=1, from_s=START_S, until_s=START_S + 5 * 86_400)
+    by_station: dict[str, list[FaultPlan]] = {}
+    for item in plans:
+        by_station.setdefault(item.station_id, []).append(item)
+    for items in by_station.values():
+        for earlier, later in itertools.pairwise(items):
+            assert earlier.until_s is not None
+            assert later.since_s > earlier.until_s
+
+
+def test_somebody_who_watches_soon_sees_a_reported_fault_that_lasts() -> None:
+    plans = live_faults(make_specs(25), seed=1, share=0.08, now_s=START_S, first_after_s=(20, 60), speed=1)
+    assert plans[0].fault == "reported_fault"
+    assert 20 <= plans[0].since_s - START_S <= 60
+    assert plans[0].until_s is not None
+    assert plans[0].until_s - plans[0].since_s > 3600
+    assert plans[1].since_s - START_S < 2000
+    assert live_faults(make_specs(25), seed=1, share=0, now_s=START_S, first_after_s=(20, 60), speed=1) == ()
+
+
+def test_truth_names_the_cable_where_the_fault_is_in_the_plug() -> None:
+    lock = next(
+        made
+        for seed in range(50)
+        if (made := KINDS["reported_fault"].plan(DC, random.Random(seed), START_S, None)).detail.startswith("Conn")
+    )
+    record = truth_record(lock, None)
+    assert record["asset"] == {"kind": "cable", "id": DC.connectors[(lock.connector_id or 1) - 1].cable_id}
+    assert record["until"] is None
+    assert record["shown_at"] is None
+
+
+def test_only_a_request_of_that_connector_in_that_time_shows_a_fault() -> None:
+    fault = plan("no_power")
+    assert shows(fault, "MeterValues", {"connectorId": 1}, START_S + 150)
+    assert not shows(fault, "MeterValues", {"connectorId": 2}, START_S + 150)
+    assert not shows(fault, "MeterValues", {"connectorId": 1}, START_S + 50)
+    assert not shows(fault, "MeterValues", {"connectorId": 1}, START_S + 2001)
+    assert not shows(fault, "Heartbeat", {}, START_S + 150)

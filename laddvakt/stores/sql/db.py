@@ -63,6 +63,8 @@ def translated() -> Iterator[None]:
     """Drivers' errors as StoreError or StoreUnavailableError; refused values as ValueError."""
     try:
         yield
+    except exc.DataError as error:
+        raise ValueError(f"the records cannot hold a value: {str(error.orig).splitlines()[0]}") from error
     except exc.DBAPIError as error:
         raise _explain(error) from error
     except exc.TimeoutError as error:

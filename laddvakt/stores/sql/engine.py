@@ -35,6 +35,9 @@ from laddvakt.stores.sql.tokens import SqlTokens
 BUSY_TIMEOUT_S = 30
 """How long a unit of work waits for another writer before it gives up as unavailable."""
 
+CONNECT_TIMEOUT_S = 10
+"""How long a PostgreSQL server may take to answer, unless the URL says otherwise."""
+
 _WRITER_LOCK = 0x1ADD7A47
 """PostgreSQL advisory lock that makes writers queue, as SQLite's BEGIN IMMEDIATE does."""
 
@@ -96,9 +99,8 @@ def _sqlite(url: URL) -> Engine:
 
 
 def _postgresql(url: URL) -> Engine:
-    engine = sa.create_engine(
-        url, hide_parameters=True, pool_pre_ping=True, connect_args={"connect_timeout": 10, **dict(url.query)}
-    )
+    arguments = {} if "connect_timeout" in url.query else {"connect_timeout": CONNECT_TIMEOUT_S}
+    engine = sa.create_engine(url, hide_parameters=True, pool_pre_ping=True, connect_args=arguments)
 
     @event.listens_for(engine, "connect")
     def _connect(connection: Any, _: object) -> None:

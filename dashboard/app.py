@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from inspect import isawaitable
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -87,7 +88,7 @@ def create_app(context: AppContext) -> FastAPI:
         page.register(app, context)
     in_browser(app, "show", Output("live-sink", "data-beat"), Input(shell.LIVE, "data"))
     _push(app, live)
-    _live_with(api, live)
+    _live_with(api, live, app)
     api.state.live = live
     return api
 
@@ -113,12 +114,23 @@ def _push(app: Dash, live: LiveState) -> None:
                     await socket.get_prop(shell.LIVE, "id", timeout=LEASE_ANSWER_S)
 
 
-def _live_with(api: FastAPI, live: LiveState) -> None:
+def _live_with(api: FastAPI, live: LiveState, pages: Dash) -> None:
     around = api.router.lifespan_context
 
     @asynccontextmanager
     async def lifespan(app: Any) -> AsyncIterator[Any]:
         async with around(app) as state, live:
+            await _set_up(pages)
+            api.state.script_hashes = pages.csp_hashes()
             yield state
 
     api.router.lifespan_context = lifespan
+
+
+async def _set_up(pages: Dash) -> None:
+    """Dash gathers styles, scripts and callbacks at the first request for `/` or for one of its own paths. A page
+    that is opened at another path before that, after a restart, would come without them."""
+    for prepare in cast("Any", pages.backend)._before_request_funcs:  # Dash has no public door to them
+        waiting = prepare()
+        if isawaitable(waiting):
+            await waiting

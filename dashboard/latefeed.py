@@ -55,11 +55,13 @@ class LateFeed:
 
     async def keep_connecting(self, connect: Callable[[], Awaitable[Feed]]) -> None:
         """Until `connect` gives a feed; from then on that one reconnects by itself."""
+        told = False
         while self._feed is None:
             try:
                 feed = await connect()
             except EventLogError as error:
-                logger.warning("no live feed yet: %s", error)
+                logger.log(logging.DEBUG if told else logging.WARNING, "no live feed yet: %s", error)
+                told = True
                 await asyncio.sleep(RETRY_S)
                 continue
             for handler in [handler for handler, stop in self._handlers.items() if stop is None]:

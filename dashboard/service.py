@@ -129,6 +129,7 @@ def _config(app: FastAPI) -> uvicorn.Config:
         ws_max_size=1024 * 1024,
         lifespan="on",
         log_config=None,
+        log_level="warning",
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=_GRACE_S,

@@ -89,9 +89,12 @@ def test_serves_signs_in_and_stops(tmp_path: Path) -> None:
             answer = await browser.post("/login", data=form, headers={"Origin": service.url})
             assert (answer.status_code, answer.headers["location"]) == (303, "/tickets")
             assert (await browser.get("/api/v1/tickets/T-1")).json()["state"] == "open"
-            page = await browser.get("/")
+            page = await browser.get("/tickets")  # the first page that anybody asks this process for
             assert page.status_code == 200
-            assert "_dash-config" in page.text
+            for part in ("_dash-config", "/assets/laddvakt.css", "/assets/00-port.js"):
+                assert part in page.text
+            policy = page.headers["content-security-policy"]
+            assert "script-src 'self' 'sha256-" in policy
             assert (await browser.get("/_dash-layout")).status_code == 200
             assert (await browser.get("/assets/laddvakt.css")).status_code == 200
             browser.cookies.clear()
@@ -115,18 +118,21 @@ def test_a_ticket_taken_here_is_heard_on_the_live_feed(tmp_path: Path) -> None:
             heard.append(msgspec.json.decode(data, type=Ticket))
 
     async def main() -> None:
-        async with _running(settings) as service, httpx.AsyncClient(base_url=service.url) as browser:
-            async with running_log(settings) as log:  # later than the dashboard: it finds it
-                await log.feed.subscribe(hear)
+        async with (
+            _running(settings) as service,
+            httpx.AsyncClient(base_url=service.url) as browser,
+            running_log(settings) as log,  # later than the dashboard: it finds it
+        ):
+            await log.feed.subscribe(hear)
 
-                async def ready() -> bool:
-                    return (await browser.get("/readyz")).status_code == 200
+            async def ready() -> bool:
+                return (await browser.get("/readyz")).status_code == 200
 
-                await eventually(ready, deadline_s=START_S)
-                await browser.post("/login", data={"username": "anna", "password": PASSWORD})
-                answer = await browser.post("/api/v1/tickets/T-1/acknowledge")
-                assert answer.status_code == 200
-                await eventually(lambda: heard)
+            await eventually(ready, deadline_s=START_S)
+            await browser.post("/login", data={"username": "anna", "password": PASSWORD})
+            answer = await browser.post("/api/v1/tickets/T-1/acknowledge")
+            assert answer.status_code == 200
+            await eventually(lambda: heard)
 
     asyncio.run(main())
     assert [(ticket.ticket_id, ticket.state) for ticket in heard] == [("T-1", TicketState.ACKNOWLEDGED)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import sqlite3
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from laddvakt.domain.errors import StoreError, StoreUnavailableError
 from laddvakt.domain.stations import Station
 from laddvakt.domain.tokens import Driver
 from laddvakt.privacy import FieldCipher
-from laddvakt.stores.ports import Route
+from laddvakt.stores.ports import Route, Work
 from laddvakt.stores.sql import SqlRecords, engine
 from laddvakt.stores.sql.schema import metadata
 from tests.support.records import session
@@ -203,7 +204,8 @@ def test_another_key_cannot_open_what_is_sealed(shared_url: str) -> None:
     with records.begin() as work:
         work.tokens.save_drivers([Driver(driver_id="d", name="Anna")])
         work.routes.save([Route(route_id="r", urls=("json://x",))])
-    for look in (lambda work: work.tokens.driver("d"), lambda work: work.routes.all()):
+    looks: list[Callable[[Work], object]] = [lambda work: work.tokens.driver("d"), lambda work: work.routes.all()]
+    for look in looks:
         with pytest.raises(StoreError, match=r"privacy\.key"), other.read() as work:
             look(work)
     records.close()

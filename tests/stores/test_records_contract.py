@@ -242,7 +242,7 @@ def test_sessions_refuse_mixed_currencies_and_numbers_that_are_none(records: Sql
 
 def test_sessions_refuse_an_integer_beyond_64_bits(records: SqlRecords) -> None:
     for number in (2**63, -(2**64)):
-        with pytest.raises(ValueError, match="range|too large"), records.begin() as work:
+        with pytest.raises(ValueError, match=r"range|too large"), records.begin() as work:
             work.sessions.save([session(energy_wh=number)])
 
 

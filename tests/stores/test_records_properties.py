@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from laddvakt.domain.money import Money
-from laddvakt.domain.sessions import Cost, SessionState
+from laddvakt.domain.sessions import Cost, Session, SessionState
 from laddvakt.privacy import FieldCipher
 from laddvakt.stores.sql import SqlRecords
 from laddvakt.stores.sql.types import (
@@ -78,7 +78,8 @@ def test_paging_visits_each_row_once(store: SqlRecords, minutes: list[int], limi
     many = [session(f"S-{n}", started_at=NOON + timedelta(minutes=m)) for n, m in enumerate(minutes)]
     with pytest.raises(_UndoneError), store.begin() as work:
         work.sessions.save(many)
-        seen, after = [], None
+        seen: list[Session] = []
+        after = None
         while True:
             page = work.sessions.page(after=after, limit=limit)
             seen += page.items

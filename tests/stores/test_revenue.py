@@ -84,7 +84,12 @@ def test_revenue_sums_exactly_and_holds_suspects(records: SqlRecords) -> None:
     ],
 )
 def test_revenue_groups_by_anything(records: SqlRecords, group_by: str, keys: list[str]) -> None:
-    elsewhere = {"station_id": "SE-2", "connector_id": 3, "site_id": "depot", "cable_id": "cable-9"}
+    elsewhere: dict[str, Any] = {
+        "station_id": "SE-2",
+        "connector_id": 3,
+        "site_id": "depot",
+        "cable_id": "cable-9",
+    }
     save(records, ended("S-1", NOON), ended("S-2", NOON, **elsewhere, tariff_id="day", driver_id="anna"))
     assert [row.key for row in revenue(records, group_by=group_by)] == keys
     assert [row.key for row in revenue(records, group_by=group_by, interval="day")] == keys

@@ -165,9 +165,11 @@ def test_write_of_what_is_no_number_refuses_all(telemetry: Telemetry, value: flo
     assert read(telemetry, "soc_pct") == {"soc_pct": []}
 
 
-def test_write_of_a_naive_time_or_a_nameless_field_refuses(telemetry: Telemetry) -> None:
+def test_write_of_what_has_no_time_place_or_name_refuses(telemetry: Telemetry) -> None:
     with pytest.raises(ValueError, match="naive"):
         telemetry.write([point(NOON.replace(tzinfo=None))])
+    with pytest.raises(ValueError, match="beyond 64 bits"):
+        telemetry.write([point(connector_id=2**63)])
     with pytest.raises(ValueError, match="no field name"):
         telemetry.write([point(values={"": 1.0})])
 

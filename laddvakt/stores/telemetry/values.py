@@ -10,6 +10,7 @@ from laddvakt.domain.times import require_utc
 from laddvakt.stores.ports import Point
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_INT64 = 2**63
 _MICROSECOND = timedelta(microseconds=1)
 
 
@@ -24,9 +25,12 @@ def moment(at_us: int) -> datetime:
 
 
 def checked(points: Iterable[Point]) -> Iterator[Point]:
-    """`points`, each checked. Raises ValueError for NaN, infinities, naive times and fields without a name."""
+    """`points`, each checked. Raises ValueError for NaN, infinities, naive times, fields without a name
+    and connectors beyond 64 bits."""
     for point in points:
         require_utc(point.at)
+        if not -_INT64 <= point.connector_id < _INT64:
+            raise ValueError(f"connector {point.connector_id} of station {point.station_id} is beyond 64 bits")
         for field, value in point.values.items():
             if not field:
                 raise ValueError(f"a value of station {point.station_id} has no field name")

@@ -117,9 +117,8 @@ def full_station() -> Station:
 
 
 def event(action: TicketAction = TicketAction.OPENED, minute: int = 0, **changes: Any) -> TicketEvent:
-    return TicketEvent(
-        **({"at": NOON + timedelta(minutes=minute), "action": action, "actor": "detector"} | changes)
-    )
+    fields: dict[str, Any] = {"at": NOON + timedelta(minutes=minute), "action": action, "actor": "detector"}
+    return TicketEvent(**(fields | changes))
 
 
 def ticket(ticket_id: str = "T-1", **changes: Any) -> Ticket:

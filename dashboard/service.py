@@ -19,10 +19,11 @@ from dashboard.app import create_app
 from dashboard.context import AppContext, Feed
 from dashboard.latefeed import LateFeed
 from laddvakt.clock import utc_now
-from laddvakt.domain.errors import LaddvaktError, SettingsError
+from laddvakt.domain.errors import LaddvaktError, SettingsError, StoreUnavailableError
 from laddvakt.domain.times import rfc3339
 from laddvakt.eventlog.client import EventLog
 from laddvakt.settings import Settings, split_address
+from laddvakt.stores.ports import Records
 from laddvakt.stores.sql.engine import open_records
 from laddvakt.stores.telemetry import open_telemetry
 
@@ -66,6 +67,7 @@ class DashboardService:
         )
         connecting = asyncio.create_task(feed.keep_connecting(connect))
         try:
+            await asyncio.to_thread(_migrate, records)
             await self._serve(create_app(context), listening)
         finally:
             listening.close()
@@ -118,6 +120,13 @@ class _Server(uvicorn.Server):
         except SystemExit as error:  # uvicorn's way to say that the application's own start failed
             raise LaddvaktError("the pages could not start.", mend="The reason is in the log above.") from error
         self._up()
+
+
+def _migrate(records: Records) -> None:
+    try:
+        records.migrate()
+    except StoreUnavailableError as error:  # it says so at /readyz, and works once they are there
+        logger.warning("the records are not reachable yet: %s", error)
 
 
 def _config(app: FastAPI) -> uvicorn.Config:

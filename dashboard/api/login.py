@@ -70,7 +70,7 @@ class Door:
 
     def _audit(self, action: str, name: str, address: str) -> None:
         item = AuditItem(
-            at=self.context.clock(), actor=name, action=action, object=f"user:{name}", detail={"address": address}
+            at=self.context.clock(), actor=name, action=action, object=name, detail={"address": address}
         )
         with self.context.records.begin() as work:
             work.people.audit(item)

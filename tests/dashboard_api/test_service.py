@@ -138,6 +138,30 @@ def test_a_ticket_taken_here_is_heard_on_the_live_feed(tmp_path: Path) -> None:
     assert [(ticket.ticket_id, ticket.state) for ticket in heard] == [("T-1", TicketState.ACKNOWLEDGED)]
 
 
+def test_starts_on_an_empty_folder(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with _running(_settings(tmp_path)) as service, httpx.AsyncClient(base_url=service.url) as browser:
+            answer = await browser.post("/login", data={"username": "anna", "password": "x"})
+            assert answer.status_code == 401
+
+    asyncio.run(main())
+
+
+def test_starts_while_the_records_are_away_and_says_so(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        nobody_there = probe.getsockname()[1]
+    settings = _settings(tmp_path, records={"url": f"postgresql://x:y@127.0.0.1:{nobody_there}/z"})
+
+    async def main() -> None:
+        async with _running(settings) as service, httpx.AsyncClient(base_url=service.url) as browser:
+            ready = await browser.get("/readyz")
+            assert ready.status_code == 503
+            assert "the records cannot be reached" in ready.json()["reasons"]
+            assert (await browser.get("/healthz")).status_code == 200
+
+    asyncio.run(main())
+
+
 def test_a_busy_port_is_named_with_the_mend(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -12,15 +12,18 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from typing import Protocol
 
 import msgspec
 
+from detector.features import Window, collect
+from detector.fold import Pseudonymise, fold
 from detector.rules import RULES
 from detector.rules.base import Rule, Scope, Silence, Standing, Subject, Verdict
 from detector.state import Slot, StationState, decode, encode
-from detector.view import ConnectorView, Pseudonymise, SessionEnded, StationView, fold
+from detector.view import ConnectorView, ScoredWindow, SessionEnded, StationView
 from laddvakt.domain.entries import Entry
-from laddvakt.domain.facts import Quarantined, QuarantineReason
+from laddvakt.domain.facts import Measured, Quarantined, QuarantineReason
 from laddvakt.domain.stations import Station
 from laddvakt.domain.tickets import Finding
 
@@ -53,6 +56,12 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     session: SessionEnded | None = None
 
 
+class Watch(Protocol):
+    """Who learns from stretches of charging and judges them. `suspect`: a finding stands on the station."""
+
+    def take(self, window: Window, *, suspect: bool) -> ScoredWindow | None: ...
+
+
 def finding_key(finding: Finding) -> tuple[str, str, str]:
     """One ticket per fault and asset."""
     return finding.fault, finding.asset.kind, finding.asset.id
@@ -70,10 +79,12 @@ class Engine:
         heartbeat_s: float = 300.0,
         partition_of: Callable[[str], int] = lambda station_id: 0,
         rules: tuple[Rule, ...] = RULES,
+        watch: Watch | None = None,
     ) -> None:
         self._rules = sorted(rules, key=lambda rule: rule.scope is not Scope.STATION)
         self._by_code = {rule.code: rule for rule in rules}
         self._thresholds = thresholds
+        self._watch = watch
         self._pseudonymise = pseudonymise
         self._partition_of = partition_of
         self._states: dict[str, StationState] = {}
@@ -133,8 +144,22 @@ class Engine:
                 changes.append(
                     Change(kind=ChangeKind.SESSION, at=at, station_id=entry.station_id, session=session)
                 )
+            if self._watch is not None:
+                self._score(state, entry, self._watch)
             self._judge(state, at, changes)
         return changes
+
+    def _score(self, state: StationState, entry: Entry, watch: Watch) -> None:
+        """Stretches of charging that this entry completed, judged by the models."""
+        for fact in entry.facts:
+            if not isinstance(fact, Measured):
+                continue
+            station = self._stations.get(entry.station_id)
+            for window in collect(state.opened, state.view, fact, entry.received_at, station):
+                scored = watch.take(window, suspect=bool(state.standing()))
+                connector = state.view.connector(window.connector_id)
+                if scored is not None and connector is not None:
+                    connector.score(scored)
 
     def tick(self, now: datetime, *, behind: Collection[int] = ()) -> list[Change]:
         """Run what falls due up to `now`, except in partitions whose reader is still behind."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from detector.features import OpenWindow
 from detector.rules.base import Rule
 from detector.view import StationView
 from laddvakt.domain.tickets import Finding
@@ -39,6 +40,7 @@ class StationState(msgspec.Struct, kw_only=True):
     view: StationView
     slots: dict[SlotKey, Slot] = msgspec.field(default_factory=dict)
     check_at: datetime | None = None  # when something may change without a message
+    opened: dict[int, OpenWindow] = msgspec.field(default_factory=dict)  # windows being gathered, by connector
 
     def standing(self) -> list[Finding]:
         """The findings that stand."""
@@ -57,6 +59,7 @@ class _WireState(msgspec.Struct, kw_only=True):
     view: StationView
     slots: list[_WireSlot]
     check_at: datetime | None = None
+    opened: dict[int, OpenWindow] = {}
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -74,7 +77,7 @@ def encode(state: StationState) -> bytes:
         )
         for (code, connector_id), slot in state.slots.items()
     ]
-    return _encoder.encode(_WireState(view=state.view, slots=slots, check_at=state.check_at))
+    return _encoder.encode(_WireState(view=state.view, slots=slots, check_at=state.check_at, opened=state.opened))
 
 
 def decode(data: bytes, rules: dict[str, Rule]) -> StationState | None:
@@ -97,4 +100,4 @@ def decode(data: bytes, rules: dict[str, Rule]) -> StationState | None:
     except msgspec.MsgspecError as error:
         logger.warning("a station's state cannot be read, so it begins anew: %s", error)
         return None
-    return StationState(view=wire.view, slots=slots, check_at=wire.check_at)
+    return StationState(view=wire.view, slots=slots, check_at=wire.check_at, opened=wire.opened)

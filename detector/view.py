@@ -1,4 +1,4 @@
-"""What the detector remembers of one station: the fold of its log entries. Pure; reads no clock.
+"""What the detector remembers of one station: the fold of its log entries (see `detector.fold`).
 
 Views are the one mutable thing here: they are folded in place, thousands of times a second. Memory is bounded:
 at most 64 connectors a station, 64 fields, 32 powers and 32 registers a connector; texts are cut at 500
@@ -7,24 +7,10 @@ characters. A station with one busy connector takes about 5 kB encoded, one that
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import msgspec
 
-from laddvakt.domain.entries import Entry, EntryKind
-from laddvakt.domain.facts import (
-    Booted,
-    FirmwareReported,
-    LinkDown,
-    LinkUp,
-    Measured,
-    StatusReported,
-    TransactionStarted,
-    TransactionStopped,
-)
-from laddvakt.domain.readings import Reading
 from laddvakt.domain.stations import ConnectorState
 
 MAX_CONNECTORS = 64
@@ -36,7 +22,6 @@ LATE = timedelta(minutes=5)
 
 _CLOCK_RUN = timedelta(minutes=5)
 _CLOCK_JITTER_S = 30.0
-_DEFAULT_VOLTAGE_V = 230.0
 
 
 class Latest(msgspec.Struct, frozen=True):
@@ -60,6 +45,29 @@ class Register(msgspec.Struct, frozen=True):
 
     at: datetime
     wh: float
+
+
+class Cause(msgspec.Struct, frozen=True, kw_only=True):
+    """One feature that made a window look odd: how far off (in robust standard deviations), what it was, what is
+    normal, and its share of the whole."""
+
+    feature: str
+    z: float
+    value: float
+    normal: float
+    share: float
+    current_a: float
+
+
+class ScoredWindow(msgspec.Struct, frozen=True, kw_only=True):
+    """A model's judgement of five minutes of charging."""
+
+    start: datetime
+    transaction_id: str
+    vehicle: str
+    p_value: float
+    flagged: bool
+    causes: tuple[Cause, ...] = ()
 
 
 class Clock(msgspec.Struct, omit_defaults=True):
@@ -143,6 +151,13 @@ class ConnectorView(msgspec.Struct, kw_only=True, omit_defaults=True):
     devices: dict[str, Latest] = {}  # the same from MQTT devices
     powers: list[Power] = []  # of this session
     registers: list[Register] = []  # of this session
+    scored: list[ScoredWindow] = []  # by a model, the last few
+    scored_seen: int = 0  # how many ever
+
+    def score(self, window: ScoredWindow) -> None:
+        """Keep a model's judgement for the rules."""
+        self.scored = [*self.scored[-7:], window]
+        self.scored_seen += 1
 
     def value(self, field: str, *, not_before: datetime | None = None) -> float | None:
         """The newest value of a field, from the station or else a device; None when it is older."""
@@ -183,232 +198,3 @@ class StationView(msgspec.Struct, kw_only=True, omit_defaults=True):
         if connector.status_at is None or connector.status_heard is None or connector.stale:
             return False
         return not self.clock.late(connector.status_at, connector.status_heard)
-
-
-Pseudonymise = Callable[[str], str]
-
-
-def fold(view: StationView, entry: Entry, pseudonymise: Pseudonymise) -> list[SessionEnded]:
-    """Take `entry` into `view`. Returns the sessions that it ended."""
-    if entry.kind in (EntryKind.OCPP_IN, EntryKind.CONNECTED):
-        _alive(view, entry.received_at)
-    ended: list[SessionEnded] = []
-    for fact in entry.facts:
-        match fact:
-            case Measured():
-                view.clock.note(fact.at, entry.received_at)
-                _measured(view, fact, entry.received_at)
-            case StatusReported():
-                view.clock.note(fact.at, entry.received_at)
-                ended += _status(view, fact, entry.received_at)
-            case TransactionStarted():
-                ended += _started(view, fact, entry.received_at, pseudonymise)
-            case TransactionStopped():
-                ended += _stopped(view, fact, entry.received_at)
-            case LinkUp():
-                _link_up(view, entry.received_at)
-            case LinkDown():
-                view.connected, view.link_since = False, entry.received_at
-            case Booted():
-                _booted(view, fact, entry)
-            case FirmwareReported():
-                view.firmware_status, view.firmware_status_at = fact.status[:MAX_TEXT], entry.received_at
-            case _:
-                pass  # says nothing about health
-    return ended
-
-
-def _alive(view: StationView, heard_at: datetime) -> None:
-    if not view.connected:
-        view.connected, view.link_since = True, heard_at
-    if view.last_frame is None or heard_at > view.last_frame:
-        view.last_frame = heard_at
-
-
-def _link_up(view: StationView, heard_at: datetime) -> None:
-    """StatusNotifications are not queued offline (OCPP 1.6 section 4.9): after a gap the status is unknown."""
-    view.connected, view.link_since = True, heard_at
-    for connector in view.connectors.values():
-        connector.stale = True
-
-
-def _booted(view: StationView, fact: Booted, entry: Entry) -> None:
-    view.vendor, view.model = fact.vendor[:MAX_TEXT], fact.model[:MAX_TEXT]
-    view.firmware = (fact.firmware or "")[:MAX_TEXT]
-    view.booted_at = entry.received_at
-    view.boots += 1
-    view.heartbeat_s = told_interval(entry.reply) or view.heartbeat_s
-
-
-def told_interval(reply: str | None) -> float | None:
-    """The heartbeat interval that a BootNotification reply told (OCPP 1.6 section 6.4, OCPP-J section 4.2.2)."""
-    if not reply:
-        return None
-    try:
-        interval = json.loads(reply)[2]["interval"]
-    except (ValueError, LookupError, TypeError):
-        return None  # not a CALLRESULT with an interval; the default applies
-    return float(interval) if isinstance(interval, int | float) and interval > 0 else None
-
-
-def _status(view: StationView, fact: StatusReported, heard_at: datetime) -> list[SessionEnded]:
-    connector = view.connector(fact.connector_id)
-    if connector is None:
-        return []
-    outdated = connector.status_at is not None and fact.at < connector.status_at
-    if outdated and view.clock.late(fact.at, heard_at):
-        return []
-    if fact.status is not connector.status or connector.status_since is None:
-        connector.status_since = fact.at
-    connector.status, connector.status_at, connector.status_heard = fact.status, fact.at, heard_at
-    connector.stale = False
-    connector.error_code = fact.error_code[:MAX_TEXT]
-    connector.info = (fact.info or "")[:MAX_TEXT]
-    connector.vendor_error_code = (fact.vendor_error_code or "")[:MAX_TEXT]
-    connector.mrec = fact.mrec[:8]
-    if fact.status is ConnectorState.AVAILABLE and connector.session is not None:
-        return _end(view, connector, fact.at, heard_at, None)
-    return []
-
-
-def _started(
-    view: StationView, fact: TransactionStarted, heard_at: datetime, pseudonymise: Pseudonymise
-) -> list[SessionEnded]:
-    connector = view.connector(fact.connector_id)
-    if connector is None or fact.transaction_id in connector.last_transactions:
-        return []
-    current = connector.session
-    if current is not None and (current.transaction_id == fact.transaction_id or fact.at < current.started_at):
-        return []
-    ended = [] if current is None else _end(view, connector, fact.at, heard_at, None)
-    connector.session = SessionView(
-        transaction_id=fact.transaction_id[:MAX_TEXT],
-        vehicle=pseudonymise(fact.id_tag) if fact.id_tag else None,
-        started_at=fact.at,
-        heard_at=heard_at,
-        meter_start_wh=fact.meter_start_wh,
-        boots=view.boots,
-    )
-    connector.powers, connector.registers = [], []
-    return ended
-
-
-def _stopped(view: StationView, fact: TransactionStopped, heard_at: datetime) -> list[SessionEnded]:
-    for connector in view.connectors.values():
-        if connector.session is not None and connector.session.transaction_id == fact.transaction_id:
-            return _end(view, connector, fact.at, heard_at, fact.meter_stop_wh)
-    return []
-
-
-def _end(
-    view: StationView, connector: ConnectorView, at: datetime, heard_at: datetime, meter_stop_wh: int | None
-) -> list[SessionEnded]:
-    session = connector.session
-    if session is None:
-        return []
-    energy_wh = session.energy_wh
-    if meter_stop_wh is not None and session.meter_start_wh is not None:
-        energy_wh = max(energy_wh, float(meter_stop_wh - session.meter_start_wh))
-    connector.session = None
-    connector.last_transactions = [*connector.last_transactions[-3:], session.transaction_id]
-    return [
-        SessionEnded(
-            station_id=view.station_id,
-            connector_id=connector.connector_id,
-            transaction_id=session.transaction_id,
-            vehicle=session.vehicle_key,
-            started_at=session.started_at,
-            ended_at=max(at, session.started_at),
-            energy_wh=energy_wh,
-            heard_at=heard_at,
-        )
-    ]
-
-
-def _measured(view: StationView, fact: Measured, heard_at: datetime) -> None:
-    connector = view.connector(fact.connector_id)
-    if connector is None or view.clock.late(fact.at, heard_at):
-        return  # from a station's queue: it belongs to the session's energy, not to the state of now
-    if fact.source != "ocpp":
-        for reading in fact.readings:
-            _keep(connector.devices, reading.field, reading)
-        return
-    by_time: dict[datetime, dict[str, float]] = {}
-    for reading in fact.readings:
-        if reading.context.startswith("Transaction.") or view.clock.late(reading.at, heard_at):
-            continue
-        outlet = reading.location in ("", "Outlet") or reading.field == "soc_pct"
-        _keep(
-            connector.latest, reading.field if outlet else f"{reading.location.lower()}/{reading.field}", reading
-        )
-        if reading.field == "energy_wh":
-            _register(connector, fact, reading)
-        if outlet or reading.location == "Inlet":
-            by_time.setdefault(reading.at, {}).setdefault(reading.field, reading.value)
-    if of_session(connector, fact):
-        for at in sorted(by_time):
-            _power(connector, at, by_time[at])
-
-
-def of_session(connector: ConnectorView, fact: Measured) -> bool:
-    """Whether values belong to the connector's session. Stations leave the id out, or send 0, in mid-session."""
-    if connector.session is None:
-        return False
-    return fact.transaction_id in (None, "", "0", "-1", connector.session.transaction_id)
-
-
-def _keep(fields: dict[str, Latest], name: str, reading: Reading) -> None:
-    known = fields.get(name)
-    if known is None and len(fields) >= MAX_FIELDS:
-        return
-    if known is None or reading.at >= known.at:
-        fields[name[:MAX_TEXT]] = Latest(reading.at, reading.value)
-
-
-def _register(connector: ConnectorView, fact: Measured, reading: Reading) -> None:
-    session = connector.session
-    if session is None or not of_session(connector, fact):
-        return
-    if session.register_location is None:
-        session.register_location = reading.location
-    if reading.location != session.register_location:
-        return  # another meter
-    if connector.registers and reading.at <= connector.registers[-1].at:
-        return  # out of order, or the same sample again
-    if session.register_first_wh is None:
-        session.register_first_wh = reading.value
-    session.register_last_wh = reading.value
-    session.energy_wh = max(session.energy_wh, reading.value - session.register_first_wh)
-    session.registers_seen += 1
-    connector.registers = [*connector.registers[-(RING - 1) :], Register(reading.at, reading.value)]
-
-
-def _power(connector: ConnectorView, at: datetime, values: dict[str, float]) -> None:
-    session = connector.session
-    if session is None or at < session.started_at or (connector.powers and at <= connector.powers[-1].at):
-        return
-    sample = power_of(at, values, connector.registers)
-    if sample is None:
-        return
-    session.power_max_w = max(session.power_max_w, sample.watts)
-    connector.powers = [*connector.powers[-(RING - 1) :], sample]
-
-
-def power_of(at: datetime, values: dict[str, float], registers: list[Register]) -> Power | None:
-    """Power from what a station sends: as measured, or current times voltage, or the rise of the register."""
-    if "power_w" in values:
-        return Power(at, values["power_w"], "measured")
-    phases = [values[name] for name in ("power_l1_w", "power_l2_w", "power_l3_w") if name in values]
-    if phases:
-        return Power(at, sum(phases), "measured")
-    currents = [values[name] for name in ("current_l1_a", "current_l2_a", "current_l3_a") if name in values]
-    if not currents and "current_a" in values:
-        currents = [values["current_a"]]
-    if currents:
-        volts = values.get("voltage_v") or values.get("voltage_l1_v") or _DEFAULT_VOLTAGE_V
-        return Power(at, sum(currents) * volts, "current")
-    if "energy_wh" in values and len(registers) >= 2 and registers[-1].at == at:
-        before, last = registers[-2], registers[-1]
-        seconds = (last.at - before.at).total_seconds()
-        return Power(at, max(last.wh - before.wh, 0.0) * 3600 / seconds, "register")
-    return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from detector.rules import meter_rollback, no_power, offline, reported_fault
+from detector.rules import anomaly, meter_rollback, no_power, offline, reported_fault
 from detector.rules.base import Rule
 from laddvakt.domain.errors import SettingsError
 
@@ -14,6 +14,7 @@ RULES: tuple[Rule, ...] = (
     reported_fault.RULE,
     no_power.RULE,
     meter_rollback.RULE,
+    anomaly.RULE,  # last: what a rule names, no model need name
 )
 
 

@@ -128,13 +128,14 @@ def station_asset(subject: Subject) -> Asset:
 
 
 def cable_asset(subject: Subject) -> Asset:
-    """The connector's fixed cable, by its asset id where the network file gives one."""
+    """The connector's fixed cable where the network file names one, else the connector itself."""
     connector_id = subject.connector_id or 0
     if connector_id == 0:
         return station_asset(subject)
     known = subject.station.connector(connector_id) if subject.station is not None else None
-    cable_id = known.cable_id if known is not None else None
-    return Asset(kind="cable", id=cable_id or f"{subject.view.station_id}/{connector_id}")
+    if known is not None and known.cable_id:
+        return Asset(kind="cable", id=known.cable_id)
+    return Asset(kind="connector", id=f"{subject.view.station_id}/{connector_id}")
 
 
 def place(subject: Subject) -> str:

@@ -129,16 +129,16 @@ def test_a_cable_code_leans_to_the_cable_by_its_asset_id() -> None:
     assert [finding.asset for finding in story.standing] == [Asset(kind="cable", id="CAB-7")]
 
 
-def test_a_cable_without_an_asset_id_is_named_after_its_connector(story: Story) -> None:
+def test_without_a_named_cable_it_is_the_connector(story: Story) -> None:
     story.status(ConnectorState.FAULTED, "ConnectorLockFailure", connector_id=2)
     story.wait(60)
-    assert [finding.asset for finding in story.standing] == [Asset(kind="cable", id="SE-1/2")]
+    assert [finding.asset for finding in story.standing] == [Asset(kind="connector", id="SE-1/2")]
 
 
 def test_a_chargex_code_says_more_than_the_code_that_carries_it(story: Story) -> None:
     story.status(ConnectorState.FAULTED, "OtherError", mrec=("CX026",), info="cut")
     (finding,) = story.standing
-    assert finding.asset.kind == "cable"
+    assert finding.asset.kind == "connector"
     assert finding.severity is Severity.P1
     assert finding.mrec == ("CX026",)
     assert "cut" in finding.explanation
@@ -195,7 +195,7 @@ def test_another_asset_clears_the_first_finding(story: Story) -> None:
     story.wait(60)
     story.status(ConnectorState.FAULTED, "ConnectorLockFailure")
     assert story.kinds() == [ChangeKind.RAISED, ChangeKind.CLEARED, ChangeKind.RAISED]
-    assert [finding.asset.kind for finding in story.standing] == ["cable"]
+    assert [finding.asset.kind for finding in story.standing] == ["connector"]
 
 
 def test_two_connectors_hold_one_station_finding_up(story: Story) -> None:

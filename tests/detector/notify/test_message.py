@@ -30,7 +30,7 @@ def test_a_message_a_technician_can_use() -> None:
     for part in (
         "New fault: SE-1 connector 2 reports ConnectorLockFailure (lock motor stuck) with status Faulted.",
         "What: Station reports a fault (P2, down)",
-        "Where: Storgatan 1, station SE-1, connector 2, cable SE-1/2",
+        "Where: Storgatan 1, station SE-1, connector 2",
         "Since: 2026-11-21 09:01 CET",
         "How sure: 95 %",
         "ChargeX code: CX001",

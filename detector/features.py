@@ -1,0 +1,309 @@
+"""What a stretch of charging looks like in numbers: five minutes of one connector, as ratios and differences
+that do not depend on which vehicle draws how much. Pure; no arrays, so that detection starts without them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+import msgspec
+
+from detector.fold import of_session
+from detector.view import ConnectorView, SessionView, StationView
+from laddvakt.domain.facts import Measured
+from laddvakt.domain.stations import Station
+
+WINDOW = timedelta(minutes=5)
+RAMP = timedelta(seconds=120)
+MIN_CURRENT_A = 3.0
+UNSTEADY = 0.3
+"""A window whose current changed by more than this share is a ramp or a taper: not judged."""
+
+_RIPPLE_SAMPLES = 4
+_REGISTER_WH = 100.0
+_CURRENT_EDGES_A = (6.5, 10.5, 14.0, 18.0, 25.0, 40.0, 80.0, 150.0, 250.0)
+_SOC_EDGES_PCT = (20.0, 50.0, 80.0)
+
+
+class Feature(NamedTuple):
+    """One row: a name, words for people, the unit, where it points, and what to do about it."""
+
+    label: str
+    unit: str
+    asset: str  # station or cable
+    remedy: str
+
+
+FEATURES: dict[str, Feature] = {
+    "power_balance": Feature(
+        "power per volt and ampere", "", "station", "Compare the meter with an independent one; check its wiring."
+    ),
+    "watts_per_amp": Feature(
+        "power per ampere", "W/A", "station", "Measure the supply voltage under load; check meter and terminals."
+    ),
+    "register_balance": Feature(
+        "energy register against power", "", "station", "Compare the meter's register with an independent meter."
+    ),
+    "voltage_unbalance": Feature(
+        "voltage unbalance", "%", "station", "Measure all phases under load; look for a loose terminal or neutral."
+    ),
+    "current_unbalance": Feature(
+        "current unbalance", "%", "station", "Check contactor contacts and terminals of the weaker phase."
+    ),
+    "voltage_level": Feature(
+        "voltage", "V", "station", "Measure the supply voltage with and without load; tighten terminals."
+    ),
+    "current_ripple": Feature("current ripple", "%", "station", "Look for a loose contact or a failing module."),
+    "power_ripple": Feature("power ripple", "%", "station", "Look for a loose contact or a failing module."),
+    "plug_heat": Feature(
+        "plug heat over current squared",
+        "mK/A2",
+        "cable",
+        "Look at the plug's contacts for discolouration and wear; clean or replace the cable.",
+    ),
+    "cabinet_rise": Feature(
+        "cabinet temperature over ambient", "K", "station", "Check fans and filters; tighten power terminals."
+    ),
+    "fan_speed": Feature("fan speed", "rpm", "station", "Check fans and filters."),
+    "isolation": Feature(
+        "insulation resistance", "Ohm/V", "cable", "Measure insulation of cable and station; look for moisture."
+    ),
+}
+"""The order is the order of a model's columns."""
+
+
+class Context(NamedTuple):
+    """What decides what is normal: kinds of current and battery, coarse on purpose."""
+
+    current_bin: int
+    soc_bin: int  # -1: not said
+    phases: int
+
+
+class Window(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """Five minutes of steady charging. `values` has the features that could be worked out."""
+
+    station_id: str
+    connector_id: int
+    transaction_id: str
+    vehicle: str
+    start: datetime
+    kind: str  # AC or DC
+    model: str
+    context: Context
+    current_a: float  # of the fullest phase
+    values: dict[str, float]
+
+    @property
+    def connector(self) -> str:
+        return f"{self.station_id}/{self.connector_id}"
+
+
+class Sums(msgspec.Struct, array_like=True):
+    """Running sums of one field."""
+
+    n: int = 0
+    total: float = 0.0
+    squares: float = 0.0
+    first: float = 0.0
+    last: float = 0.0
+
+    def add(self, value: float) -> None:
+        self.first = value if self.n == 0 else self.first
+        self.n, self.last = self.n + 1, value
+        self.total += value
+        self.squares += value * value
+
+    @property
+    def mean(self) -> float:
+        return self.total / self.n
+
+    @property
+    def deviation(self) -> float:
+        return math.sqrt(max(self.squares / self.n - self.mean**2, 0.0))
+
+
+class OpenWindow(msgspec.Struct, kw_only=True):
+    """A window being gathered."""
+
+    transaction_id: str
+    start: datetime
+    register_from: datetime | None = None
+    register_to: datetime | None = None
+    fields: dict[str, Sums] = {}
+
+
+_GATHERED = frozenset(
+    f"{stem}{phase}_{unit}"
+    for stem, unit in (("current", "a"), ("voltage", "v"), ("power", "w"))
+    for phase in ("", "_l1", "_l2", "_l3")
+) | {"energy_wh"}
+
+
+def collect(
+    opened: dict[int, OpenWindow], view: StationView, fact: Measured, heard_at: datetime, station: Station | None
+) -> list[Window]:
+    """Take a message's values in; the windows that it completed."""
+    connector = view.connectors.get(fact.connector_id)
+    if connector is None or fact.source != "ocpp" or view.clock.late(fact.at, heard_at):
+        return []
+    session = connector.session
+    current = opened.get(fact.connector_id)
+    if session is None or not of_session(connector, fact):
+        opened.pop(fact.connector_id, None)
+        return []
+    done: list[Window] = []
+    start = _floor(fact.at)
+    if current is not None and (current.start != start or current.transaction_id != session.transaction_id):
+        if current.transaction_id == session.transaction_id:
+            window = close(current, view, connector, session, station)
+            done += [window] if window is not None else []
+        current = None
+    if current is None:
+        current = opened[fact.connector_id] = OpenWindow(transaction_id=session.transaction_id, start=start)
+    for reading in fact.readings:
+        if reading.field not in _GATHERED or reading.context.startswith("Transaction."):
+            continue
+        if reading.location in ("", "Outlet", "Inlet"):
+            current.fields.setdefault(reading.field, Sums()).add(reading.value)
+            if reading.field == "energy_wh":
+                current.register_from = current.register_from or reading.at
+                current.register_to = reading.at
+    return done
+
+
+def _floor(at: datetime) -> datetime:
+    return at - timedelta(seconds=at.timestamp() % WINDOW.total_seconds())
+
+
+def close(
+    window: OpenWindow, view: StationView, connector: ConnectorView, session: SessionView, station: Station | None
+) -> Window | None:
+    """The finished window, or None where it was a ramp, a taper, or no charging."""
+    if window.start < session.started_at + RAMP:
+        return None
+    currents = [sums for name in _phases("current", "a") if (sums := window.fields.get(name)) is not None]
+    if not currents and "current_a" in window.fields:
+        currents = [window.fields["current_a"]]
+    active = [sums for sums in currents if sums.mean > 0.5]
+    fullest = max(active, key=lambda sums: sums.mean, default=None)
+    if fullest is None or fullest.mean < MIN_CURRENT_A:
+        return None
+    if abs(fullest.last - fullest.first) > UNSTEADY * fullest.mean:
+        return None
+    power = _power(window)
+    volts = [window.fields[name].mean for name in _phases("voltage", "v") if name in window.fields]
+    if not volts and "voltage_v" in window.fields:
+        volts = [window.fields["voltage_v"].mean]
+    values = _ratios(window, active, volts, power) | _surroundings(view, connector, fullest.mean, window.start)
+    soc = connector.value("soc_pct", not_before=session.started_at)
+    return Window(
+        station_id=view.station_id,
+        connector_id=connector.connector_id,
+        transaction_id=session.transaction_id,
+        vehicle=session.vehicle_key,
+        start=window.start,
+        kind=_kind(station, soc, volts),
+        model=f"{view.vendor} {view.model}".strip() or (station.model if station and station.model else ""),
+        context=Context(_bin(fullest.mean, _CURRENT_EDGES_A), _soc_bin(soc), len(active)),
+        current_a=fullest.mean,
+        values=values,
+    )
+
+
+def _phases(stem: str, unit: str) -> tuple[str, str, str]:
+    return f"{stem}_l1_{unit}", f"{stem}_l2_{unit}", f"{stem}_l3_{unit}"
+
+
+def _kind(station: Station | None, soc: float | None, volts: list[float]) -> str:
+    if station is not None and station.current in ("AC", "DC"):
+        return station.current
+    return "DC" if soc is not None or max(volts, default=0.0) > 300 else "AC"
+
+
+def _bin(value: float, edges: tuple[float, ...]) -> int:
+    return sum(1 for edge in edges if value >= edge)
+
+
+def _soc_bin(soc: float | None) -> int:
+    return -1 if soc is None else _bin(soc, _SOC_EDGES_PCT)
+
+
+def _power(window: OpenWindow) -> Sums | None:
+    if "power_w" in window.fields:
+        return window.fields["power_w"]
+    phases = [window.fields[name] for name in _phases("power", "w") if name in window.fields]
+    if not phases or len({sums.n for sums in phases}) != 1:
+        return None
+    return Sums(phases[0].n, sum(sums.total for sums in phases))  # ripple over phases cannot be had
+
+
+def _ratios(window: OpenWindow, active: list[Sums], volts: list[float], power: Sums | None) -> dict[str, float]:
+    values: dict[str, float] = {}
+    amperes = sum(sums.mean for sums in active)
+    means = [sums.mean for sums in active]
+    if power is not None and power.mean > 0:
+        values["watts_per_amp"] = power.mean / amperes
+        if len(volts) >= len(active):
+            values["power_balance"] = power.mean / sum(v * a for v, a in zip(volts, means, strict=False))
+        if power.n >= _RIPPLE_SAMPLES and power.squares:
+            values["power_ripple"] = 100 * power.deviation / power.mean
+        _register_balance(window, power, values)
+    if volts:
+        values["voltage_level"] = sum(volts) / len(volts)
+    if len(volts) == 3:
+        values["voltage_unbalance"] = _unbalance(volts)
+    if len(active) > 1:
+        values["current_unbalance"] = _unbalance(means)
+    if active[0].n >= _RIPPLE_SAMPLES:
+        values["current_ripple"] = 100 * active[0].deviation / active[0].mean
+    return values
+
+
+def _register_balance(window: OpenWindow, power: Sums, values: dict[str, float]) -> None:
+    register = window.fields.get("energy_wh")
+    if register is None or window.register_from is None or window.register_to is None:
+        return
+    hours = (window.register_to - window.register_from).total_seconds() / 3600
+    expected_wh = power.mean * hours
+    if expected_wh >= _REGISTER_WH:  # else the register's steps are too coarse to say anything
+        values["register_balance"] = (register.last - register.first) / expected_wh
+
+
+def _unbalance(values: list[float]) -> float:
+    mean = sum(values) / len(values)
+    return 100 * max(abs(value - mean) for value in values) / mean
+
+
+def _surroundings(
+    view: StationView, connector: ConnectorView, current_a: float, since: datetime
+) -> dict[str, float]:
+    station = view.connectors.get(0)
+
+    def read(*names: str) -> float | None:
+        for place in (connector, station):
+            for name in names:
+                found = place.value(name, not_before=since) if place is not None else None
+                if found is not None:
+                    return found
+        return None
+
+    values: dict[str, float] = {}
+    ambient = read("ambient_temperature_c", "ambient/temperature_c")
+    plug = read("plug_temperature_c", "temperature_c", "cable/temperature_c")
+    cabinet = read("cabinet_temperature_c", "body/temperature_c")
+    differences: tuple[tuple[str, float | None, Callable[[float], float]], ...] = (
+        ("plug_heat", plug, lambda kelvin: 1000 * kelvin / current_a**2),
+        ("cabinet_rise", cabinet, lambda kelvin: kelvin),
+    )
+    for name, temperature, scale in differences:
+        if ambient is not None and temperature is not None and -40 < temperature < 150:
+            values[name] = scale(temperature - ambient)
+    for name, field in (("fan_speed", "fan_rpm"), ("isolation", "isolation_ohm_per_v")):
+        found = read(field)
+        if found is not None:
+            values[name] = found
+    return values

@@ -1,0 +1,1 @@
+"""What is normal, learnt from history: baselines, isolation forests, calibration, explanation."""

@@ -1,0 +1,38 @@
+"""`python -m detector.models.train`: trains one model in a process of its own, so that detection is never delayed
+and the memory of training is given back. Task on standard input, the model on standard output."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import msgspec
+
+from detector.features import Window
+from detector.models.model import TrainingError, train
+
+
+class Task(msgspec.Struct):
+    """What to train."""
+
+    kind: str
+    budget: float
+    seed: int
+    windows: list[Window]
+
+
+def main() -> int:
+    """Exit status 0 with a model on standard output; 1 with the reason on standard error."""
+    os.nice(10)
+    task = msgspec.msgpack.decode(sys.stdin.buffer.read(), type=Task)
+    try:
+        model = train(task.windows, kind=task.kind, budget=task.budget, seed=task.seed)
+    except TrainingError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    sys.stdout.buffer.write(model.encode())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,4 +1,4 @@
-"""The running detector: event log in, tickets out. And the same machine on virtual time, for replay.
+"""The running detector: event log in, tickets out.
 
 One thread talks to the records, one transaction at a time; the engine stands still meanwhile, so that states,
 tickets and positions are always of one moment. Killed at any point, it resumes exactly there.
@@ -9,25 +9,26 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
-from typing import TypeVar
+from functools import partial
+from typing import Any, TypeVar
 
 import msgspec
 
+from detector.assembly import make_engine, make_watch, unlearn
 from detector.desk import Desk
-from detector.engine import Change, Engine
+from detector.engine import Change
+from detector.models.training import read_model, train_apart
+from detector.models.watch import KINDS
 from detector.notify.notifier import Notifier
-from detector.rules import thresholds_for
+from detector.replay import ReplayDetector
 from laddvakt.clock import utc_now
-from laddvakt.domain.entries import Entry
 from laddvakt.domain.errors import ConflictError, StoreUnavailableError
-from laddvakt.domain.ids import partition_of
 from laddvakt.domain.tickets import Ticket
 from laddvakt.domain.times import rfc3339
 from laddvakt.eventlog.client import EventLog, Record
-from laddvakt.privacy import pseudonym
 from laddvakt.settings import Settings, privacy_key
 from laddvakt.stores.ports import Records, Telemetry
 
@@ -46,6 +47,12 @@ PULSE_S = 2.0
 COLLECTOR_LOST = timedelta(seconds=10)
 """Our collector is taken for down when its pulse stays away this long."""
 
+LEARN_S = 60.0
+"""How often it is asked whether a model is due."""
+KEEP_WINDOWS = timedelta(minutes=15)
+"""How often what is gathered to learn from is stored; a crash loses at most this much of it."""
+WINDOWS = "~windows"
+"""Where it is stored among the states; no station id begins so."""
 T = TypeVar("T")
 Clock = Callable[[], datetime]
 
@@ -53,16 +60,6 @@ Clock = Callable[[], datetime]
 class _Pulse(msgspec.Struct):
     service: str
     at: datetime
-
-
-def make_engine(settings: Settings, key: str, partitions: int) -> Engine:
-    """Raises SettingsError for a rule or threshold that does not exist."""
-    return Engine(
-        thresholds=thresholds_for(settings.detector.rules),
-        pseudonymise=lambda id_tag: pseudonym(key, id_tag),
-        heartbeat_s=settings.ocpp.heartbeat_interval_s,
-        partition_of=lambda station_id: partition_of(station_id, partitions),
-    )
 
 
 class Detector:
@@ -78,8 +75,10 @@ class Detector:
         self._clock = clock
         self._key = privacy_key(settings)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="detector-records")
-        self._engine = make_engine(settings, self._key, settings.eventlog.partitions)
+        self._watch = make_watch(settings)
+        self._engine = make_engine(settings, self._key, settings.eventlog.partitions, self._watch)
         self._desk = Desk(self._engine.site_of)
+        self._windows_kept_at = clock()
         self._positions: dict[int, int] = {}
         self._turn = asyncio.Lock()  # held while the engine or what follows from it is worked on
         self._changes: list[Change] = []
@@ -101,6 +100,7 @@ class Detector:
                         group.create_task(self._registry_for_ever())
                         group.create_task(self._pulse_for_ever())
                         group.create_task(self._notifier.run())
+                        group.create_task(self._learn_for_ever())
                 except* ConflictError as errors:
                     logger.warning("another detector was here first, so everything is read again: %s", errors)
         finally:
@@ -123,26 +123,44 @@ class Detector:
 
     async def _load(self) -> None:
         now = self._clock()
-        engine = make_engine(self._settings, self._key, self._settings.eventlog.partitions)
+        watch = make_watch(self._settings)
+        engine = make_engine(self._settings, self._key, self._settings.eventlog.partitions, watch)
         desk = Desk(engine.site_of)
 
         def read() -> dict[int, int]:
             with self._records.read() as work:
                 engine.register(work.stations.all())
-                engine.restore(work.detector.load())
+                states = work.detector.load()
+                windows = states.pop(WINDOWS, None)
+                engine.restore(states)
                 desk.load(work.tickets, now)
-                return work.positions.get(CONSUMER)
+                kept = [work.detector.model(f"forest-{kind}") for kind in KINDS] if watch is not None else []
+                positions = work.positions.get(CONSUMER)
+            if watch is not None:
+                watch.restore(windows or b"")
+                for data in kept:
+                    model = read_model(data) if data is not None else None
+                    if model is not None:
+                        watch.install(model)
+            return positions
 
         self._positions = await self._in_thread(read)
         engine.listening(now)  # what fell silent while we were away is given its time
-        self._engine, self._desk = engine, desk
+        self._engine, self._desk, self._watch = engine, desk, watch
         self._changes, self._applied, self._newest = [], [], {}
-        self._committed_at = now
+        self._committed_at = self._windows_kept_at = now
 
     async def _commit(self) -> None:
         """Tickets, states and positions in one transaction; then the world is told."""
         changes, applied = self._changes, self._applied
         states = self._engine.encode(self._engine.take_touched())
+        if (
+            self._watch is not None
+            and self._watch.changed
+            and self._clock() - self._windows_kept_at >= KEEP_WINDOWS
+        ):
+            states[WINDOWS] = self._watch.encode()
+            self._windows_kept_at = self._clock()
         positions = {record.partition: record.sequence for record in applied}
 
         def write() -> list[Ticket]:
@@ -188,6 +206,7 @@ class Detector:
             self._applied.append(record)
 
     def _take(self, changes: list[Change]) -> None:
+        unlearn(self._watch, changes)
         self._changes += [change for change in changes if self._desk.concerns(change)]
 
     async def _tick_for_ever(self) -> None:
@@ -220,6 +239,31 @@ class Detector:
             await asyncio.sleep(REGISTRY_S)
             async with self._turn:
                 await self._in_thread(read)
+
+    async def _learn_for_ever(self) -> None:
+        """Models, when they are due; each trained apart, and kept before it is used."""
+        while True:
+            await asyncio.sleep(LEARN_S)
+            watch, now = self._watch, self._clock()
+            kind = watch.due(now) if watch is not None else None
+            if watch is None or kind is None:
+                continue
+            watch.tried(kind, now)
+            windows = watch.history(kind, now)
+            logger.info("training the %s model on %d windows", kind, len(windows))
+            budget = self._settings.detector.false_tickets_per_connector_day
+            data = await train_apart(windows, kind=kind, budget=budget)
+            model = await asyncio.to_thread(read_model, data) if data is not None else None
+            if data is None or model is None:
+                continue
+            await self._in_thread(partial(self._keep_model, kind, data, msgspec.to_builtins(model.info), now))
+            async with self._turn:
+                watch.install(model)
+            logger.info("the %s model is in use: flags at p <= %.2g", kind, model.info.flag_below)
+
+    def _keep_model(self, kind: str, data: bytes, info: dict[str, Any], now: datetime) -> None:
+        with self._records.begin() as work:
+            work.detector.save_model(f"forest-{kind}", data, info, now=now)
 
     async def _pulse_for_ever(self) -> None:
         while True:
@@ -254,34 +298,3 @@ class Detector:
         elif self._engine.blind_since is not None:
             logger.info("the collector is back: every station is given its full time anew")
             self._engine.listening(now)
-
-
-class ReplayDetector:
-    """The detector on virtual time: no thread, no log, nobody is told. Tickets go to `records`."""
-
-    def __init__(self, settings: Settings, records: Records) -> None:
-        self._records = records
-        self._engine = make_engine(settings, settings.privacy.key or "replay", 1)
-        self._desk = Desk(self._engine.site_of)
-        with records.read() as work:
-            self._engine.register(work.stations.all())
-
-    def apply(self, entries: Sequence[Entry], now: datetime) -> None:
-        """Entries in the order they were received."""
-        self._settle(self._engine.observe(entries))
-
-    def tick(self, now: datetime) -> None:
-        self._settle(self._engine.tick(now))
-
-    def finish(self, now: datetime) -> None:
-        """The end of the log: what is due by `now` is done, and the states are stored."""
-        self.tick(now)
-        with self._records.begin() as work:
-            work.detector.save(self._engine.encode(self._engine.take_touched()))
-
-    def _settle(self, changes: list[Change]) -> None:
-        worth = [change for change in changes if self._desk.concerns(change)]
-        if not worth:
-            return
-        with self._records.begin() as work:
-            self._desk.handle(worth, work.tickets)

@@ -8,17 +8,8 @@ import sys
 
 import msgspec
 
-from detector.features import Window
 from detector.models.model import TrainingError, train
-
-
-class Task(msgspec.Struct):
-    """What to train."""
-
-    kind: str
-    budget: float
-    seed: int
-    windows: list[Window]
+from detector.models.task import Task
 
 
 def main() -> int:

@@ -87,9 +87,8 @@ class ModelWatch:
         """Training began; the next is a day away, also if it fails."""
         self._trained_at[kind] = now
 
-    def install(self, model: Model, trained_at: datetime) -> None:
+    def install(self, model: Model) -> None:
         self._models[model.info.kind] = model
-        self._trained_at[model.info.kind] = max(trained_at, self._trained_at.get(model.info.kind, trained_at))
 
     def encode(self) -> bytes:
         """The gathered windows and when models were trained."""
@@ -97,7 +96,9 @@ class ModelWatch:
         return _encoder.encode(_Stored(windows=list(self._all()), trained_at=self._trained_at))
 
     def restore(self, data: bytes) -> None:
-        """What cannot be read is gathered anew."""
+        """Take up what was stored. What cannot be read is gathered anew."""
+        if not data:
+            return
         try:
             stored = msgspec.msgpack.decode(data, type=_Stored)
         except msgspec.MsgspecError as error:

@@ -17,7 +17,7 @@ from detector.models.baseline import CLIP, NAMES, Baseline
 from detector.models.calibration import Calibration, both, odd_session_rate, oddness
 from detector.models.forest import Forest
 from detector.models.model import MIN_WINDOWS, Model, TrainingError, train
-from detector.models.train import Task
+from detector.models.task import Task
 from detector.models.watch import PER_CONNECTOR, RETRAIN, ModelWatch
 from detector.rules import anomaly
 from detector.rules.anomaly import in_words

@@ -1,0 +1,42 @@
+"""Puts engine and models together, the same way for the running service and for replay."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+
+from detector.engine import Change, ChangeKind, Engine
+from detector.models.watch import ModelWatch
+from detector.rules import thresholds_for
+from laddvakt.domain.ids import partition_of
+from laddvakt.privacy import pseudonym
+from laddvakt.settings import Settings
+
+SOUND = frozenset({"offline", "anomaly"})
+"""Findings that say nothing about what charging on the station looked like before."""
+
+
+def make_watch(settings: Settings) -> ModelWatch | None:
+    if not settings.detector.forest:
+        return None
+    return ModelWatch(train_after=timedelta(hours=settings.detector.train_after_hours))
+
+
+def make_engine(settings: Settings, key: str, partitions: int, watch: ModelWatch | None) -> Engine:
+    """Raises SettingsError for a rule or threshold that does not exist."""
+    return Engine(
+        watch=watch,
+        thresholds=thresholds_for(settings.detector.rules),
+        pseudonymise=lambda id_tag: pseudonym(key, id_tag),
+        heartbeat_s=settings.ocpp.heartbeat_interval_s,
+        partition_of=lambda station_id: partition_of(station_id, partitions),
+    )
+
+
+def unlearn(watch: ModelWatch | None, changes: Iterable[Change]) -> None:
+    """What a station did before a finding was raised is not to be learnt as normal."""
+    if watch is None:
+        return
+    for change in changes:
+        if change.kind is ChangeKind.RAISED and change.finding is not None and change.finding.fault not in SOUND:
+            watch.forget(change.station_id, change.finding.since)

@@ -1,0 +1,16 @@
+"""What a training process is told."""
+
+from __future__ import annotations
+
+import msgspec
+
+from detector.features import Window
+
+
+class Task(msgspec.Struct):
+    """Train a model of one kind; `budget` is false tickets per connector-day."""
+
+    kind: str
+    budget: float
+    seed: int
+    windows: list[Window]

@@ -1,0 +1,64 @@
+"""The detector on virtual time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from detector.assembly import make_engine, make_watch, unlearn
+from detector.desk import Desk
+from detector.engine import Change
+from detector.models.training import train_here
+from laddvakt.domain.entries import Entry
+from laddvakt.settings import Settings
+from laddvakt.stores.ports import Records
+
+LEARN_EVERY = timedelta(minutes=10)
+
+
+class ReplayDetector:
+    """The running detector without threads, log and notifications. Tickets go to `records`."""
+
+    def __init__(self, settings: Settings, records: Records) -> None:
+        self._records = records
+        self._budget = settings.detector.false_tickets_per_connector_day
+        self._watch = make_watch(settings)
+        self._engine = make_engine(settings, settings.privacy.key or "replay", 1, self._watch)
+        self._desk = Desk(self._engine.site_of)
+        self._learn_at: datetime | None = None
+        with records.read() as work:
+            self._engine.register(work.stations.all())
+
+    def apply(self, entries: Sequence[Entry], now: datetime) -> None:
+        """Entries in the order they were received."""
+        self._settle(self._engine.observe(entries))
+
+    def tick(self, now: datetime) -> None:
+        self._settle(self._engine.tick(now))
+        self._learn(now)
+
+    def finish(self, now: datetime) -> None:
+        """The end of the log: what is due by `now` is done, and the states are stored."""
+        self.tick(now)
+        with self._records.begin() as work:
+            work.detector.save(self._engine.encode(self._engine.take_touched()))
+
+    def _learn(self, now: datetime) -> None:
+        if self._watch is None or (self._learn_at is not None and now < self._learn_at):
+            return
+        self._learn_at = now + LEARN_EVERY
+        kind = self._watch.due(now)
+        if kind is None:
+            return
+        self._watch.tried(kind, now)
+        model = train_here(self._watch.history(kind, now), kind=kind, budget=self._budget)
+        if model is not None:
+            self._watch.install(model)
+
+    def _settle(self, changes: list[Change]) -> None:
+        unlearn(self._watch, changes)
+        worth = [change for change in changes if self._desk.concerns(change)]
+        if not worth:
+            return
+        with self._records.begin() as work:
+            self._desk.handle(worth, work.tickets)

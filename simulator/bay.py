@@ -176,7 +176,8 @@ class Bay:
     def _started(self, transaction: Transaction, reply: dict[str, Any] | None, now_s: float) -> None:
         if reply is None:
             return
-        transaction.id = reply.get("transactionId")
+        number = reply.get("transactionId")
+        transaction.id = number if isinstance(number, int) else None
         if self.transaction is transaction and not accepted(reply):
             self.stop("DeAuthorized", now_s)
 
@@ -335,5 +336,5 @@ class Bay:
 
 def accepted(reply: dict[str, Any]) -> bool:
     """Whether an idTagInfo lets the driver charge."""
-    info = reply.get("idTagInfo") or {}
-    return bool(info.get("status", "Accepted") == "Accepted")
+    info = reply.get("idTagInfo")
+    return not isinstance(info, dict) or bool(info.get("status", "Accepted") == "Accepted")

@@ -30,11 +30,20 @@ Sink = Callable[[Station, Output], None]
 class StationClient:
     """Runs one station against a central system for ever; cancel `run` to stop it."""
 
-    def __init__(self, station: Station, url: str, *, now: Callable[[], float], sink: Sink) -> None:
+    def __init__(
+        self,
+        station: Station,
+        url: str,
+        *,
+        now: Callable[[], float],
+        sink: Sink,
+        trouble: Callable[[Exception], None] = lambda error: None,
+    ) -> None:
         self._station = station
         self._url = f"{url.rstrip('/')}/{quote(station.spec.station_id, safe='')}"
         self._now = now  # UTC seconds
         self._sink = sink
+        self._trouble = trouble  # told why a connection could not be opened
         self._rng = random.Random()  # back-off must differ between stations, not repeat
         self._socket: ClientConnection | None = None
         self._outgoing: asyncio.Queue[str] = asyncio.Queue()
@@ -71,7 +80,7 @@ class StationClient:
                 ping_timeout=60,
             )
         except (OSError, WebSocketException, TimeoutError) as error:
-            logger.debug("%s cannot connect: %s", self._station.spec.station_id, error)
+            self._trouble(error)
             return False
         self._socket = socket
         self._outgoing = asyncio.Queue()

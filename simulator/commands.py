@@ -150,8 +150,11 @@ HANDLERS: dict[str, Handler] = {
 
 
 def answer(station: Station, unique_id: str, action: str, payload: Payload, now_s: float) -> list[Any]:
-    """The CALLRESULT, or the CALLERROR NotImplemented, to a CALL."""
+    """The CALLRESULT to a CALL, or the CALLERROR that it deserves (OCPP-J 1.6 section 4.2.3)."""
     handler = HANDLERS.get(action)
     if handler is None:
         return [4, unique_id, "NotImplemented", f"{action} is not implemented", {}]
-    return [3, unique_id, handler(station, payload, now_s)]
+    try:
+        return [3, unique_id, handler(station, payload, now_s)]
+    except (TypeError, ValueError) as error:  # a value of another type than the specification gives it
+        return [4, unique_id, "TypeConstraintViolation", str(error)[:255], {}]

@@ -29,7 +29,7 @@ class Visit(NamedTuple):
     driver: Driver
     soc: float
     target_soc: float
-    dwell_s: float  # from plug-in until the driver is back
+    dwell_s: float  # from the start of charging until the driver is back
     card_after_s: float  # from plug-in to the card
     unplug_after_s: float  # from the end of the transaction to the plug being pulled
     patience_s: float  # when the driver looks whether it charges; infinite: never
@@ -45,7 +45,7 @@ class Habits(msgspec.Struct, frozen=True, kw_only=True):
     arrivals_per_day: float = 5.0  # per connector, when not brisk
     busy_at_start: float = 0.75  # share of connectors whose first driver arrives at once
     short_share: float = 0.35  # share of stops of a minute or two, when brisk
-    session_s: tuple[float, float] | None = None  # fixed bounds of the time plugged in
+    session_s: tuple[float, float] | None = None  # fixed bounds of the length of a session
 
 
 class Population:
@@ -94,7 +94,7 @@ def _dwell_s(rng: random.Random, habits: Habits, *, dc: bool) -> float:
     if habits.session_s is not None:
         return rng.uniform(*habits.session_s) / habits.speed
     if habits.brisk and rng.random() < habits.short_share:
-        return max(rng.uniform(55, 140) / habits.speed, 12)
+        return max(rng.uniform(30, 120) / habits.speed, 12)
     if habits.brisk:
         return max(1100 * rng.lognormvariate(0, 0.5) / habits.speed, 12)
     typical_s = (1500 if dc else 5400) * rng.lognormvariate(0, 0.45 if dc else 0.7)

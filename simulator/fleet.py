@@ -27,6 +27,8 @@ from simulator.station import Acknowledged, Output, Publish, Station, StationOpt
 logger = logging.getLogger(__name__)
 
 _CONNECT_PER_S = 50.0  # stations that open their first connection per second
+_COMPLAIN_AFTER_S = 5.0
+_COMPLAIN_EVERY_S = 30.0
 
 
 class FleetOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,12 +39,12 @@ class FleetOptions(msgspec.Struct, frozen=True, kw_only=True):
     seed: int = 1
     speed: float = 1.0  # drivers and faults are this much quicker; physics and clocks keep real time
     faults: float = 0.0  # share of stations that develop a fault, soon and then every day
-    first_fault_s: tuple[float, float] = (20.0, 60.0)
+    first_fault_s: tuple[float, float] = (15.0, 35.0)
     mqtt_url: str | None = None
     mqtt_share: float = 0.4  # share of stations with independent devices
     mqtt_interval_s: float = 30.0
     meter_interval_s: float = 10.0
-    session_s: tuple[float, float] | None = None  # bounds of the time plugged in; None is a natural mix
+    session_s: tuple[float, float] | None = None  # bounds of a session's length; None is a natural mix
     acks: Path | None = None  # JSON Lines of every acknowledged call
     specs: tuple[StationSpec, ...] | None = None  # instead of a made-up fleet of `stations`
     tokens: tuple[str, ...] | None = None
@@ -66,6 +68,22 @@ class _Acknowledgements:
         }
         self._file.write(json.dumps(line, separators=(",", ":")) + "\n")
         self._file.flush()
+
+
+class _Troubles:
+    """Says why stations cannot connect: not for every one of them, and not while a server is just starting."""
+
+    def __init__(self) -> None:
+        self._failures = 0
+        self._said_s = _now_s() - _COMPLAIN_EVERY_S + _COMPLAIN_AFTER_S
+
+    def note(self, error: Exception) -> None:
+        self._failures += 1
+        if _now_s() - self._said_s < _COMPLAIN_EVERY_S:
+            return
+        reason = f"{type(error).__name__}: {error}"
+        logger.warning("%d attempts to connect failed; the latest: %s", self._failures, reason)
+        self._failures, self._said_s = 0, _now_s()
 
 
 def build_fleet(options: FleetOptions, now_s: float) -> list[Station]:
@@ -133,7 +151,7 @@ async def run_fleet(options: FleetOptions) -> None:
     Raises SettingsError for an address that cannot be one. A central system or broker that is not there yet is
     waited for.
     """
-    stations = build_fleet(options, _now_s())
+    stations, troubles = build_fleet(options, _now_s()), _Troubles()
     with _devices(options) as devices, _acknowledgements(options) as acknowledgements:
 
         def sink(station: Station, output: Output) -> None:
@@ -145,7 +163,7 @@ async def run_fleet(options: FleetOptions) -> None:
 
         async def live(index: int, station: Station) -> None:
             await asyncio.sleep(index / _CONNECT_PER_S)
-            await StationClient(station, options.url, now=_now_s, sink=sink).run()
+            await StationClient(station, options.url, now=_now_s, sink=sink, trouble=troubles.note).run()
 
         logger.info("%d stations connect to %s", len(stations), options.url)
         async with asyncio.TaskGroup() as group:

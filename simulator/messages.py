@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,14 +22,9 @@ def boot(spec: StationSpec) -> dict[str, Any]:
     return {
         "chargePointVendor": spec.vendor[:20],
         "chargePointModel": spec.model[:20],
-        "chargePointSerialNumber": f"{abs(hash_of(spec.station_id)):010d}"[:25],
+        "chargePointSerialNumber": f"{zlib.crc32(spec.station_id.encode()):010d}",
         "firmwareVersion": spec.firmware[:50],
     }
-
-
-def hash_of(text: str) -> int:
-    """A small number that is the same in every process."""
-    return sum((index + 7) * ord(char) * 7919 for index, char in enumerate(text)) % 10_000_000_000
 
 
 def sampled(value: float | str, measurand: str, unit: str | None = None, **more: str) -> dict[str, str]:

@@ -6,6 +6,7 @@ import heapq
 import itertools
 import random
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -102,9 +103,9 @@ class Station:
         for bay in self.bays.values():
             bay.open(now_s)
         for plan in faults:
-            self.after(plan.since_s - now_s, now_s, lambda now, plan=plan: begin(self, plan, now))  # type: ignore[misc]  # a default binds the loop's value
+            self.after(plan.since_s - now_s, now_s, partial(begin, self, plan))
             if plan.until_s is not None:
-                self.after(plan.until_s - now_s, now_s, lambda now, plan=plan: end(self, plan, now))  # type: ignore[misc]  # as above
+                self.after(plan.until_s - now_s, now_s, partial(end, self, plan))
         if self.options.mqtt:
             self.after(self.rng.uniform(1, self.options.mqtt_interval_s), now_s, self._publish)
         if self.options.firmware_updates_per_day > 0:
@@ -226,9 +227,12 @@ class Station:
         self.call("BootNotification", messages.boot(self.spec), now_s, on_reply=self._booted, urgent=True)
 
     def _booted(self, reply: dict[str, Any] | None, now_s: float) -> None:
-        status = (reply or {}).get("status")
-        interval_s = float((reply or {}).get("interval") or 0)
-        if status == "Accepted":
+        if reply is None:
+            self.after(_BOOT_RETRY_S, now_s, self._boot_again)
+            return
+        said = reply.get("interval")
+        interval_s = float(said) if isinstance(said, int) and said > 0 else 0.0
+        if reply.get("status") == "Accepted":
             self._outbox.accepted = True
             self.heartbeat_s = interval_s or self.heartbeat_s
             self._report_all(now_s)

@@ -88,7 +88,7 @@ def _live(options: FleetOptions) -> None:
     "--session",
     nargs=2,
     type=click.FloatRange(1, 86_400),
-    help="Shortest and longest time plugged in, seconds; a natural mix when left out.",
+    help="Shortest and longest session, seconds; a natural mix when left out.",
 )
 @click.option(
     "--acks", type=click.Path(dir_okay=False, path_type=Path), help="Append every acknowledged call here."

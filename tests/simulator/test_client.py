@@ -118,6 +118,20 @@ def test_without_a_network_it_hangs_up_and_stays_away() -> None:
     asyncio.run(scene())
 
 
+def test_nonsense_from_the_server_is_passed_over() -> None:
+    async def scene() -> None:
+        station = make()
+        async with Csms() as csms, running(station, csms.url):
+            await eventually(lambda: station.online)
+            for nonsense in ("not json", b"\xff\x00", "[]", "17"):
+                await csms.links[0][1].send(nonsense)
+            before = len(csms.calls)
+            await eventually(lambda: len(csms.calls) > before, deadline_s=40)
+        assert len(csms.links) == 1
+
+    asyncio.run(scene())
+
+
 def test_a_password_is_sent_as_http_basic() -> None:
     async def scene() -> None:
         spec = msgspec.structs.replace(AC_ONE, password="pass:word")

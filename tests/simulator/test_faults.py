@@ -93,6 +93,13 @@ def test_a_rolled_back_register_falls_once_and_stays_down(strength: float) -> No
     assert falls[0] == pytest.approx(-200 * 150**strength, abs=80)
 
 
+def test_a_mended_meter_reads_what_it_should_again() -> None:
+    fault = plan("meter_rollback", strength=0.5, since=150, until=600)
+    central = run(fault, 1200, session_s=(1000, 1100))
+    register = central.station.bays[1].circuit
+    assert register.register_wh == pytest.approx(register.energy_wh)
+
+
 def test_spread_faults_are_seeded_counted_and_inside() -> None:
     specs = make_specs(50)
     span = {"from_s": START_S, "until_s": START_S + 86_400 * 2}

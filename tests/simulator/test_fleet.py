@@ -66,6 +66,26 @@ def test_cancelling_before_any_server_is_there_ends_at_once() -> None:
     asyncio.run(scene())
 
 
+def test_why_stations_cannot_connect_is_said_once_not_for_each(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("simulator.fleet._COMPLAIN_AFTER_S", 0.0)
+
+    async def scene() -> None:
+        options = FleetOptions(url=f"ws://127.0.0.1:{servers.free_port()}", stations=10)
+        fleet = asyncio.create_task(run_fleet(options))
+        with caplog.at_level("WARNING", "simulator.fleet"):
+            await eventually(lambda: caplog.records)
+            await asyncio.sleep(0.5)
+        fleet.cancel()
+        with suppress(asyncio.CancelledError):
+            await fleet
+
+    asyncio.run(scene())
+    assert len(caplog.records) == 1
+    assert "attempts to connect failed" in caplog.text
+
+
 def test_devices_deliver_what_they_measured_while_the_broker_was_away(mosquitto_server: servers.Mosquitto) -> None:
     heard: list[str] = []
     subscribed = threading.Event()

@@ -7,8 +7,11 @@ from collections import Counter
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from laddvakt.domain.times import parse_time
+from simulator.commands import HANDLERS
 from simulator.outbox import MAX_ATTEMPTS
 from simulator.spec import StationSpec
 from tests.support.central import AC, AC_ONE, DC, Central, Said, make_station, power_w, register_wh, schema
@@ -214,6 +217,68 @@ def test_heartbeats_come_at_the_told_interval() -> None:
     gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
     assert gaps
     assert gaps == pytest.approx([300] * len(gaps), abs=2)
+
+
+def test_a_boot_that_is_never_answered_is_tried_again_after_a_reconnect() -> None:
+    central = Central(make_station(), answer=lambda call: None)
+    central.connect()
+    central.run(40)
+    central.cut()
+    central.answer = central.accept
+    central.connect()
+    central.run(5)
+    assert central.station.online
+    assert len(central.calls("BootNotification")) == 2
+
+
+def test_a_lost_triggered_boot_does_not_silence_a_station() -> None:
+    central = run(AC, 60)
+    central.answer = lambda call: None
+    central.send([2, "t", "TriggerMessage", {"requestedMessage": "BootNotification"}])
+    central.run(100)
+    central.answer = central.accept
+    central.run(200)
+    assert central.station.online
+    assert central.calls("StatusNotification")[-1].at_s > central.now_s - 200
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+_WORDS = st.sampled_from(
+    [
+        "connectorId",
+        "transactionId",
+        "idTagInfo",
+        "status",
+        "interval",
+        "key",
+        "value",
+        "type",
+        "requestedMessage",
+        "idTag",
+    ]
+)
+_PAYLOAD = st.dictionaries(
+    _WORDS, _JSON | st.sampled_from(["Accepted", "MeterValues", "Soft", 0, 1, 2]), max_size=4
+)
+
+
+@given(_JSON | st.tuples(st.just(2), st.just("id"), st.sampled_from(sorted(HANDLERS)), _PAYLOAD).map(list))
+def test_no_frame_breaks_a_station(frame: object) -> None:
+    central = run(AC, 20)
+    central.send(frame)
+    central.run(20)
+
+
+@given(st.sampled_from(["BootNotification", "Authorize", "StartTransaction", "StopTransaction"]), _PAYLOAD)
+def test_no_reply_breaks_a_station(action: str, payload: dict[str, Any]) -> None:
+    central = Central(make_station(AC_ONE, session_s=(20, 30)))
+    central.answer = lambda call: payload if call.action == action else central.accept(call)
+    central.connect()
+    central.run(150)
 
 
 def test_strange_frames_change_nothing() -> None:

@@ -96,7 +96,9 @@ def _live(options: FleetOptions) -> None:
 @click.option(
     "--out", type=click.Path(dir_okay=False, path_type=Path), help="Write a replay log instead (.gz: packed)."
 )
-@click.option("--truth", type=click.Path(dir_okay=False, path_type=Path), help="Ground truth: which faults, where and when.")
+@click.option(
+    "--truth", type=click.Path(dir_okay=False, path_type=Path), help="Write down which faults, where and when."
+)
 @click.option(
     "--days", type=click.FloatRange(0.01, 400), default=1.0, show_default=True, help="Length of the log."
 )

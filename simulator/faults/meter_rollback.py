@@ -1,6 +1,6 @@
 """The meter's register falls, and counts on from there: its memory went back to an older copy.
 
-Strength says how much was lost: from about 0.2 kWh to some 30 kWh.
+Strength says how much was lost: what was delivered since that copy, from 0.5 to 30 kWh.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def _plan(spec: StationSpec, rng: random.Random, since_s: float, until_s: float 
 
 
 def _lost_wh(plan: FaultPlan) -> float:
-    return float(200 * 150**plan.strength)
+    return float(500 * 60**plan.strength)
 
 
 def _begin(station: Station, plan: FaultPlan, now_s: float) -> None:

@@ -90,7 +90,7 @@ def test_a_rolled_back_register_falls_once_and_stays_down(strength: float) -> No
     readings = [register_wh(call.payload) for call in central.calls("MeterValues")]
     falls = [later - earlier for earlier, later in itertools.pairwise(readings) if later < earlier]
     assert len(falls) == 1
-    assert falls[0] == pytest.approx(-200 * 150**strength, abs=80)
+    assert falls[0] == pytest.approx(-500 * 60**strength, abs=80)
 
 
 def test_a_mended_meter_reads_what_it_should_again() -> None:

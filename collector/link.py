@@ -106,6 +106,9 @@ class Link:
                     reason = QuarantineReason.INVALID_PAYLOAD
                     return self._refuse(raw, call, now, violation.code, reason, violation.message)
                 notes.append(NonConforming(at=now, detail=f"{call.action} {violation.message}"))
+        extreme = schemas.out_of_bounds(call.payload)
+        if extreme is not None:
+            return self._refuse(raw, call, now, extreme.code, QuarantineReason.INVALID_PAYLOAD, extreme.message)
         return self._act(raw, call, now, notes)
 
     def _act(self, raw: str, call: Call, now: datetime, notes: list[Fact]) -> Outcome:

@@ -14,18 +14,20 @@ from datetime import datetime, timedelta
 from typing import NamedTuple, ParamSpec, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from collector.book import Book, TariffShelf
 from collector.points import PointMaker
 from laddvakt.domain.entries import Entry
-from laddvakt.domain.errors import EventLogError, StoreUnavailableError
+from laddvakt.domain.errors import EventLogError, StoreError, StoreUnavailableError
+from laddvakt.domain.facts import Quarantined, QuarantineReason
 from laddvakt.domain.sessions import Session
 from laddvakt.domain.stations import Station
 from laddvakt.domain.times import rfc3339
 from laddvakt.eventlog.client import EventLog, Record
 from laddvakt.privacy import pseudonym
 from laddvakt.settings import Settings, privacy_key
-from laddvakt.stores.ports import Records, Telemetry
+from laddvakt.stores.ports import Point, Records, Telemetry
 
 logger = logging.getLogger(__name__)
 
@@ -69,6 +71,33 @@ class Scribe:
                 work.positions.advance(RECORDS, partition, sequence)
         return Changes(book.changed_stations, book.changed_sessions)
 
+    def apply_singly(self, entries: Sequence[Entry], positions: dict[int, int]) -> Changes:
+        """For a group that was refused: each entry in its own transaction, so that only the one that cannot be
+        recorded is set aside (with the reason) and the rest takes effect. Raises StoreUnavailableError."""
+        changed = Changes({}, {})
+        for entry in entries:
+            try:
+                once = self.apply([entry])
+            except StoreUnavailableError:
+                raise
+            except (StoreError, ValueError, OverflowError) as error:
+                logger.error("an entry of %s was set aside: %s", entry.station_id, error)
+                once = self._set_aside(entry, f"{type(error).__name__}: {error}")
+            changed.stations.update(once.stations)
+            changed.sessions.update(once.sessions)
+        self.apply([], positions)
+        return changed
+
+    def _set_aside(self, entry: Entry, why: str) -> Changes:
+        fact = Quarantined(at=entry.received_at, reason=QuarantineReason.INTERNAL_ERROR, detail=why[:500])
+        try:
+            return self.apply([replace(entry, facts=(fact,))])
+        except StoreUnavailableError:
+            raise
+        except (StoreError, ValueError, OverflowError):
+            logger.exception("an entry of %s stays in the log alone", entry.station_id)
+            return Changes({}, {})
+
 
 class Recorder:
     """`run` serves until cancelled."""
@@ -111,7 +140,11 @@ class Recorder:
     async def _apply(self, fresh: list[Record]) -> None:
         entries = [entry for record in fresh for entry in record.entries]
         positions = {record.partition: record.sequence for record in fresh}
-        changes = await self._retry(self._scribe.apply, entries, positions)
+        try:
+            changes = await self._retry(self._scribe.apply, entries, positions)
+        except (StoreError, ValueError, OverflowError) as error:
+            logger.error("a group of %d entries does not go in (%s); one by one", len(entries), error)
+            changes = await self._retry(self._scribe.apply_singly, entries, positions)
         self._positions.update(positions)
         self.applied += len(entries)
         self._lag_s = max((self._clock() - entries[-1].received_at).total_seconds(), 0.0)
@@ -128,13 +161,24 @@ class Recorder:
                 await asyncio.sleep(_LINGER_S)  # a quiet network: fewer, larger writes
             points = maker.points(entry for record in group for entry in record.entries)
             if points:
-                await self._retry(self._telemetry.write, points)
+                await self._write(points)
             latest = {record.partition: record.sequence for record in group}
             latest = {partition: seq for partition, seq in latest.items() if seq > positions.get(partition, 0)}
             if latest:
                 await self._retry(self._save_positions, TELEMETRY, latest)
             positions.update(latest)
             await self._log.done(group)
+
+    async def _write(self, points: list[Point]) -> None:
+        """All points, or all but those that the store refuses; these stay in the log alone."""
+        try:
+            await self._retry(self._telemetry.write, points)
+        except (StoreError, ValueError, OverflowError):
+            for point in points:
+                try:
+                    await self._retry(self._telemetry.write, [point])
+                except (StoreError, ValueError, OverflowError) as error:
+                    logger.error("telemetry of %s refused: %s", point.station_id, error)
 
     async def _retry(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """In a worker thread, again and again while the store cannot be reached: the log keeps what waits."""

@@ -60,6 +60,25 @@ def response_validator(protocol: str, action: str) -> Any:
     return _validator(protocol, f"{action}Response")
 
 
+# The schemas say "integer" and no more. Beyond these nothing sensible is meant, and stores would choke.
+_BOUNDS = {
+    "connectorId": 9_999,
+    "transactionId": 2**31 - 1,  # a signed 32-bit number in every station's firmware
+    "reservationId": 2**31 - 1,
+    "meterStart": 2**53,  # Wh; the largest integer that JSON carries exactly everywhere
+    "meterStop": 2**53,
+}
+
+
+def out_of_bounds(payload: dict[str, Any]) -> Violation | None:
+    """The first number of a request that is far outside anything meant."""
+    for name, most in _BOUNDS.items():
+        value = payload.get(name)
+        if isinstance(value, int) and abs(value) > most:
+            return Violation("PropertyConstraintViolation", f"{name}: {str(value)[:40]} is out of range", False)
+    return None
+
+
 def violations(validator: Any, payload: dict[str, Any]) -> Iterator[Violation]:
     """What the schema says against a payload."""
     for error in validator.iter_errors(payload):

@@ -137,6 +137,8 @@ class _Processes:
 async def _run(settings: Settings, config: Path | None, environment: dict[str, str], demo: int | None) -> None:
     lines = await asyncio.to_thread(prepare, settings, demo)
     (settings.run_dir / "dashboard.json").unlink(missing_ok=True)
+    addresses = {"stations": environment["LADDVAKT_OCPP__LISTEN"], "web": environment["LADDVAKT_WEB__LISTEN"]}
+    (settings.run_dir / "addresses.json").write_text(json.dumps(addresses))
     processes = _Processes(settings)
     tasks: list[tuple[str, asyncio.Task[None]]] = []
 

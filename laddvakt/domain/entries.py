@@ -41,9 +41,14 @@ _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(tuple[Entry, ...])
 
 
-def encode_batch(entries: tuple[Entry, ...] | list[Entry]) -> bytes:
-    """Entries of one partition, in order, as one log record (MessagePack)."""
-    return _encoder.encode(entries)
+def encode_entry(entry: Entry) -> bytes:
+    """One entry (MessagePack). Raises ValueError or OverflowError for what it cannot carry."""
+    return _encoder.encode(entry)
+
+
+def join_entries(encoded: list[bytes]) -> bytes:
+    """Encoded entries of one partition, in order, as one log record."""
+    return _encoder.encode([msgspec.Raw(data) for data in encoded])
 
 
 def decode_batch(data: bytes) -> tuple[Entry, ...]:

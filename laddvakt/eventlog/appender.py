@@ -15,7 +15,7 @@ from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 from nats.js.errors import APIError
 
-from laddvakt.domain.entries import Entry, encode_batch
+from laddvakt.domain.entries import Entry, encode_entry, join_entries
 from laddvakt.domain.errors import EventLogError
 from laddvakt.domain.ids import partition_of
 from laddvakt.eventlog.tasks import cancel_and_wait
@@ -23,14 +23,16 @@ from laddvakt.eventlog.tasks import cancel_and_wait
 logger = logging.getLogger(__name__)
 
 MAX_BATCH = 512
+_HEADROOM_BYTES = 1024  # for the list around the entries, and the headers
 _BACK_OFF_S = (0.02, 0.1, 0.3, 1.0)
 
 
 class _Batch:
-    __slots__ = ("durable", "entries")
+    __slots__ = ("durable", "entries", "size")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.entries: list[Entry] = []
+        self.entries: list[bytes] = []
+        self.size = 0
         self.durable: asyncio.Future[None] = loop.create_future()
 
 
@@ -50,14 +52,36 @@ class Appender:
         self.durable_entries = 0
 
     def append(self, entry: Entry) -> asyncio.Future[None]:
-        """Adds an entry in order behind those of its station. The future is done when it is durable."""
+        """Adds an entry in order behind those of its station. The future is done when it is durable, and fails
+        with EventLogError at once when this entry can never be."""
+        try:
+            data = encode_entry(entry)
+        except (ValueError, OverflowError, TypeError) as error:
+            return self._refused(EventLogError(f"a message of {entry.station_id} cannot be logged: {error}."))
+        if len(data) > self._max_payload - _HEADROOM_BYTES:
+            return self._refused(
+                EventLogError(
+                    f"a message of {entry.station_id} is too large for the event log ({len(data)} bytes).",
+                    mend="Raise max_payload of the NATS server, or lower ocpp.max_frame_bytes.",
+                )
+            )
         partition = self._partition(entry.station_id)
         batches = self._open[partition]
-        if not batches or len(batches[-1].entries) >= MAX_BATCH:
+        if not batches or not self._fits(batches[-1], data):
             batches.append(_Batch(self._loop))
             self._wake[partition].set()
-        batches[-1].entries.append(entry)
-        return batches[-1].durable
+        batch = batches[-1]
+        batch.entries.append(data)
+        batch.size += len(data)
+        return batch.durable
+
+    def _fits(self, batch: _Batch, data: bytes) -> bool:
+        return len(batch.entries) < MAX_BATCH and batch.size + len(data) <= self._max_payload - _HEADROOM_BYTES
+
+    def _refused(self, error: EventLogError) -> asyncio.Future[None]:
+        future: asyncio.Future[None] = self._loop.create_future()
+        future.set_exception(error)
+        return future
 
     def _partition(self, station_id: str) -> int:
         known = self._partition_cache.get(station_id)
@@ -75,27 +99,11 @@ class Appender:
             wake.clear()
             while batches:
                 batch = batches.pop(0)
-                try:
-                    await self._publish(partition, batch.entries)
-                except EventLogError as error:
-                    batch.durable.set_exception(error)
-                    batch.durable.exception()  # seen: whoever waits gets it as well, nobody may be left to
-                else:
-                    self.durable_entries += len(batch.entries)
-                    batch.durable.set_result(None)
+                await self._publish(partition, join_entries(batch.entries))
+                self.durable_entries += len(batch.entries)
+                batch.durable.set_result(None)
 
-    async def _publish(self, partition: int, entries: list[Entry]) -> None:
-        data = encode_batch(entries)
-        if len(data) > self._max_payload:
-            if len(entries) == 1:
-                raise EventLogError(
-                    f"a message of {entries[0].station_id} is too large for the event log ({len(data)} bytes).",
-                    mend="Raise max_payload of the NATS server, or lower ocpp.max_frame_bytes.",
-                )
-            half = len(entries) // 2
-            await self._publish(partition, entries[:half])
-            await self._publish(partition, entries[half:])
-            return
+    async def _publish(self, partition: int, data: bytes) -> None:
         # The id lets the server drop our own retry of a publish whose acknowledgement was lost.
         headers = {"Nats-Msg-Id": uuid.uuid4().hex}
         attempt = 0

@@ -121,7 +121,7 @@ class EventLog:
                 self._jetstream,
                 stream=STREAM,
                 partitions=self._settings.eventlog.partitions,
-                max_payload=self._client.max_payload - 1024,
+                max_payload=self._client.max_payload,
             )
         return self._appender
 

@@ -82,6 +82,22 @@ def test_wrong_type_is_a_type_violation() -> None:
     assert "connectorId" in reply[3]
 
 
+@pytest.mark.parametrize(
+    ("action", "name"),
+    [
+        ("StartTransaction", "meterStart"),
+        ("StatusNotification", "connectorId"),
+        ("StopTransaction", "transactionId"),
+    ],
+)
+def test_number_far_outside_anything_meant_is_refused_and_kept(action: str, name: str) -> None:
+    station = Speaker()
+    reply = station.call(action, {**HAPPY[action], name: 10**30})
+    assert reply[2] == "PropertyConstraintViolation"
+    assert name in reply[3]
+    assert station.said[0].facts[0].reason is QuarantineReason.INVALID_PAYLOAD
+
+
 def test_known_action_that_is_not_handled_is_not_supported() -> None:
     assert Speaker().call("SecurityEventNotification", {})[2] == "NotSupported"
 
@@ -257,7 +273,13 @@ def test_any_text_is_kept_and_never_fails(text: str | bytes) -> None:
         assert all(isinstance(fact, Quarantined | NonConforming) for fact in outcome.entry.facts)
 
 
-odd = st.none() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=30) | st.lists(st.integers(), max_size=2)
+odd = (
+    st.none()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=30)
+    | st.lists(st.integers(), max_size=2)
+)
 
 
 @given(st.sampled_from(sorted(HAPPY)), st.data())

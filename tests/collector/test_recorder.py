@@ -8,9 +8,10 @@ from decimal import Decimal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from collector.recorder import RECORDS, Scribe
-from laddvakt.domain.errors import ConflictError
+from laddvakt.domain.errors import ConflictError, StoreError
 from laddvakt.domain.facts import QuarantineReason
 from laddvakt.domain.sessions import Quality, Session, SessionState
 from laddvakt.domain.stations import Connector, ConnectorState, Station, StationState
@@ -296,6 +297,23 @@ def test_position_is_stored_with_the_data_or_neither(records: Records) -> None:
     assert [session.station_id for session in sessions(records)] == ["SE-1"]
     with records.read() as work:
         assert work.positions.get(RECORDS) == {0: 5}
+
+
+def test_entry_that_the_store_refuses_is_set_aside_and_the_others_count(records: Records) -> None:
+    good, bad = Speaker("SE-1"), Speaker("SE-2")
+    good.start(0)
+    bad.start(0)
+    fact = replace(bad.said[0].facts[0], meter_start_wh=2**70)  # beyond any database's integer
+    entries = [replace(bad.said[0], facts=(fact,)), *good.said]
+    scribe = Scribe(records, "key")
+    with pytest.raises((ValueError, OverflowError, StoreError)):
+        scribe.apply(entries, {0: 1})
+    scribe.apply_singly(entries, {0: 1})
+    assert [session.station_id for session in sessions(records)] == ["SE-1"]
+    with records.read() as work:
+        (item,) = work.quarantine.page().items
+        assert work.positions.get(RECORDS) == {0: 1}
+    assert (item.station_id, item.reason) == ("SE-2", QuarantineReason.INTERNAL_ERROR)
 
 
 @given(

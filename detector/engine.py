@@ -23,7 +23,7 @@ from detector.rules.base import Rule, Scope, Silence, Standing, Subject, Verdict
 from detector.state import Slot, StationState, decode, encode
 from detector.view import ConnectorView, ScoredWindow, SessionEnded, StationView
 from laddvakt.domain.entries import Entry
-from laddvakt.domain.facts import Measured, Quarantined, QuarantineReason
+from laddvakt.domain.facts import Measured, Quarantined, QuarantineReason, StatusReported, TransactionStarted
 from laddvakt.domain.stations import Station
 from laddvakt.domain.tickets import Finding
 
@@ -140,13 +140,15 @@ class Engine:
             at = max(entry.received_at, self._clocks.get(partition, _LONG_AGO))
             self._run_due(partition, at, changes)
             self._clocks[partition] = at
+            before = (state.view.connected, state.view.clock.behind_s)
             for session in fold(state.view, entry, self._pseudonymise):
                 changes.append(
                     Change(kind=ChangeKind.SESSION, at=at, station_id=entry.station_id, session=session)
                 )
             if self._watch is not None:
                 self._score(state, entry, self._watch)
-            self._judge(state, at, changes)
+            same_link = before == (state.view.connected, state.view.clock.behind_s)
+            self._judge(state, at, changes, about=_about(entry) if same_link else None)
         return changes
 
     def _score(self, state: StationState, entry: Entry, watch: Watch) -> None:
@@ -209,7 +211,7 @@ class Engine:
                 continue
             at = max(due_at, self._clocks.get(partition, _LONG_AGO))
             self._clocks[partition] = at
-            self._judge(state, at, changes)
+            self._judge(state, at, changes, about=frozenset())
 
     def _schedule(self, state: StationState) -> None:
         """One timer per station. A check that is put off keeps its old timer, which then sets the new one: so a
@@ -221,29 +223,42 @@ class Engine:
         self._scheduled[station_id] = state.check_at
         heapq.heappush(self._due.setdefault(self._partition_of(station_id), []), (state.check_at, station_id))
 
-    def _judge(self, state: StationState, at: datetime, changes: list[Change]) -> None:
+    def _judge(
+        self, state: StationState, at: datetime, changes: list[Change], *, about: Collection[int] | None
+    ) -> None:
+        """Judge the station, and of its connectors those that something was said about (None: all) or that are
+        due; and all of them once a finding came or went, as one may hold another back."""
         station = self._stations.get(state.view.station_id)
-        next_checks: list[datetime] = []
+        known, next_checks = len(changes), []
         for rule in self._rules:
             subjects: list[ConnectorView | None] = [None]
             if rule.scope is Scope.CONNECTOR:
                 subjects = list(state.view.connectors.values())
+            everything = about is None or rule.scope is Scope.STATION or len(changes) > known
             for connector in subjects:
+                connector_id = connector.connector_id if connector is not None else None
+                slot = state.slots.get((rule.code, connector_id))
+                if slot is None:
+                    slot = state.slots[(rule.code, connector_id)] = Slot()
+                elif not (everything or connector_id in (about or ()) or _is_due(slot, at)):
+                    next_checks.append(slot.check_at)
+                    continue
                 subject = Subject(view=state.view, connector=connector, station=station, network=self)
-                check_at = self._judge_one(state, rule, subject, at, changes)
-                if check_at is not None:
-                    next_checks.append(check_at)
+                slot.check_at = self._judge_one(state, rule, subject, slot, at, changes)
+                next_checks.append(slot.check_at)
         self._touched.add(state.view.station_id)
-        state.check_at = min(next_checks, default=None)
+        state.check_at = min((moment for moment in next_checks if moment is not None), default=None)
         self._schedule(state)
 
     def _judge_one(
-        self, state: StationState, rule: Rule, subject: Subject, at: datetime, changes: list[Change]
+        self,
+        state: StationState,
+        rule: Rule,
+        subject: Subject,
+        slot: Slot,
+        at: datetime,
+        changes: list[Change],
     ) -> datetime | None:
-        key = (rule.code, subject.connector_id)
-        slot = state.slots.get(key)
-        if slot is None:
-            slot = state.slots[key] = Slot()
         verdict = rule.evaluate(subject, slot.memory, self._thresholds[rule.code], at)
         slot.memory, slot.reason = verdict.memory, str(verdict.reason)
         if verdict.standing is Standing.MET:
@@ -328,6 +343,20 @@ def _stranger(entry: Entry) -> bool:
     return any(
         isinstance(fact, Quarantined) and fact.reason is QuarantineReason.UNKNOWN_STATION for fact in entry.facts
     )
+
+
+def _about(entry: Entry) -> Collection[int] | None:
+    """The connectors that an entry says something about; None where it may be any."""
+    connectors = set()
+    for fact in entry.facts:
+        if not isinstance(fact, Measured | StatusReported | TransactionStarted):
+            return None
+        connectors.add(fact.connector_id)
+    return connectors
+
+
+def _is_due(slot: Slot, at: datetime) -> bool:
+    return slot.check_at is not None and slot.check_at <= at
 
 
 def _held_back(rule: Rule, state: StationState) -> bool:

@@ -29,6 +29,7 @@ class Slot(msgspec.Struct, kw_only=True, omit_defaults=True):
     clearing_since: datetime | None = None  # a raised finding's condition is gone since
     raised: Finding | None = None  # stands now
     described_at: datetime | None = None
+    check_at: datetime | None = None  # when the verdict may change without a message
 
 
 SlotKey = tuple[str, int | None]  # rule code, connector

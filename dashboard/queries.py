@@ -142,11 +142,11 @@ def session_detail(
 
 
 def thin(samples: Sequence[Sample], most: int) -> list[Sample]:
-    """At most `most` of the samples, evenly, the last one always among them."""
+    """At most `most` (at least 2) of the samples, evenly, the first and the last always among them."""
     if len(samples) <= most:
         return list(samples)
-    step = -(-len(samples) // most)
-    return [*samples[:-1:step], samples[-1]][-most:]
+    step = -(-(len(samples) - 1) // (most - 1))
+    return [*samples[:-1:step], samples[-1]]
 
 
 # Tickets

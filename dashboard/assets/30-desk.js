@@ -61,6 +61,7 @@
     return Object.keys(now).filter((key) => !before || before[key] !== now[key]);
   }
 
+  let sessionsAtFirst = null; // what ran when the page came: the table's own filter has decided about these
   let sessionsBefore = null;
   let stationsBefore = null;
   let ticketsBefore = null;
@@ -69,16 +70,17 @@
   Object.assign(window.dash_clientside.laddvakt, {
     // Sessions that change while one looks: known rows are renewed, new ones come in on top when they fit.
     sessionsLive(data, state, station) {
+      if (!data || !data.sessions || data.sessions === sessionsBefore) return skip();
+      sessionsAtFirst = sessionsAtFirst ?? data.sessions;
       const api = apiOf("sessions-grid");
-      if (!data || !data.sessions || !api || data.sessions === sessionsBefore) return skip();
-      const first = sessionsBefore === null;
+      if (!api) return skip();
       const transaction = { add: [], update: [], remove: [] };
       for (const key of differing(sessionsBefore, data.sessions)) {
         const row = data.sessions[key];
         const known = Boolean(api.getRowNode(key));
         const fits = (state === "all" || state === row.state) && (!station || station === row.station);
         if (known) transaction[fits ? "update" : "remove"].push(row);
-        else if (fits && !first && !(sessionsBefore ?? {})[key]) transaction.add.push(row);
+        else if (fits && !(key in sessionsAtFirst)) transaction.add.push(row);
       }
       sessionsBefore = data.sessions;
       api.applyTransactionAsync(transaction);
@@ -131,5 +133,9 @@
     window.history.pushState({}, "", link.href);
     choose(link.dataset.ticket);
     window.scrollTo(0, 0);
+  });
+
+  window.addEventListener("popstate", () => {
+    if (document.getElementById("tickets-page")) choose(new URL(window.location.href).searchParams.get("ticket"));
   });
 })();

@@ -1,0 +1,64 @@
+"""Figures: data in, traces out."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+from dashboard.figures.revenue import BARS, revenue_bars
+from dashboard.figures.session import session_curves
+from laddvakt.stores.ports import RevenueRow, Sample
+
+NOW = datetime(2026, 11, 21, 10, tzinfo=UTC)
+ZONE = ZoneInfo("Europe/Stockholm")
+
+
+def samples(*values: float) -> list[Sample]:
+    return [Sample(at=NOW + timedelta(minutes=n), value=value) for n, value in enumerate(values)]
+
+
+def bar(key: str, amount: str, *, held: str = "0", currency: str = "SEK") -> RevenueRow:
+    return RevenueRow(
+        key=key,
+        period="",
+        sessions=1,
+        energy_wh=1_000,
+        excl_vat=Decimal(amount),
+        incl_vat=Decimal(amount),
+        currency=currency,
+        held_incl_vat=Decimal(held),
+    )
+
+
+def test_curves_are_in_people_s_units_and_local_time() -> None:
+    figure = session_curves({"power_w": samples(0, 11_000), "energy_wh": samples(5_000, 5_250)}, zone=ZONE)
+    power, energy = figure.data
+    assert list(power.y) == [0, 11]
+    assert list(energy.y) == [0, 0.25]
+    assert power.x[0] == datetime(2026, 11, 21, 11)  # noqa: DTZ001  plotly takes local times bare
+    assert figure.layout.xaxis2.title.text == "Europe/Stockholm"
+
+
+def test_a_session_without_readings_says_so() -> None:
+    figure = session_curves({"power_w": []}, zone=ZONE)
+    assert figure.layout.annotations[0].text == "No readings kept for this session"
+
+
+def test_held_amounts_stand_apart() -> None:
+    figure = revenue_bars([bar("SE-1", "10", held="3"), bar("SE-2", "5")], currency="SEK", by_day=False)
+    assert [list(trace.y) for trace in figure.data] == [[10, 5], [3, 0]]
+    alone = revenue_bars([bar("SE-1", "10")], currency="SEK", by_day=False)
+    assert len(alone.data) == 1
+
+
+def test_days_run_from_left_to_right() -> None:
+    figure = revenue_bars([bar("2026-11-21", "1"), bar("2026-11-20", "2")], currency="SEK", by_day=True)
+    assert list(figure.data[0].x) == ["2026-11-20", "2026-11-21"]
+
+
+def test_bars_are_of_one_currency_and_not_too_many() -> None:
+    rows = [bar(f"SE-{n}", "1") for n in range(BARS * 2)]
+    figure = revenue_bars([*rows, bar("SE-E", "1", currency="EUR")], currency="SEK", by_day=False)
+    assert len(figure.data[0].x) == BARS
+    assert revenue_bars(rows, currency="EUR", by_day=False).layout.annotations[0].text.startswith("No ended")

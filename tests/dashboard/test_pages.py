@@ -1,0 +1,230 @@
+"""The desk pages in a real browser: sessions, tickets, stations, revenue, and who may see what."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import urlsplit
+
+import msgspec
+import pytest
+from playwright.sync_api import Page, expect
+
+from laddvakt.clock import utc_now
+from laddvakt.domain.tickets import TicketState
+from tests.dashboard.conftest import DESK, PHONE, WALL, OpenPage
+from tests.support import scene
+from tests.support.dashboard import Running
+
+PAGES = ("/", "/sessions", "/tickets", "/tickets?ticket=T-heat", "/stations", "/revenue")
+
+
+def state_of(dashboard: Running, ticket_id: str) -> str:
+    with dashboard.context.records.read() as work:
+        found = work.tickets.get(ticket_id)
+    assert found is not None
+    return str(found.state)
+
+
+def settled(page: Page) -> None:
+    """All of the page's own requests are answered, and the live connection has brought something."""
+    page.locator("#live-sink[data-beat]").wait_for(state="attached")
+    page.wait_for_load_state("networkidle")
+
+
+@pytest.mark.parametrize("viewport", [WALL, PHONE], ids=["wall", "phone"])
+def test_nothing_is_asked_of_anybody_else_and_nothing_scrolls_sideways(
+    dashboard: Running, open_page: OpenPage, viewport: dict[str, int]
+) -> None:
+    page = open_page(dashboard.url, "/", "admin", viewport)
+    asked: list[str] = []
+    faults: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
+    for path in PAGES:
+        page.goto(dashboard.url + path)
+        settled(page)
+        assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"], path
+    elsewhere = {url for url in asked if urlsplit(url).scheme in {"http", "https", "ws"}} - {
+        url for url in asked if url.startswith(dashboard.url)
+    }
+    assert elsewhere == set()
+    assert faults == []
+
+
+def test_pages_have_landmarks_names_and_a_way_past_the_navigation(dashboard: Running, open_page: OpenPage) -> None:
+    page = open_page(dashboard.url, "/tickets")
+    settled(page)
+    expect(page.get_by_role("main")).to_have_count(1)
+    expect(page.get_by_role("navigation", name="Pages")).to_be_visible()
+    expect(page.get_by_role("link", name="Tickets", exact=True)).to_have_attribute("aria-current", "page")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
+    assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    assert page.title() == "Tickets · Laddvakt"
+
+
+def test_a_maintainer_acknowledges_on_a_phone_and_the_wall_knows(dashboard: Running, open_page: OpenPage) -> None:
+    wall = open_page(dashboard.url, "/", "viewer", WALL)
+    card = wall.locator(".ticket", has_text="Plug overheat")
+    expect(card).to_contain_text("Open")
+    page = open_page(dashboard.url, "/tickets", "maintainer", PHONE)
+    page.locator(".pick", has_text="Plug overheat").tap()
+    expect(page).to_have_url(re.compile(r"ticket=T-heat"))
+    page.fill("#ticket-comment", "On my way")
+    page.get_by_role("button", name="Acknowledge").tap()
+    expect(page.locator("#ticket-message")).to_have_text("Acknowledged.")
+    expect(page.get_by_role("button", name="Acknowledge")).to_be_disabled()
+    expect(page.locator(".history")).to_contain_text("maintainer acknowledged")
+    expect(page.locator(".history")).to_contain_text("On my way")
+    expect(page.locator("#ticket-comment")).to_have_value("")
+    assert state_of(dashboard, "T-heat") == TicketState.ACKNOWLEDGED
+    expect(card).to_contain_text("Acknowledged", timeout=2_000)
+    page.go_back()
+    expect(page.locator(".pick")).to_have_count(4)
+    expect(page.locator(".pick").first).to_be_visible()
+
+
+def test_a_resolved_ticket_leaves_the_list_and_can_be_reopened(dashboard: Running, open_page: OpenPage) -> None:
+    page = open_page(dashboard.url, "/tickets?ticket=T-power", "manager")
+    page.get_by_role("button", name="Resolve").click()
+    expect(page.locator("#ticket-message")).to_have_text("Resolved.")
+    expect(page.locator(".pick", has_text="No power")).to_have_count(0)
+    page.get_by_text("Resolved", exact=True).first.click()
+    expect(page.locator(".pick", has_text="No power")).to_have_count(1)
+    page.get_by_role("button", name="Reopen").click()
+    expect(page.locator("#ticket-message")).to_have_text("Reopened.")
+    assert state_of(dashboard, "T-power") == TicketState.OPEN
+
+
+def test_a_viewer_reads_tickets_and_is_told_who_may_act(dashboard: Running, open_page: OpenPage) -> None:
+    page = open_page(dashboard.url, "/tickets?ticket=T-heat", "viewer")
+    expect(page.locator("#ticket-head")).to_contain_text("Plug overheat")
+    expect(page.locator("#ticket-actions")).to_contain_text("Maintainers and managers")
+    expect(page.get_by_role("button", name="Acknowledge")).to_have_count(0)
+
+
+def test_the_gravest_ticket_is_open_from_the_start_on_a_desk(dashboard: Running, open_page: OpenPage) -> None:
+    page = open_page(dashboard.url, "/tickets", "viewer")
+    expect(page.locator(".pick").first).to_contain_text("P1")
+    expect(page.locator("#ticket-head")).to_contain_text("Plug overheat")
+    expect(page.locator(".evidence")).to_contain_text("GroundFailure")
+
+
+def test_a_ticket_raised_while_one_looks_comes_into_the_list(dashboard: Running, open_page: OpenPage) -> None:
+    page = open_page(dashboard.url, "/tickets", "viewer")
+    expect(page.locator(".pick")).to_have_count(4)
+    settled(page)
+    fresh = scene.ticket("T-new", "SE-004", now=utc_now(), fault="cut_cable")
+    with dashboard.context.records.begin() as work:
+        work.tickets.save(fresh)
+    dashboard.feed.say("ticket", fresh)
+    expect(page.locator(".pick", has_text="Cut cable")).to_be_visible()
+
+
+def test_sessions_are_filtered_and_told_in_full(dashboard: Running, open_page: OpenPage) -> None:
+    page = open_page(dashboard.url, "/sessions", "viewer")
+    rows = page.locator(".ag-center-cols-container .ag-row")
+    expect(rows.first).to_contain_text("Charging")
+    page.get_by_role("group", name="State").get_by_text("Ended").click()
+    expect(rows.first).to_contain_text("Ended")
+    rows.first.click()
+    drawer = page.get_by_role("dialog")
+    expect(drawer).to_contain_text("Session at SE-")
+    expect(drawer.get_by_role("table", name="Price in SEK")).to_contain_text("Energy")
+    expect(drawer.get_by_role("table", name="Price in SEK")).to_contain_text("Total")
+    page.keyboard.press("Escape")
+    expect(drawer).to_have_count(0)
+    rows.first.click()
+    expect(drawer).to_contain_text("Session at SE-")
+
+
+def test_a_session_that_begins_while_one_looks_comes_in_on_top(dashboard: Running, open_page: OpenPage) -> None:
+    page = open_page(dashboard.url, "/sessions", "viewer")
+    rows = page.locator(".ag-center-cols-container .ag-row")
+    expect(rows.first).to_contain_text("Charging")
+    settled(page)
+    fresh = scene.session("S-new", "SE-777", now=utc_now(), minutes=0)
+    dashboard.feed.say("session", fresh)
+    expect(page.locator('[row-id="S-new"]').first).to_contain_text("SE-777")
+    dashboard.feed.say("session", msgspec.structs.replace(fresh, energy_wh=77_700))
+    expect(page.locator('[row-id="S-new"]').first).to_contain_text("77.70")
+
+
+def test_an_empty_filter_says_so(dashboard: Running, open_page: OpenPage) -> None:
+    page = open_page(dashboard.url, "/sessions?station=SE-404", "viewer")
+    expect(page.get_by_text("No sessions fit this filter.")).to_be_visible()
+
+
+def test_held_sessions_say_why(dashboard: Running, open_page: OpenPage) -> None:
+    with dashboard.context.records.begin() as work:
+        held = scene.session(
+            "S-held",
+            "SE-001",
+            now=utc_now(),
+            state="ended",
+            ended_at=utc_now(),
+            quality="suspect",
+            quality_reasons=("register_rollback",),
+        )
+        work.sessions.save([held])
+    page = open_page(dashboard.url, "/sessions?session=S-held", "viewer")
+    drawer = page.get_by_role("dialog")
+    expect(drawer).to_contain_text("Held from invoicing")
+    expect(drawer).to_contain_text("register rollback")
+
+
+def test_a_station_is_opened_from_its_tile(dashboard: Running, open_page: OpenPage) -> None:
+    page = open_page(dashboard.url, "/", "viewer", WALL)
+    page.locator(".tile", has_text="SE-013").click()
+    drawer = page.get_by_role("dialog")
+    expect(drawer).to_contain_text("SE-013")
+    expect(drawer.get_by_role("table", name="Connectors")).to_contain_text("Paused by vehicle")
+    drawer.get_by_role("link", name="Plug overheat").click()
+    expect(page.locator("#ticket-head")).to_contain_text("Plug overheat")
+
+
+def test_revenue_adds_up_and_goes_into_a_file(dashboard: Running, open_page: OpenPage) -> None:
+    page = open_page(dashboard.url, "/revenue", "manager")
+    page.get_by_text("30 days").click()
+    expect(page.locator("#revenue-totals")).to_contain_text("Held, incl. VAT")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="CSV").click()
+    assert re.fullmatch(r"revenue-by-station-.*\.csv", download.value.suggested_filename)
+    lines = download.value.path().read_text().splitlines()
+    assert lines[0] == "key,sessions,energy_wh,excl_vat,incl_vat,currency,held_sessions,held_incl_vat"
+    with dashboard.context.records.read() as work:
+        ended = work.sessions.page(state="ended", limit=1000).items
+    held = [session for session in ended if session.quality == "suspect"]
+    assert sum(int(line.split(",")[1]) for line in lines[1:]) == len(ended) - len(held)
+    assert sum(int(line.split(",")[6]) for line in lines[1:]) == len(held) > 0
+
+
+def test_revenue_is_not_for_maintainers(dashboard: Running, open_page: OpenPage) -> None:
+    page = open_page(dashboard.url, "/revenue", "maintainer")
+    expect(page.get_by_text("This page is for managers.")).to_be_visible()
+    expect(page.get_by_role("navigation").get_by_text("Revenue")).to_have_count(0)
+    answer = page.evaluate(
+        """async () => {
+          const dependencies = await (await fetch("/_dash-dependencies")).json();
+          const one = dependencies.find((item) => item.output.includes("revenue-grid.rowData"));
+          const inputs = [{id: "revenue-period", property: "value", value: "30d"},
+                          {id: "revenue-group", property: "value", value: "station"}];
+          const outputs = one.output.replace(/^\\.\\.|\\.\\.$/g, "").split("...").map((name) => {
+            const at = name.lastIndexOf(".");
+            return {id: name.slice(0, at), property: name.slice(at + 1)};
+          });
+          const body = {output: one.output, outputs, inputs, changedPropIds: [], state: []};
+          const answer = await fetch("/_dash-update-component",
+            {method: "POST", headers: {"Content-Type": "application/json"}, body: JSON.stringify(body)});
+          return [answer.status, await answer.text()];
+        }"""
+    )
+    assert answer == [204, ""]
+
+
+def test_a_stranger_is_sent_to_sign_in(dashboard: Running, open_page: OpenPage) -> None:
+    page = open_page(dashboard.url, "/sessions", "viewer", DESK)
+    page.get_by_role("button", name="Sign out").click()
+    page.goto(f"{dashboard.url}/sessions")
+    expect(page).to_have_url(re.compile(r"/login"))

@@ -50,10 +50,10 @@ lock: ## resolve the dependencies anew into requirements/*.lock (needs uv)
 	$(LOCK) --upgrade --extra dev --constraint requirements/run.lock --output-file requirements/dev.lock
 
 docs: install-dev ## write the reference pages that come from the code
-	$(BIN)/python scripts/generate_docs.py
+	$(BIN)/python -m scripts.generate_docs
 
 screenshots: install-dev test-servers ## take the pictures in docs/images from a running demo
-	$(BIN)/python scripts/screenshots.py
+	$(BIN)/python -m scripts.screenshots $(ARGS)
 
 clean: ## remove .venv and everything that tools left; your data stays
 	rm -rf $(VENV) build dist htmlcov .coverage .coverage.* *.egg-info

@@ -103,7 +103,7 @@ def _rule(rule: Rule) -> str:
     mrec = (
         ", ".join(rule.mrec) or "as reported" if rule.code == "reported_fault" else ", ".join(rule.mrec) or "none"
     )
-    held = ", ".join(f"`{code}`" for code in rule.inhibited_by)
+    held = ", ".join("any other finding" if code == "*" else f"`{code}`" for code in rule.inhibited_by)
     text = f"\n## `{rule.code}`: {rule.title}\n\n{rule.doc}\n\n"
     text += f"- Severity: {rule.severity}; asset: {rule.asset}; ChargeX code: {mrec}\n"
     text += f"- Cleared by: {rule.clears}\n- What to do: {rule.action}\n"

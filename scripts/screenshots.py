@@ -1,6 +1,6 @@
 """Takes the pictures of the documentation from a running installation.
 
-    python scripts/screenshots.py --url http://127.0.0.1:8050 --user admin --password ... --out docs/images
+    python -m scripts.screenshots --url http://127.0.0.1:8050 --user admin --password ... --out docs/images
 
 Needs Playwright and a Chromium (`--chromium`, or the one on the path).
 """
@@ -30,13 +30,13 @@ PICTURES = (
     Picture("wall", "/", WALL, ".tile"),
     Picture("wall-kiosk", "/wall?kiosk=1", WALL, ".tile"),
     Picture("wall-phone", "/", PHONE, ".tile"),
-    Picture("tickets", "/tickets", DESK, "#ticket-head .ticket-name"),
+    Picture("tickets-desk", "/tickets", DESK, "#ticket-head .ticket-name"),
     Picture("tickets-phone", "/tickets", PHONE, ".pick"),
     Picture("ticket-phone", "/tickets", PHONE, ".pick"),
-    Picture("sessions", "/sessions", DESK, ".ag-row"),
-    Picture("session", "/sessions", DESK, ".ag-row"),
-    Picture("stations", "/stations", DESK, ".ag-row"),
-    Picture("revenue", "/revenue", DESK, ".ag-row"),
+    Picture("sessions-desk", "/sessions", DESK, ".ag-row"),
+    Picture("session-desk", "/sessions", DESK, ".ag-row"),
+    Picture("stations-desk", "/stations", DESK, ".ag-row"),
+    Picture("revenue-desk", "/revenue", DESK, ".ag-row"),
     Picture("revenue-phone", "/revenue", PHONE, ".ag-row"),
 )
 
@@ -64,7 +64,7 @@ def take(page: Page, url: str, picture: Picture, out: Path) -> None:
     if picture.name == "ticket-phone":
         page.locator(".pick").first.tap()
         expect(page.locator("#ticket-body .evidence")).to_be_visible()
-    if picture.name == "session":
+    if picture.name == "session-desk":
         page.locator(".ag-center-cols-container .ag-row").first.click()
         expect(page.get_by_role("dialog").locator(".js-plotly-plot")).to_be_visible()
     page.wait_for_load_state("networkidle")

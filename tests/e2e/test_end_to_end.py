@@ -141,6 +141,7 @@ def test_unknown_station_waits_until_it_is_imported(tmp_path: Path) -> None:
             assert reply["status"] == "Pending"
             network = tmp_path / "more.toml"
             network.write_text(MORE)
+            running.cli("import", str(network))
             until(
                 lambda: (
                     station.call("BootNotification", {"chargePointVendor": "Acme", "chargePointModel": "One"})[

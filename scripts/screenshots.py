@@ -27,8 +27,8 @@ class Picture(NamedTuple):
 
 
 PICTURES = (
-    Picture("wall", "/", WALL, ".tile"),
-    Picture("wall-kiosk", "/wall?kiosk=1", WALL, ".tile"),
+    Picture("wall", "/wall?kiosk=1", WALL, ".tile"),
+    Picture("wall-desk", "/", WALL, ".tile"),
     Picture("wall-phone", "/", PHONE, ".tile"),
     Picture("tickets-desk", "/tickets", DESK, "#ticket-head .ticket-name"),
     Picture("tickets-phone", "/tickets", PHONE, ".pick"),

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from detector.view import (
     MAX_FIELDS,
+    MAX_NAME,
     MAX_TEXT,
     RING,
     ConnectorView,
@@ -207,11 +208,12 @@ def of_session(connector: ConnectorView, fact: Measured) -> bool:
 
 
 def _keep(fields: dict[str, Latest], name: str, reading: Reading) -> None:
+    name = name[:MAX_NAME]
     known = fields.get(name)
     if known is None and len(fields) >= MAX_FIELDS:
         return
     if known is None or reading.at >= known.at:
-        fields[name[:MAX_TEXT]] = Latest(reading.at, reading.value)
+        fields[name] = Latest(reading.at, reading.value)
 
 
 def _register(connector: ConnectorView, fact: Measured, reading: Reading) -> None:

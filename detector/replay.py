@@ -51,7 +51,7 @@ class ReplayDetector:
         if kind is None:
             return
         self._watch.tried(kind, now)
-        model = train_here(self._watch.history(kind, now), kind=kind, budget=self._budget)
+        model = train_here(self._watch.history(kind, now), kind=kind, budget=self._budget, now=now)
         if model is not None:
             self._watch.install(model)
 

@@ -42,6 +42,9 @@ CHECKPOINT_S = 2.0
 CHECKPOINT_RECORDS = 500
 BEHIND = timedelta(seconds=3)
 """A partition whose newest record is older, and is not followed by silence of this length, is being caught up."""
+GIVE_UP_WAITING = timedelta(seconds=15)
+"""After a start, timers wait for the log's newest record at most this long after the last one that came: it may
+be damaged, or trimmed."""
 REGISTRY_S = 60.0
 PULSE_S = 2.0
 COLLECTOR_LOST = timedelta(seconds=10)
@@ -63,14 +66,16 @@ class _Pulse(msgspec.Struct):
 
 
 class Detector:
-    """`run` until cancelled. Raises what it cannot mend itself; whoever supervises starts it anew."""
+    """`run` until cancelled. Raises what it cannot mend itself; whoever supervises starts it anew.
+
+    `telemetry` is not read: what models learn from is gathered from the log itself, so that replay learns alike.
+    """
 
     def __init__(
         self, settings: Settings, records: Records, telemetry: Telemetry, log: EventLog, clock: Clock = utc_now
     ) -> None:
         self._settings = settings
         self._records = records
-        self._telemetry = telemetry
         self._log = log
         self._clock = clock
         self._key = privacy_key(settings)
@@ -79,6 +84,8 @@ class Detector:
         self._engine = make_engine(settings, self._key, settings.eventlog.partitions, self._watch)
         self._desk = Desk(self._engine.site_of)
         self._windows_kept_at = clock()
+        self._target = 0  # the newest log record when we began; until it is applied, timers wait
+        self._arrived_at = clock()
         self._positions: dict[int, int] = {}
         self._turn = asyncio.Lock()  # held while the engine or what follows from it is worked on
         self._changes: list[Change] = []
@@ -148,7 +155,8 @@ class Detector:
         engine.listening(now)  # what fell silent while we were away is given its time
         self._engine, self._desk, self._watch = engine, desk, watch
         self._changes, self._applied, self._newest = [], [], {}
-        self._committed_at = self._windows_kept_at = now
+        self._committed_at = self._windows_kept_at = self._arrived_at = now
+        self._target = await self._log.last_sequence()
 
     async def _commit(self) -> None:
         """Tickets, states and positions in one transaction; then the world is told."""
@@ -196,7 +204,7 @@ class Detector:
                         await self._commit()
 
     def _observe(self, records: list[Record]) -> None:
-        arrived = self._clock()
+        arrived = self._arrived_at = self._clock()
         for record in records:
             if record.sequence <= self._positions.get(record.partition, 0):
                 continue
@@ -211,16 +219,21 @@ class Detector:
 
     async def _tick_for_ever(self) -> None:
         """Each second: timers, and what is due to be stored."""
-        await asyncio.sleep(BEHIND.total_seconds())  # let the log speak first
         while True:
             async with self._turn:
                 now = self._clock()
                 self._watch_collector(now)
-                self._take(self._engine.tick(now, behind=self._behind(now)))
+                if self._caught_up(now):
+                    self._take(self._engine.tick(now, behind=self._behind(now)))
                 overdue = (now - self._committed_at).total_seconds() >= CHECKPOINT_S
                 if self._changes or (overdue and self._applied):
                     await self._commit()
             await asyncio.sleep(1.0)
+
+    def _caught_up(self, now: datetime) -> bool:
+        """Whether what was said while we were away is known, or nothing more of it comes."""
+        applied = max([*self._positions.values(), *(record.sequence for record in self._applied)], default=0)
+        return applied >= self._target or now - self._arrived_at > GIVE_UP_WAITING
 
     def _behind(self, now: datetime) -> set[int]:
         return {
@@ -252,7 +265,7 @@ class Detector:
             windows = watch.history(kind, now)
             logger.info("training the %s model on %d windows", kind, len(windows))
             budget = self._settings.detector.false_tickets_per_connector_day
-            data = await train_apart(windows, kind=kind, budget=budget)
+            data = await train_apart(windows, kind=kind, budget=budget, now=now)
             model = await asyncio.to_thread(read_model, data) if data is not None else None
             if data is None or model is None:
                 continue

@@ -2,7 +2,7 @@
 
 Views are the one mutable thing here: they are folded in place, thousands of times a second. Memory is bounded:
 at most 64 connectors a station, 64 fields, 32 powers and 32 registers a connector; texts are cut at 500
-characters. A station with one busy connector takes about 5 kB encoded, one that fills every bound about 600 kB.
+characters. A station with one busy connector takes about 4 kB encoded, one that fills every bound about 1 MB.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ MAX_CONNECTORS = 64
 MAX_FIELDS = 64
 RING = 32
 MAX_TEXT = 500
+MAX_NAME = 64
 LATE = timedelta(minutes=5)
 """A fact this much older than its receipt is history from a station's queue, not news."""
 

@@ -12,7 +12,7 @@ import io
 import math
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -49,6 +49,7 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     sessions_per_connector_day: float
     flag_below: float
     seed: int
+    trained_at: datetime
     version: int = VERSION
 
 
@@ -135,7 +136,7 @@ class _Tables(msgspec.Struct):
     baseline: Baseline
 
 
-def train(windows: Sequence[Window], *, kind: str, budget: float, seed: int = 7) -> Model:
+def train(windows: Sequence[Window], *, kind: str, budget: float, now: datetime, seed: int = 7) -> Model:
     """A model of the windows of one kind. The same windows and seed give the same model. Raises TrainingError.
 
     Whole sessions are held out for calibration: neighbouring windows resemble each other too much to be apart.
@@ -170,6 +171,7 @@ def train(windows: Sequence[Window], *, kind: str, budget: float, seed: int = 7)
             windows_per_day=windows_per_day,
         ),
         seed=seed,
+        trained_at=now,
     )
     return Model(info, baseline, forest, total, top)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import msgspec
 
 from detector.features import Window
@@ -13,4 +15,5 @@ class Task(msgspec.Struct):
     kind: str
     budget: float
     seed: int
+    now: datetime
     windows: list[Window]

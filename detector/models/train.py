@@ -17,7 +17,7 @@ def main() -> int:
     os.nice(10)
     task = msgspec.msgpack.decode(sys.stdin.buffer.read(), type=Task)
     try:
-        model = train(task.windows, kind=task.kind, budget=task.budget, seed=task.seed)
+        model = train(task.windows, kind=task.kind, budget=task.budget, seed=task.seed, now=task.now)
     except TrainingError as error:
         sys.stderr.write(f"{error}\n")
         return 1

@@ -7,6 +7,7 @@ import contextlib
 import logging
 import sys
 from collections.abc import Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -23,9 +24,9 @@ SEED = 7
 TIMEOUT_S = 900.0
 
 
-async def train_apart(windows: Sequence[Window], *, kind: str, budget: float) -> bytes | None:
+async def train_apart(windows: Sequence[Window], *, kind: str, budget: float, now: datetime) -> bytes | None:
     """The encoded model, or None when there is too little to learn from or training failed; the log says why."""
-    task = msgspec.msgpack.encode(Task(kind=kind, budget=budget, seed=SEED, windows=list(windows)))
+    task = msgspec.msgpack.encode(Task(kind=kind, budget=budget, seed=SEED, now=now, windows=list(windows)))
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -50,12 +51,12 @@ async def train_apart(windows: Sequence[Window], *, kind: str, budget: float) ->
     return model
 
 
-def train_here(windows: Sequence[Window], *, kind: str, budget: float) -> Model | None:
+def train_here(windows: Sequence[Window], *, kind: str, budget: float, now: datetime) -> Model | None:
     """The same in this process, for replay: virtual time waits for it."""
     from detector.models.model import TrainingError, train  # noqa: PLC0415  # NumPy only when it is needed
 
     try:
-        return train(windows, kind=kind, budget=budget, seed=SEED)
+        return train(windows, kind=kind, budget=budget, now=now, seed=SEED)
     except TrainingError as error:
         logger.warning("the %s model was not trained: %s", kind, error)
         return None

@@ -89,6 +89,11 @@ class ModelWatch:
 
     def install(self, model: Model) -> None:
         self._models[model.info.kind] = model
+        self._trained_at[model.info.kind] = model.info.trained_at
+
+    def models(self) -> dict[str, Model]:
+        """The models in use, by kind."""
+        return dict(self._models)
 
     def encode(self) -> bytes:
         """The gathered windows and when models were trained."""

@@ -34,7 +34,7 @@ BUDGET = 0.002
 @cache
 def learnt() -> tuple[Model, Fleet]:
     fleet = Fleet()
-    return train(fleet.days(10), kind="AC", budget=BUDGET), fleet
+    return train(fleet.days(10), kind="AC", budget=BUDGET, now=LATER), fleet
 
 
 def bent(name: str, factor: float) -> Bend:
@@ -143,25 +143,25 @@ def test_what_is_no_model_is_refused(data: bytes) -> None:
 
 def test_the_same_windows_give_the_same_model() -> None:
     windows = Fleet(connectors=8).days(4)
-    first, second = (train(windows, kind="AC", budget=BUDGET).encode() for _ in range(2))
+    first, second = (train(windows, kind="AC", budget=BUDGET, now=LATER).encode() for _ in range(2))
     assert Model.decode(first).info == Model.decode(second).info
     assert first == second
 
 
 def test_too_little_history_is_said() -> None:
     with pytest.raises(TrainingError, match="too few"):
-        train(Fleet(connectors=2).days(1)[: MIN_WINDOWS - 1], kind="AC", budget=BUDGET)
+        train(Fleet(connectors=2).days(1)[: MIN_WINDOWS - 1], kind="AC", budget=BUDGET, now=LATER)
     with pytest.raises(TrainingError, match="too few"):
-        train(Fleet().days(2), kind="DC", budget=BUDGET)
+        train(Fleet().days(2), kind="DC", budget=BUDGET, now=LATER)
     one_session = [
         msgspec.structs.replace(window, transaction_id="1", station_id="SE-1") for window in Fleet().days(2)
     ]
     with pytest.raises(TrainingError, match="too few sessions"):
-        train(one_session, kind="AC", budget=BUDGET)
+        train(one_session, kind="AC", budget=BUDGET, now=LATER)
 
 
 def test_training_in_a_process_of_its_own() -> None:
-    task = Task(kind="AC", budget=BUDGET, seed=7, windows=Fleet(connectors=8).days(4))
+    task = Task(kind="AC", budget=BUDGET, seed=7, now=LATER, windows=Fleet(connectors=8).days(4))
     command = [sys.executable, "-m", "detector.models.train"]
     done = subprocess.run(command, input=msgspec.msgpack.encode(task), capture_output=True, check=True)
     assert Model.decode(done.stdout).info.windows == len(task.windows)

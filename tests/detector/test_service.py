@@ -13,6 +13,8 @@ from typing import Any, cast
 import msgspec
 import pytest
 
+from detector import service
+from detector.models.watch import ModelWatch
 from detector.service import CONSUMER, Detector, ReplayDetector
 from laddvakt.clock import utc_now
 from laddvakt.domain.entries import Entry, EntryKind
@@ -24,6 +26,7 @@ from laddvakt.eventlog.client import EventLog
 from laddvakt.settings import DetectorSettings, Settings
 from laddvakt.stores.ports import Records, Telemetry
 from laddvakt.stores.sql.engine import open_records
+from tests.support.charging import Fleet
 from tests.support.detector import START, Story
 from tests.support.eventlog import running_log, settings_for
 from tests.support.waiting import eventually
@@ -135,6 +138,71 @@ async def test_a_person_may_change_the_ticket_meanwhile(tmp_path: Path, records:
         )
         await say(log, TransactionStopped(at=utc_now(), transaction_id="7", meter_stop_wh=5000))
         await eventually(lambda: tickets(records)[0].state is TicketState.VERIFIED, what="the proof")
+
+
+async def test_a_model_is_trained_apart_kept_and_used_after_a_restart(
+    tmp_path: Path, records: Records, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = settings_for(tmp_path, detector=DetectorSettings(train_after_hours=1))
+    gathered = ModelWatch(train_after=timedelta(hours=1))
+    for window in Fleet(connectors=8).days(4, since=utc_now() - timedelta(days=4)):
+        gathered.take(window, suspect=False)
+    with records.begin() as work:
+        work.detector.save({service.WINDOWS: gathered.encode()})
+    monkeypatch.setattr(service, "LEARN_S", 0.1)
+
+    def kept() -> bytes | None:
+        with records.read() as work:
+            return work.detector.model("forest-AC")
+
+    async with running_log(settings) as log:
+        async with running(settings, records, log):
+            data = await eventually(kept, deadline_s=60, what="the model")
+        detector = Detector(settings, records, NO_TELEMETRY, log)
+        await detector._load()
+        assert detector._watch is not None
+        assert detector._watch.models()["AC"].encode() == data
+        assert detector._watch.due(utc_now()) is None
+
+
+def test_replay_learns_and_a_drift_becomes_a_ticket(tmp_path: Path) -> None:
+    records = open_records(Settings(data_dir=tmp_path, records={"url": "sqlite://"}))  # type: ignore[arg-type]  # pydantic reads it
+    records.migrate()
+    replay = ReplayDetector(Settings(data_dir=tmp_path), records)
+    watch = replay._watch
+    assert watch is not None
+    fleet = Fleet()
+    for window in fleet.days(10):
+        watch.take(window, suspect=False)
+    now = START + timedelta(days=10)
+    replay.tick(now)
+    assert "AC" in watch.models()
+    odd = fleet.days(1, since=now, only=5, bend=lambda w: {"plug_heat": w.values["plug_heat"] * 2})
+    assert (
+        sum(scored is not None and scored.flagged for scored in (watch.take(w, suspect=False) for w in odd)) > 10
+    )
+    records.close()
+
+
+async def test_another_detector_on_the_same_records_is_noticed(
+    tmp_path: Path, records: Records, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = _settings(tmp_path)
+    async with running_log(settings) as log, running(settings, records, log):
+        await say(log, status(ConnectorState.AVAILABLE))
+
+        def position() -> dict[int, int]:
+            with records.read() as work:
+                return dict(work.positions.get(CONSUMER))
+
+        before = await eventually(position, what="the checkpoint")
+        (partition,) = before
+        with records.begin() as work:
+            work.positions.advance(CONSUMER, partition, before[partition] + 1)
+        await say(log, status(ConnectorState.FAULTED, "GroundFailure"))
+        await eventually(lambda: "another detector was here first" in caplog.text, what="the notice")
+        await say(log, status(ConnectorState.FAULTED, "OverCurrentFailure"))
+        await eventually(lambda: tickets(records), what="the ticket of what came after")
 
 
 async def test_a_setting_that_names_no_rule_stops_it_at_once(tmp_path: Path, records: Records) -> None:

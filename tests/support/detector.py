@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
-from detector.engine import Change, ChangeKind, Engine
+from detector.engine import Change, ChangeKind, Engine, Watch
 from detector.rules import RULES, thresholds_for
 from detector.rules.base import Rule
 from laddvakt.domain.entries import Entry, EntryKind
@@ -32,12 +32,14 @@ def make_engine(
     rules: tuple[Rule, ...] = RULES,
     thresholds: dict[str, dict[str, float]] | None = None,
     heartbeat_s: float = 300,
+    watch: Watch | None = None,
 ) -> Engine:
     engine = Engine(
         thresholds=thresholds_for(thresholds or {}, rules),
         pseudonymise=lambda id_tag: f"tok_{id_tag.lower()}",
         heartbeat_s=heartbeat_s,
         rules=rules,
+        watch=watch,
     )
     engine.register(stations)
     return engine

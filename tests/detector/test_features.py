@@ -1,0 +1,182 @@
+"""Windows of charging: five steady minutes become ratios; ramps, tapers, pauses and queues become nothing."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from detector.features import RAMP, WINDOW, Window
+from detector.view import ScoredWindow
+from laddvakt.domain.stations import ConnectorState, Station
+from tests.support.detector import START, Story, make_engine
+
+
+class Gathered:
+    """A watch that keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.windows: list[Window] = []
+        self.suspects: list[bool] = []
+
+    def take(self, window: Window, *, suspect: bool) -> ScoredWindow | None:
+        self.windows.append(window)
+        self.suspects.append(suspect)
+        return None
+
+
+@pytest.fixture
+def gathered() -> Gathered:
+    return Gathered()
+
+
+@pytest.fixture
+def story(gathered: Gathered) -> Story:
+    told = Story(make_engine([Station(station_id="SE-1", current="AC", model="One")], watch=gathered))
+    told.boot()
+    return told
+
+
+AC = {
+    "power_w": 10_900.0,
+    "current_l1_a": 16.0,
+    "current_l2_a": 16.0,
+    "current_l3_a": 16.0,
+    "voltage_l1_v": 230.0,
+    "voltage_l2_v": 231.0,
+    "voltage_l3_v": 229.0,
+}
+
+
+def charge(story: Story, minutes: int, *, every_s: int = 30, transaction: str = "1", **values: float) -> None:
+    energy_wh = 0.0
+    for _ in range(minutes * 60 // every_s):
+        story.wait(every_s)
+        energy_wh += values.get("power_w", 0.0) * every_s / 3600
+        story.measure(transaction=transaction, energy_wh=energy_wh, **values)
+
+
+def test_a_steady_stretch_is_ratios_in_its_context(story: Story, gathered: Gathered) -> None:
+    story.start("1", "A")
+    charge(story, 21, **AC)
+    window = gathered.windows[0]
+    assert len(gathered.windows) == 3
+    assert (window.connector, window.kind, window.model, window.vehicle) == ("SE-1/1", "AC", "Acme One", "tok_a")
+    assert window.context.phases == 3
+    assert window.values["watts_per_amp"] == pytest.approx(10_900 / 48)
+    assert window.values["power_balance"] == pytest.approx(10_900 / (16 * 690))
+    assert window.values["register_balance"] == pytest.approx(1.0)
+    assert window.values["voltage_unbalance"] == pytest.approx(100 / 230)
+    assert window.values["current_unbalance"] == 0
+    assert window.values["power_ripple"] == pytest.approx(0, abs=1e-6)
+    assert "plug_heat" not in window.values
+
+
+def test_the_first_minutes_are_left_out(story: Story, gathered: Gathered) -> None:
+    story.start("1")
+    charge(story, 11, **AC)
+    assert all(window.start >= START + RAMP for window in gathered.windows)
+
+
+def test_windows_begin_on_the_clock(story: Story, gathered: Gathered) -> None:
+    story.wait(77)
+    story.start("1")
+    charge(story, 21, **AC)
+    assert {window.start.timestamp() % WINDOW.total_seconds() for window in gathered.windows} == {0}
+
+
+def test_a_taper_is_not_judged(story: Story, gathered: Gathered) -> None:
+    story.start("1")
+    for step in range(60):
+        story.wait(30)
+        amperes = 32 * 0.93**step
+        story.measure(transaction="1", power_w=230 * amperes, current_l1_a=amperes)
+    assert gathered.windows == []
+
+
+@pytest.mark.parametrize("amperes", [0.0, 2.0])
+def test_no_charging_is_no_window(story: Story, gathered: Gathered, amperes: float) -> None:
+    story.start("1")
+    charge(story, 20, power_w=230 * amperes, current_l1_a=amperes)
+    assert gathered.windows == []
+
+
+def test_one_phase_of_three_is_its_own_context(story: Story, gathered: Gathered) -> None:
+    story.start("1")
+    charge(story, 20, **AC | {"current_l2_a": 0.0, "current_l3_a": 0.0, "power_w": 3_680.0})
+    assert gathered.windows[0].context.phases == 1
+    assert "current_unbalance" not in gathered.windows[0].values
+    assert gathered.windows[0].values["power_balance"] == pytest.approx(1.0)
+
+
+def test_direct_current_by_its_totals(gathered: Gathered) -> None:
+    story = Story(make_engine(watch=gathered))
+    story.start("1")
+    charge(story, 20, power_w=40_000, current_a=100, voltage_v=400, soc_pct=45)
+    window = gathered.windows[0]
+    assert (window.kind, window.context.soc_bin) == ("DC", 1)
+    assert window.values["power_balance"] == pytest.approx(1.0)
+
+
+def test_heat_comes_from_devices_and_needs_ambient(story: Story, gathered: Gathered) -> None:
+    story.start("1")
+    for _ in range(20):
+        story.measure(connector_id=0, source="mqtt", ambient_temperature_c=10.0, cabinet_temperature_c=25.0)
+        story.measure(source="mqtt", plug_temperature_c=35.6)
+        charge(story, 1, **AC)
+    values = gathered.windows[0].values
+    assert values["plug_heat"] == pytest.approx(1000 * 25.6 / 16**2)
+    assert values["cabinet_rise"] == pytest.approx(15.0)
+
+
+def test_a_broken_sensor_says_nothing(story: Story, gathered: Gathered) -> None:
+    story.start("1")
+    for _ in range(20):
+        story.measure(connector_id=0, source="mqtt", ambient_temperature_c=10.0)
+        story.measure(source="mqtt", plug_temperature_c=850.0)
+        charge(story, 1, **AC)
+    assert "plug_heat" not in gathered.windows[0].values
+
+
+def test_a_station_that_speaks_seldom_still_has_windows(story: Story, gathered: Gathered) -> None:
+    story.start("1")
+    charge(story, 60, every_s=300, **AC)
+    assert len(gathered.windows) >= 9
+    assert "power_ripple" not in gathered.windows[0].values
+
+
+def test_phase_powers_count_where_there_is_no_total(story: Story, gathered: Gathered) -> None:
+    story.start("1")
+    phases = {name: value for name, value in AC.items() if name != "power_w"}
+    charge(story, 20, power_l1_w=3600.0, power_l2_w=3600.0, power_l3_w=3700.0, **phases)
+    assert gathered.windows[0].values["watts_per_amp"] == pytest.approx(10_900 / 48)
+
+
+def test_values_out_of_a_queue_or_of_another_session_make_no_window(story: Story, gathered: Gathered) -> None:
+    story.start("1")
+    begun = story.now
+    story.wait(7200)
+    for minute in range(30):
+        story.measure(transaction="1", at=begun + timedelta(minutes=minute), **AC)
+    charge(story, 20, transaction="another", **AC)
+    assert gathered.windows == []
+
+
+def test_a_station_with_a_finding_is_suspect(story: Story, gathered: Gathered) -> None:
+    story.start("1")
+    story.status(ConnectorState.CHARGING, "GroundFailure")
+    charge(story, 20, **AC)
+    assert all(gathered.suspects)
+
+
+def test_a_restart_in_the_middle_of_a_window_loses_nothing(story: Story, gathered: Gathered) -> None:
+    story.start("1")
+    charge(story, 12, **AC)
+    again = Gathered()
+    engine = make_engine([Station(station_id="SE-1", current="AC", model="One")], watch=again)
+    engine.restore(story.engine.encode(["SE-1"]))
+    resumed = Story(engine, now=story.now)
+    charge(resumed, 9, **AC)
+    charge(story, 9, **AC)
+    assert again.windows[0].values.keys() == gathered.windows[-2].values.keys()
+    assert [w.start for w in again.windows] == [w.start for w in gathered.windows[-len(again.windows) :]]

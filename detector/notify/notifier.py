@@ -13,6 +13,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime
 from typing import Protocol, TypeVar
+from zoneinfo import ZoneInfo
 
 import msgspec
 import tenacity
@@ -23,6 +24,7 @@ from detector.notify.routes import NEWS, Telling, escalation_of, escalations, te
 from detector.notify.ways import UndeliveredError
 from detector.tickets import ACTOR
 from laddvakt.domain.errors import LaddvaktError
+from laddvakt.domain.stations import Site
 from laddvakt.domain.tickets import Ticket, TicketAction, TicketEvent, apply_event
 from laddvakt.settings import Settings
 from laddvakt.stores.ports import Delivery, Records, Route
@@ -68,6 +70,7 @@ class Notifier:
         self._tries = tries
         self._longest_wait_s = longest_wait_s
         self._routes: list[Route] = []
+        self._zones: dict[str, ZoneInfo] = {}
         self._queues: dict[str, asyncio.Queue[Telling]] = {}
         self._known: OrderedDict[str, None] = OrderedDict()
         self._group: asyncio.TaskGroup | None = None
@@ -84,23 +87,28 @@ class Notifier:
         """Returns at once."""
         now = self._clock()
         for ticket in tickets:
-            self._queue(tellings(ticket, self._routes, now, self._settings.zone))
+            self._queue(tellings(ticket, self._routes, now, self._zone_of(ticket)))
+
+    def _zone_of(self, ticket: Ticket) -> ZoneInfo:
+        """A route's hours are the site's own."""
+        return self._zones.get(ticket.site_id or "", self._settings.zone)
 
     async def _look(self) -> None:
         now = self._clock()
 
-        def read() -> tuple[list[Route], list[Ticket]]:
+        def read() -> tuple[list[Route], list[Site], list[Ticket]]:
             with self._records.read() as work:
                 routes = work.routes.all()
                 if not routes:
-                    return routes, []
-                return routes, [*work.tickets.unsettled(), *work.tickets.settled_since(now - NEWS)]
+                    return [], [], []
+                recent = [*work.tickets.unsettled(), *work.tickets.settled_since(now - NEWS)]
+                return routes, work.stations.sites(), recent
 
-        self._routes, recent = await self._in_thread(read)
-        zone = self._settings.zone
+        self._routes, sites, recent = await self._in_thread(read)
+        self._zones = {site.site_id: ZoneInfo(site.timezone) for site in sites}
         for ticket in recent:
-            self._queue(tellings(ticket, self._routes, now, zone))
-            self._queue(escalations(ticket, self._routes, now, zone))
+            self._queue(tellings(ticket, self._routes, now, self._zone_of(ticket)))
+            self._queue(escalations(ticket, self._routes, now, self._zone_of(ticket)))
 
     def _queue(self, found: list[Telling]) -> None:
         for telling in found:

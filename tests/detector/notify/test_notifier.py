@@ -125,7 +125,9 @@ def open_ticket(records: Records, *urls: str) -> Ticket:
 
 
 @asynccontextmanager
-async def notifying(settings: Settings, records: Records, ticket: Ticket, tries: int = 3) -> Any:
+async def notifying(
+    settings: Settings, records: Records, ticket: Ticket, tries: int = 3, after: timedelta = timedelta(minutes=1)
+) -> Any:
     async def in_thread(work: Callable[[], T]) -> T:
         return await asyncio.to_thread(work)
 
@@ -137,7 +139,7 @@ async def notifying(settings: Settings, records: Records, ticket: Ticket, tries:
     notifier = Notifier(
         settings,
         records,
-        clock=lambda: ticket.opened_at + timedelta(minutes=1),
+        clock=lambda: ticket.opened_at + after,
         in_thread=in_thread,
         changed=on_change,
         tries=tries,
@@ -298,6 +300,44 @@ async def test_mail_arrives(settings: Settings, records: Records, mailbox: Mailb
     text = body.get_content()
     assert "Where: North, station SE-1, connector 1" in text
     assert f"https://charge.example/tickets?ticket={ticket.ticket_id}" in text
+
+
+async def test_who_asked_for_it_is_told_when_nobody_took_the_ticket(
+    settings: Settings, records: Records, receiver: Receiver
+) -> None:
+    ticket = open_ticket(records, receiver.url)
+    with records.begin() as work:
+        work.routes.save([Route(route_id="boss", urls=(receiver.url,), escalate_after_s=900)])
+    async with notifying(settings, records, ticket, after=timedelta(minutes=16)) as changed:
+        await eventually(lambda: changed, what="the escalation")
+    assert [headers["X-Laddvakt-Event"] for headers, _, _ in receiver.got] == ["escalated"]
+
+
+async def test_hours_are_the_sites_own(settings: Settings, records: Records, receiver: Receiver) -> None:
+    ticket = open_ticket(records, receiver.url)  # 08:00 UTC: evening in Auckland
+    with records.begin() as work:
+        work.stations.save_sites([Site(site_id="site-1", name="South", timezone="Pacific/Auckland")])
+        work.routes.save(
+            [
+                Route(route_id="day", urls=(receiver.url,), hours="07:00-10:00"),
+                Route(route_id="evening", urls=(receiver.url,), hours="20:00-23:00"),
+            ]
+        )
+    async with notifying(settings, records, ticket) as changed:
+        await eventually(lambda: changed, what="the telling")
+    assert [event.data["route_id"] for event in changed[0].events if event.action == "notified"] == ["evening"]
+
+
+async def test_a_plugin_that_fails_in_its_own_way_stops_nobody(
+    settings: Settings, records: Records, receiver: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    ticket = open_ticket(records, "nonsense://somewhere")
+    with records.begin() as work:
+        work.routes.save([*work.routes.all(), Route(route_id="z", urls=(receiver.url,))])
+    async with notifying(settings, records, ticket) as changed:
+        await eventually(lambda: changed, what="the other route")
+        await eventually(lambda: "no service that Apprise knows" in caplog.text, what="the reason")
+    assert len(receiver.got) == 1
 
 
 async def test_one_dead_address_delays_no_other(settings: Settings, records: Records, receiver: Receiver) -> None:

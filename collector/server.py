@@ -26,7 +26,7 @@ from collector.link import SUPPORTED, Link
 from collector.registry import Registry
 from laddvakt.domain.errors import EventLogError, SettingsError
 from laddvakt.eventlog.appender import Appender
-from laddvakt.settings import OcppSettings, split_address
+from laddvakt.settings import OcppSettings, is_loopback, split_address
 
 logger = logging.getLogger(__name__)
 
@@ -86,6 +86,11 @@ class StationServer:
     async def start(self) -> None:
         """Raises SettingsError when the address is in use."""
         host, port = split_address(self._settings.listen)
+        if self._settings.security_profile == 0 and not (is_loopback(host) or self._settings.allow_open):
+            raise SettingsError(
+                f"stations would be served without passwords on {self._settings.listen}.",
+                mend="Set ocpp.security_profile = 1, or ocpp.allow_open = true where the network is closed.",
+            )
         try:
             self._server = await serve(
                 self._handle,

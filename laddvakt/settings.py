@@ -6,6 +6,7 @@ Unknown keys are errors, so that a typing mistake never silently means "default"
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import json
 import os
 import secrets
@@ -57,6 +58,9 @@ class MqttSettings(_Section):
 class OcppSettings(_Section):
     listen: str = Field("127.0.0.1:9000", description="address for stations; port 0 picks a free one")
     security_profile: int = Field(0, ge=0, le=1, description="0 open, 1 HTTP Basic")
+    allow_open: bool = Field(
+        False, description="let security profile 0 (no passwords) serve other machines than this one"
+    )
     unknown_stations: Literal["reject", "pending", "accept"] = Field(
         "pending", description="what a station that no network file names is told"
     )
@@ -194,6 +198,14 @@ def _explain(error: ValidationError, path: Path | None) -> str:
         else:
             lines.append(f"setting {key}: {item['msg']}")
     return f"{path or 'environment'}: " + "; ".join(lines) + "."
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address is reached from this machine alone."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def split_address(text: str) -> tuple[str, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from laddvakt.cli.context import Context
-from laddvakt.cli.serve import serve
+from laddvakt.cli.serve import opened, serve
 from laddvakt.clock import utc_now
 
 
@@ -17,19 +17,8 @@ def command(context: Context) -> None:
 
     async def main() -> None:
         from detector.service import Detector
-        from laddvakt.eventlog.client import EventLog
-        from laddvakt.stores.sql.engine import open_records
-        from laddvakt.stores.telemetry import open_telemetry
 
-        records = open_records(settings)
-        records.migrate()
-        telemetry = open_telemetry(settings)
-        log = await EventLog.connect(settings, name="detector")
-        try:
-            await Detector(settings, records, telemetry, log, utc_now).run()
-        finally:
-            await log.close()
-            telemetry.close()
-            records.close()
+        async with opened(settings, "detector") as stores:
+            await Detector(settings, stores.records, stores.telemetry, stores.log, utc_now).run()
 
     serve(settings, "detector", main)

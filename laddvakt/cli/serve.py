@@ -7,11 +7,16 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import ExitStack, asynccontextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from laddvakt.domain.errors import LaddvaktError
 from laddvakt.settings import Settings
+
+if TYPE_CHECKING:
+    from laddvakt.eventlog.client import EventLog
+    from laddvakt.stores.ports import Records, Telemetry
 
 LOG_FORMAT = "%(asctime)s %(levelname)-7s %(service)s: %(message)s"
 
@@ -64,3 +69,31 @@ def first_error(group: BaseExceptionGroup[LaddvaktError]) -> LaddvaktError:
         error = error.exceptions[0]
     assert isinstance(error, LaddvaktError)  # noqa: S101  # the group holds nothing else
     return error
+
+
+class Stores(NamedTuple):
+    """What a service that reads the log and writes stores is given."""
+
+    records: Records
+    telemetry: Telemetry
+    log: EventLog
+
+
+@asynccontextmanager
+async def opened(settings: Settings, name: str) -> AsyncIterator[Stores]:
+    """Records (schema up to date), telemetry and event log of a service, closed in the end."""
+    from laddvakt.eventlog.client import EventLog
+    from laddvakt.stores.sql.engine import open_records
+    from laddvakt.stores.telemetry import open_telemetry
+
+    with ExitStack() as stack:
+        records = open_records(settings)
+        stack.callback(records.close)
+        records.migrate()
+        telemetry = open_telemetry(settings)
+        stack.callback(telemetry.close)
+        log = await EventLog.connect(settings, name=name)
+        try:
+            yield Stores(records, telemetry, log)
+        finally:
+            await log.close()

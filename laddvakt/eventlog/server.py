@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
-import ipaddress
 import json
 import os
 import signal
@@ -19,7 +18,7 @@ from pathlib import Path
 
 from laddvakt.domain.errors import EventLogError
 from laddvakt.eventlog.address import USER, EmbeddedPorts, read_ports, write_ports
-from laddvakt.settings import Settings, secret, split_address
+from laddvakt.settings import Settings, is_loopback, secret, split_address
 
 MAX_PAYLOAD_BYTES = 8 * 1024 * 1024
 _START_TIMEOUT_S = 30.0
@@ -53,13 +52,6 @@ def _check_free(host: str, port: int, setting: str) -> None:
                 f"cannot listen on {host}:{port} ({setting}): {error.strerror}.",
                 mend=f"Stop what uses that port, or set {setting} to another address.",
             ) from error
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def choose_ports(settings: Settings) -> EmbeddedPorts:
@@ -111,7 +103,7 @@ def server_config(settings: Settings, ports: EmbeddedPorts) -> str:
         },
         "mqtt": {"listen": f"{ports.mqtt_host}:{ports.mqtt_port}", "ack_wait": "30s", "max_ack_pending": 1000},
     }
-    if _is_loopback(ports.mqtt_host):
+    if is_loopback(ports.mqtt_host):
         config["mqtt"]["no_auth_user"] = "device"  # type: ignore[index]  # a plain JSON document
     return json.dumps(config, indent=1)
 

@@ -19,9 +19,9 @@ from tests.support.eventlog import running_log, settings_for
     ("settings", "served"),
     [
         (OcppSettings(listen="127.0.0.1:0"), True),
-        (OcppSettings(listen="0.0.0.0:0"), False),  # noqa: S104  # what must be refused
-        (OcppSettings(listen="0.0.0.0:0", allow_open=True), True),  # noqa: S104
-        (OcppSettings(listen="0.0.0.0:0", security_profile=1), True),  # noqa: S104
+        (OcppSettings(listen="0.0.0.0:0"), False),
+        (OcppSettings(listen="0.0.0.0:0", allow_open=True), True),
+        (OcppSettings(listen="0.0.0.0:0", security_profile=1), True),
     ],
 )
 async def test_open_stations_are_served_on_loopback_only(

@@ -28,6 +28,8 @@ class Circuit:
         self.spec = spec
         self.dc = station.current == "DC"
         self.phases = station.phases
+        self._rectifier_w = station.max_power_w
+        self.beside: tuple[Circuit, ...] = ()  # the station's other outlets, which share its rectifier
         self.place = place
         self.vehicle: Vehicle | None = None
         self.soc = 0.0
@@ -111,7 +113,8 @@ class Circuit:
             return physics.ac_demand_a(vehicle, self.soc, self.offered_a)
         if self.offered_a <= 0:
             return 0.0
-        wanted_w = min(physics.dc_demand_w(vehicle, self.soc, self.battery_c), self.spec.max_power_w)
+        limit_w = min(self.spec.max_power_w, self._rectifier_w / (1 + sum(c.closed for c in self.beside)))
+        wanted_w = min(physics.dc_demand_w(vehicle, self.soc, self.battery_c), limit_w)
         return min(wanted_w / vehicle.pack_voltage(self.soc), self.offered_a)
 
     def _ac_power(self, open_v: float) -> None:

@@ -101,6 +101,8 @@ class Station:
 
     def _open(self, now_s: float, faults: tuple[FaultPlan, ...]) -> None:
         for bay in self.bays.values():
+            bay.circuit.beside = tuple(other.circuit for other in self.bays.values() if other is not bay)
+        for bay in self.bays.values():
             bay.open(now_s)
         for plan in faults:
             self.after(plan.since_s - now_s, now_s, partial(begin, self, plan))

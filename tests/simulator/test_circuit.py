@@ -102,3 +102,18 @@ def test_the_register_reads_whole_steps() -> None:
     circuit.advance(START_S + 500)
     assert circuit.metered_wh(10) % 10 == 0
     assert 0 <= circuit.register_wh - circuit.metered_wh(10) < 10
+
+
+def test_two_dc_outlets_share_their_rectifier() -> None:
+    strong = CLASSES[-1][1]
+    left, right = make(DC, strong, soc=0.2), make(DC, strong, soc=0.2)
+    left.beside, right.beside = (right,), (left,)
+    for circuit in (left, right):
+        circuit.advance(START_S + 30)
+    assert left.power_w + right.power_w <= DC.max_power_w * 1.02  # noise of the reading
+    right.closed = False
+    left.advance(START_S + 60)
+    alone = left.power_w
+    right.closed = True
+    left.advance(START_S + 90)
+    assert left.power_w <= alone

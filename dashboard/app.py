@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import dash
-from dash import Dash, Input, Output, State, ctx, html, set_props
+from dash import Dash, State, ctx, html, set_props
+from dash.exceptions import PreventUpdate
 from fastapi import FastAPI
 
 from dashboard.api import create_api
@@ -18,7 +19,6 @@ from dashboard.components import shell
 from dashboard.context import AppContext
 from dashboard.live import PUSH_EVERY_S, LiveState
 from dashboard.pages import revenue, sessions, stations, tickets, wall
-from dashboard.pages.wiring import in_browser
 
 ASSETS = Path(__file__).parent / "assets"
 
@@ -72,7 +72,6 @@ def create_app(context: AppContext) -> FastAPI:
         [
             shell.connection_banners(),
             shell.live_store(),
-            html.Div(id="live-sink", hidden=True),
             dash.page_container,
         ]
     )
@@ -86,7 +85,6 @@ def create_app(context: AppContext) -> FastAPI:
             layout=page.layout(context),
         )
         page.register(app, context)
-    in_browser(app, "show", Output("live-sink", "data-beat"), Input(shell.LIVE, "data"))
     _push(app, live)
     _live_with(api, live, app)
     api.state.live = live
@@ -98,12 +96,15 @@ def _push(app: Dash, live: LiveState) -> None:
 
     @app.callback(State("_pages_location", "pathname"), websocket=True, persistent=True)
     async def push(path: str | None) -> None:
-        """One per open tab, for as long as it is open: first everything, then what changes."""
+        """One per open tab, for as long as it is open: first everything, then what changes.
+
+        No callback may have the store as its Input: Dash keeps every value of an Input for ever, to undo it.
+        `assets/10-live.js` reads the store when the websocket brings something."""
         socket = ctx.websocket
+        if socket is None:
+            raise PreventUpdate
         with live.viewer(parts.get(path or "/", ())) as viewer:
             set_props(shell.LIVE, {"data": viewer.everything()})
-            if socket is None:
-                return
             asked = asyncio.get_running_loop().time()
             while not socket.is_shutdown:
                 await viewer.changed()

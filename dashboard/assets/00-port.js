@@ -7,6 +7,12 @@
 
 (() => {
   const here = document.currentScript.src;
+  const NEWS = {
+    connected: "connected",
+    disconnected: "disconnected",
+    set_props: "pushed",
+    set_props_batch: "pushed",
+  };
 
   window.SharedWorker = class TabWorker {
     constructor(source) {
@@ -17,9 +23,9 @@
       worker.postMessage(null, [channel.port2]);
       this.port = channel.port1;
       this.port.addEventListener("message", (event) => {
-        if (event.data.type === "connected" || event.data.type === "disconnected") {
-          document.dispatchEvent(new CustomEvent(`laddvakt:${event.data.type}`));
-        }
+        const kind = NEWS[event.data.type];
+        // Dash's own listener comes after this one: let it do its work first.
+        if (kind) window.setTimeout(() => document.dispatchEvent(new CustomEvent(`laddvakt:${kind}`)), 0);
       });
     }
   };

@@ -47,7 +47,6 @@
   };
 
   function receive(data) {
-    if (!data) return;
     state.data = data;
     state.at = performance.now();
     state.serverMs = Date.parse(data.now);
@@ -57,6 +56,7 @@
     if (state.version && state.version !== version) window.location.reload(); // another release: its own page
     state.version = version;
     for (const draw of laddvakt.listeners) draw(data);
+    document.body.dataset.beat = data.beat;
     watch();
   }
 
@@ -143,11 +143,10 @@
     }
   }, 1000);
 
-  window.dash_clientside = window.dash_clientside || {};
-  window.dash_clientside.laddvakt = {
-    show(data) {
-      receive(data);
-      return data ? String(data.beat) : "";
-    },
-  };
+  // The store is read, not made the Input of a callback: Dash keeps every former value of an Input, to undo it, and
+  // a wall that runs for weeks would keep every push.
+  document.addEventListener("laddvakt:pushed", () => {
+    const store = window.dash_component_api?.getLayout("live");
+    if (store?.props?.data && store.props.data !== state.data) receive(store.props.data);
+  });
 })();

@@ -66,47 +66,53 @@
   let stationsBefore = null;
   let ticketsBefore = null;
   const skip = () => window.dash_clientside.no_update;
+  const prop = (id, name) => window.dash_component_api.getLayout(id)?.props?.[name];
 
-  Object.assign(window.dash_clientside.laddvakt, {
-    // Sessions that change while one looks: known rows are renewed, new ones come in on top when they fit.
-    sessionsLive(data, state, station) {
-      if (!data || !data.sessions || data.sessions === sessionsBefore) return skip();
-      sessionsAtFirst = sessionsAtFirst ?? data.sessions;
-      const api = apiOf("sessions-grid");
-      if (!api) return skip();
-      const transaction = { add: [], update: [], remove: [] };
-      for (const key of differing(sessionsBefore, data.sessions)) {
-        const row = data.sessions[key];
-        const known = Boolean(api.getRowNode(key));
-        const fits = (state === "all" || state === row.state) && (!station || station === row.station);
-        if (known) transaction[fits ? "update" : "remove"].push(row);
-        else if (fits && !(key in sessionsAtFirst)) transaction.add.push(row);
-      }
-      sessionsBefore = data.sessions;
-      api.applyTransactionAsync(transaction);
-      return String(data.beat);
-    },
+  // Sessions that change while one looks: known rows are renewed, new ones come in on top when they fit.
+  function drawSessions(data) {
+    if (!data.sessions || data.sessions === sessionsBefore) return;
+    sessionsAtFirst = sessionsAtFirst ?? data.sessions;
+    const api = apiOf("sessions-grid");
+    if (!api) return;
+    const state = prop("sessions-state", "value");
+    const station = prop("sessions-station", "value");
+    const transaction = { add: [], update: [], remove: [] };
+    for (const key of differing(sessionsBefore, data.sessions)) {
+      const row = data.sessions[key];
+      const known = Boolean(api.getRowNode(key));
+      const fits = (state === "all" || state === row.state) && (!station || station === row.station);
+      if (known) transaction[fits ? "update" : "remove"].push(row);
+      else if (fits && !(key in sessionsAtFirst)) transaction.add.push(row);
+    }
+    sessionsBefore = data.sessions;
+    api.applyTransactionAsync(transaction);
+  }
 
-    stationsLive(data) {
-      const api = apiOf("stations-grid");
-      if (!data || !data.stations || !api || data.stations === stationsBefore) return skip();
-      const update = [];
-      for (const key of differing(stationsBefore, data.stations)) {
-        const node = api.getRowNode(key);
-        const view = data.stations[key];
-        if (node) update.push({ ...node.data, state: view.state, state_word: view.word, severity: view.ticket ?? "" });
-      }
-      stationsBefore = data.stations;
-      api.applyTransactionAsync({ update });
-      return String(data.beat);
-    },
+  function drawStations(data) {
+    if (!data.stations || data.stations === stationsBefore) return;
+    const api = apiOf("stations-grid");
+    if (!api) return;
+    const update = [];
+    for (const key of differing(stationsBefore, data.stations)) {
+      const node = api.getRowNode(key);
+      const view = data.stations[key];
+      if (node) update.push({ ...node.data, state: view.state, state_word: view.word, severity: view.ticket ?? "" });
+    }
+    stationsBefore = data.stations;
+    api.applyTransactionAsync({ update });
+  }
 
-    ticketsNews(data) {
-      if (!data || !data.tickets || data.tickets === ticketsBefore) return skip();
-      ticketsBefore = data.tickets;
-      return data.now;
-    },
+  // The tickets page asks for its list anew when a ticket changed.
+  function tellTickets(data) {
+    if (!data.tickets || data.tickets === ticketsBefore || !document.getElementById("tickets-page")) return;
+    ticketsBefore = data.tickets;
+    window.dash_clientside.set_props("tickets-news", { data: data.now });
+  }
 
+  window.laddvakt.listeners.push(drawSessions, drawStations, tellTickets);
+
+  window.dash_clientside = window.dash_clientside || {};
+  window.dash_clientside.laddvakt = {
     chosenRow(rows) {
       return rows && rows.length ? rows[0].id : null;
     },
@@ -114,7 +120,7 @@
     drawerClosed(opened) {
       return opened ? skip() : true;
     },
-  });
+  };
 
   // A ticket is chosen in place, without loading the page anew; the address and the back button know it.
   function choose(ticket) {

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 import dash_mantine_components as dmc
-from dash import Dash, Input, Output, State, dcc, html, no_update
+from dash import Dash, Input, Output, dcc, html, no_update
 from dash.development.base_component import Component
 
 from dashboard import auth, formats, queries
@@ -79,7 +79,6 @@ def layout(context: AppContext) -> Any:
             ),
             desk.grid("sessions-grid", columns(), label="Sessions", empty="No sessions fit this filter."),
             dcc.Store(id="sessions-chosen", data=session or None),
-            html.Div(id="sessions-sink", hidden=True),
             dmc.Drawer(
                 id="session-drawer",
                 title="Session",
@@ -127,14 +126,6 @@ def register(app: Dash, context: AppContext) -> None:
         permitted(Action.VIEW_STATIONS)
         return await asyncio.to_thread(queries.station_ids, context.records)
 
-    in_browser(
-        app,
-        "sessionsLive",
-        Output("sessions-sink", "data-beat"),
-        Input(shell.LIVE, "data"),
-        State("sessions-state", "value"),
-        State("sessions-station", "value"),
-    )
     in_browser(
         app,
         "chosenRow",

@@ -45,7 +45,6 @@ def layout(context: AppContext) -> Any:
             desk.head("Stations", note=f"Times in {zone}. Choose a row for its connectors, sessions and tickets."),
             desk.grid("stations-grid", columns(), label="Stations", empty="No stations yet."),
             dcc.Store(id="stations-chosen", data=station or None),
-            html.Div(id="stations-sink", hidden=True),
             dmc.Drawer(
                 id="station-drawer",
                 title="Station",
@@ -80,7 +79,6 @@ def register(app: Dash, context: AppContext) -> None:
             for station in found.stations
         ]
 
-    in_browser(app, "stationsLive", Output("stations-sink", "data-beat"), Input(shell.LIVE, "data"))
     in_browser(
         app,
         "chosenRow",

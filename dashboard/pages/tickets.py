@@ -16,7 +16,7 @@ from dashboard.auth import Action, Principal
 from dashboard.components import desk, shell, tiles, words
 from dashboard.components.shell import aria
 from dashboard.context import AppContext
-from dashboard.pages.wiring import in_browser, permitted
+from dashboard.pages.wiring import permitted
 from dashboard.tickets import act
 from laddvakt.domain.errors import ConflictError, NotFoundError, StoreError
 from laddvakt.domain.tickets import UNSETTLED, Evidence, Ticket, TicketAction, TicketEvent, TicketState
@@ -80,7 +80,7 @@ def layout(context: AppContext) -> Any:
                 className=f"two-panes{' has-choice' if ticket else ''}",
             ),
             dcc.Store(id="ticket-chosen", data=ticket or None),
-            dcc.Store(id="tickets-news"),
+            dcc.Store(id="tickets-news"),  # set by assets/30-desk.js when a ticket changed
             dcc.Store(id="ticket-done"),
             html.P(f"Times in {zone}.", className="note"),
             scheme="desk",
@@ -131,7 +131,6 @@ def actions(who: Principal | None) -> Component:
 
 
 def register(app: Dash, context: AppContext) -> None:
-    in_browser(app, "ticketsNews", Output("tickets-news", "data"), Input(shell.LIVE, "data"))
     _register_views(app, context)
     _register_actions(app, context)
 

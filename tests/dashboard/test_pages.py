@@ -27,7 +27,7 @@ def state_of(dashboard: Running, ticket_id: str) -> str:
 
 def settled(page: Page) -> None:
     """All of the page's own requests are answered, and the live connection has brought something."""
-    page.locator("#live-sink[data-beat]").wait_for(state="attached")
+    page.locator("body[data-beat]").wait_for(state="attached")
     page.wait_for_load_state("networkidle")
 
 
@@ -228,3 +228,12 @@ def test_a_stranger_is_sent_to_sign_in(dashboard: Running, open_page: OpenPage) 
     page.get_by_role("button", name="Sign out").click()
     page.goto(f"{dashboard.url}/sessions")
     expect(page).to_have_url(re.compile(r"/login"))
+
+
+def test_no_callback_listens_to_what_is_pushed(dashboard: Running, open_page: OpenPage) -> None:
+    """Dash would keep every push for ever; see `dashboard.app`."""
+    page = open_page(dashboard.url, "/", "viewer")
+    dependencies = page.evaluate("async () => (await fetch('/_dash-dependencies')).json()")
+    inputs = {(item["id"], item["property"]) for callback in dependencies for item in callback["inputs"]}
+    assert ("tickets-which", "value") in inputs
+    assert not [name for name, _ in inputs if name == "live"]

@@ -65,7 +65,7 @@
     const lost = state.drop || quiet > SILENT_S;
     document.body.classList.toggle("is-lost", lost);
     if (lost) {
-      const since = state.at === null ? "" : ` Shown is ${laddvakt.clock(laddvakt.now() - quiet * 1000, true)}.`;
+      const since = state.at === null ? "" : ` Last heard at ${laddvakt.clock(laddvakt.now() - quiet * 1000, true)}.`;
       say("banner-lost", `Connection to the server lost.${since} Reconnecting…`);
       say("banner-stale", "");
       document.body.classList.remove("is-stale");
@@ -81,9 +81,12 @@
     if (!state.data) return;
     const pulse = state.data.health.pulse;
     const age = Math.floor((laddvakt.now() - Date.parse(pulse.at ?? pulse.since)) / 1000);
-    const old = age > STALE_S;
-    document.body.classList.toggle("is-stale", old);
-    if (!old) return say("banner-stale", "");
+    const behind = pulse.lag_s > STALE_S;
+    document.body.classList.toggle("is-stale", age > STALE_S || behind);
+    if (age <= STALE_S) {
+      const lag = Math.round(pulse.lag_s);
+      return say("banner-stale", behind ? `Data is ${lag}\u00a0s behind: the recorder is catching up.` : "");
+    }
     say(
       "banner-stale",
       pulse.at

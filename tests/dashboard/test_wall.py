@@ -104,6 +104,15 @@ def test_old_data_is_said_to_be_old_until_the_recorder_speaks_again(
     expect(page.locator("#banner-stale")).to_be_hidden()
 
 
+def test_a_recorder_that_is_far_behind_is_said_to_be(dashboard: Running, open_page: OpenPage) -> None:
+    page = open_page(dashboard.url, "/", "viewer", WALL)
+    expect(page.locator(".tile")).to_have_count(25)
+    dashboard.feed.pulse(lag_s=95.2)
+    expect(page.locator("#banner-stale")).to_contain_text("95 s behind", timeout=8_000)
+    dashboard.feed.pulse()
+    expect(page.locator("#banner-stale")).to_be_hidden(timeout=8_000)
+
+
 def test_kiosk_shows_the_wall_alone(dashboard: Running, open_page: OpenPage) -> None:
     page = open_page(dashboard.url, "/wall?kiosk=1", "viewer", WALL)
     expect(page.locator(".tile")).to_have_count(25)

@@ -55,8 +55,8 @@ class FakeFeed:
             with contextlib.suppress(RuntimeError):  # that server is just being stopped
                 loop.call_soon_threadsafe(handler, kind, data)
 
-    def pulse(self, at: datetime | None = None) -> None:
-        self.say("pulse", {"service": "recorder", "at": (at or utc_now()).isoformat(), "lag_s": 0.1})
+    def pulse(self, at: datetime | None = None, *, lag_s: float = 0.1) -> None:
+        self.say("pulse", {"service": "recorder", "at": (at or utc_now()).isoformat(), "lag_s": lag_s})
 
     def reconnect(self) -> None:
         for loop, _ in self._handlers[:1]:

@@ -16,8 +16,9 @@ from typing import IO, Any, Literal
 
 import msgspec
 
+from laddvakt.domain.entries import Entry, EntryKind
 from laddvakt.domain.errors import LogLineError
-from laddvakt.domain.times import require_utc
+from laddvakt.domain.times import require_utc, rfc3339_exact
 
 Kind = Literal["connected", "ocpp", "mqtt", "disconnected"]
 
@@ -105,3 +106,28 @@ class RecordedTransactions:
             return None
         place = bisect_right(answers, (self.current_line, 2**63))
         return answers[place][1] if place < len(answers) else None
+
+
+def lines_of(entry: Entry) -> Iterator[dict[str, Any]]:
+    """An entry of the event log as lines of a replay log: what came in, and what was answered."""
+    base = {"received_at": rfc3339_exact(entry.received_at)}
+    if entry.kind is EntryKind.MQTT:
+        yield {**base, "kind": "mqtt", "topic": entry.topic, "payload": entry.raw}
+        return
+    base["station_id"] = entry.station_id
+    if entry.kind is EntryKind.CONNECTED:
+        yield {**base, "kind": "connected", "protocol": entry.protocol}
+    elif entry.kind is EntryKind.DISCONNECTED:
+        yield {**base, "kind": "disconnected"}
+    else:
+        direction = "in" if entry.kind is EntryKind.OCPP_IN else "out"
+        yield {**base, "kind": "ocpp", "direction": direction, **_frame(entry.raw)}
+        if entry.reply is not None:
+            yield {**base, "kind": "ocpp", "direction": "out", **_frame(entry.reply)}
+
+
+def _frame(text: str) -> dict[str, Any]:
+    try:
+        return {"frame": msgspec.json.decode(text)}
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return {"raw": text}

@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "user": ("user", "People who sign in."),
     "token": ("token", "API tokens for programs."),
     "replay": ("replay", "Run a recorded message log through the whole system on virtual time."),
+    "log": ("log", "The event log: export it in replay format."),
     "simulate": ("simulate", "A fleet of simulated stations, live or as a log with ground truth."),
     "price": ("price", "Price an OCPI CDR with an OCPI tariff."),
     "doctor": ("doctor", "Check settings, stores, log, ports and clocks; say what is wrong and the mend."),

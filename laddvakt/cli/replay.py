@@ -81,6 +81,8 @@ def _all_pages(fetch: Any) -> Iterator[Any]:
 
 def results(records: Records, settings: Settings) -> dict[str, Any]:
     """OUT.json's content: objects as in the API, in an order that does not depend on the run."""
+    from dashboard.api.revenue import revenue_object
+
     with records.read() as work:
         sessions = sorted(_all_pages(work.sessions.page), key=lambda s: (s.started_at, s.station_id, s.session_id))
         tickets = sorted(_all_pages(work.tickets.page), key=lambda t: (t.opened_at, t.ticket_id))
@@ -93,7 +95,7 @@ def results(records: Records, settings: Settings) -> dict[str, Any]:
             "sessions": sessions,
             "tickets": tickets,
             "quarantine": quarantine,
-            "revenue": revenue,
+            "revenue": [revenue_object(row) for row in revenue],
         }
 
 

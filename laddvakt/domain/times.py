@@ -43,3 +43,8 @@ def effective_time(station_at: datetime | None, received_at: datetime) -> dateti
 def rfc3339(value: datetime) -> str:
     """`2026-11-21T10:00:00.123Z`, milliseconds, UTC."""
     return require_utc(value).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def rfc3339_exact(value: datetime) -> str:
+    """The same with microseconds: nothing is rounded away."""
+    return require_utc(value).isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -6,14 +6,25 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncGenerator
+from datetime import datetime
 
+import msgspec
 import nats
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
-from nats.js.api import ConsumerInfo, DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
+from nats.js.api import (
+    ConsumerConfig,
+    ConsumerInfo,
+    DeliverPolicy,
+    DiscardPolicy,
+    RetentionPolicy,
+    StorageType,
+    StreamConfig,
+)
 from nats.js.errors import APIError, NotFoundError
 
+from laddvakt.domain.entries import Entry, decode_batch
 from laddvakt.domain.errors import EventLogError
 from laddvakt.eventlog.address import nats_url
 from laddvakt.eventlog.appender import Appender
@@ -150,6 +161,34 @@ class EventLog:
         """The position of the newest log record."""
         info = await self._jetstream.stream_info(STREAM)
         return int(info.state.last_seq)
+
+    async def history(self, since: datetime | None = None) -> AsyncGenerator[Entry, None]:
+        """The entries that the log holds now, in the order of the log, leaving no trace; then it ends. Log records
+        that cannot be decoded are logged and left out."""
+        end = await self.last_sequence()
+        if not end:
+            return
+        start = (
+            ConsumerConfig(deliver_policy=DeliverPolicy.ALL)
+            if since is None
+            else ConsumerConfig(deliver_policy=DeliverPolicy.BY_START_TIME, opt_start_time=since)
+        )
+        subscription = await self._jetstream.subscribe("log.*", ordered_consumer=True, config=start)
+        try:
+            while True:
+                info = await subscription.consumer_info() if not subscription.pending_msgs else None
+                if info is not None and not info.num_pending and not subscription.pending_msgs:
+                    return
+                message = await subscription.next_msg(timeout=30)
+                try:
+                    for entry in decode_batch(message.data):
+                        yield entry
+                except msgspec.MsgspecError as error:
+                    logger.error("log record %d is damaged: %s", message.metadata.sequence.stream, error)
+                if message.metadata.sequence.stream >= end:
+                    return
+        finally:
+            await subscription.unsubscribe()
 
     async def trim(self) -> int:
         """Near the size bound, forgets the oldest records that every consumer has applied. Returns the new first

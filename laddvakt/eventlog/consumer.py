@@ -23,6 +23,9 @@ from laddvakt.eventlog.tasks import cancel_and_wait
 
 logger = logging.getLogger(__name__)
 
+FORGET_READER_S = 7 * 86400.0
+"""A reader that has been away for so long no longer keeps old records from being trimmed (only a full log is)."""
+
 _PULL = 256
 _PULL_EXPIRES_S = 30
 _QUEUE = 1024
@@ -95,6 +98,7 @@ class Consumer:
                         opt_start_seq=position + 1,
                         ack_wait=60,
                         max_ack_pending=_PULL * 8,
+                        inactive_threshold=FORGET_READER_S,
                     ),
                 )
                 return durable

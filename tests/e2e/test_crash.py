@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.support.installation import Installation, installation, wall
+from tests.support.servers import Mosquitto
 from tests.support.waiting import until
 
 STATIONS = 200
@@ -105,9 +106,11 @@ def check_values(running: Installation, calls: list[dict[str, Any]], sessions: d
         until(complete, deadline_s=20, what=f"all {len(values[key])} values of {key} in the telemetry")
 
 
-def test_nothing_acknowledged_is_lost_when_each_process_is_killed(tmp_path: Path, chromium: str) -> None:
-    acks = tmp_path / "acks.jsonl"
-    with installation(tmp_path, LADDVAKT_OCPP__UNKNOWN_STATIONS="accept") as running:
+def kill_and_compare(folder: Path, chromium: str, *, rounds: int, **environment: str) -> None:
+    """A fleet charges while processes are killed; then its own list of what was acknowledged is held against the
+    records."""
+    acks = folder / "acks.jsonl"
+    with installation(folder, LADDVAKT_OCPP__UNKNOWN_STATIONS="accept", **environment) as running:
         running.prepare()
         fleet = running.spawn(
             *("simulate", "--url", running.stations_url, "--stations", str(STATIONS), "--seed", "11"),
@@ -117,7 +120,7 @@ def test_nothing_acknowledged_is_lost_when_each_process_is_killed(tmp_path: Path
             until(lambda: count(acks) > STATIONS, deadline_s=60, what="load")
             page.goto(running.web_url + "/")
             expect(page.locator(".tile")).to_have_count(STATIONS + 2, timeout=30_000)
-            kill_each_in_turn(running, acks)
+            kill_each_in_turn(running, acks, rounds)
             # Nobody touched the browser: the wall found its way back, and moves.
             expect(page.locator("#banner-lost")).to_be_hidden(timeout=30_000)
             expect(page.locator("#banner-stale")).to_be_hidden(timeout=30_000)
@@ -129,3 +132,28 @@ def test_nothing_acknowledged_is_lost_when_each_process_is_killed(tmp_path: Path
         per_id = Counter((c["station_id"], c["unique_id"]) for c in calls)
         assert not [key for key, times in per_id.items() if times > 1], "a call was acknowledged twice"
         check(running, calls)
+
+
+def test_nothing_acknowledged_is_lost_when_each_process_is_killed(tmp_path: Path, chromium: str) -> None:
+    kill_and_compare(tmp_path, chromium, rounds=1)
+
+
+@pytest.mark.soak
+def test_nothing_acknowledged_is_lost_over_many_kills(tmp_path: Path, chromium: str) -> None:
+    kill_and_compare(tmp_path, chromium, rounds=6)
+
+
+@pytest.mark.soak
+def test_nothing_acknowledged_is_lost_on_other_servers(
+    tmp_path: Path, chromium: str, postgres_url: str, influx_bucket: tuple[str, str], mosquitto_server: Mosquitto
+) -> None:
+    url, bucket = influx_bucket
+    kill_and_compare(
+        tmp_path,
+        chromium,
+        rounds=2,
+        LADDVAKT_RECORDS__URL=postgres_url,
+        LADDVAKT_TELEMETRY__URL=url,
+        LADDVAKT_TELEMETRY__BUCKET=bucket,
+        LADDVAKT_MQTT__URL=mosquitto_server.url,
+    )

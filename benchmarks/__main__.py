@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import sys
 import tempfile
@@ -10,17 +11,23 @@ from pathlib import Path
 
 import msgspec
 
-from benchmarks import meter_values
+from benchmarks import eventlog, idle_connections, meter_values, recorder, whole_way
 from benchmarks.harness import SMALL, Benchmark, Result, Size, machine, report, table
 
 BENCHMARKS: dict[str, Benchmark] = {
     "meter_values": meter_values.run,
+    "idle_connections": idle_connections.run,
+    "recorder": recorder.run,
+    "eventlog": eventlog.run,
+    "whole_way": whole_way.run,
 }
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)}; all if none is named")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)}; all if none is named"
+    )
     parser.add_argument("--json", type=Path, metavar="OUT", help="also write everything as JSON")
     parser.add_argument("--folder", type=Path, help="where servers keep data: a real disk (default: the system's)")
     parser.add_argument("--repeats", type=int, default=Size().repeats, help="default: %(default)s")
@@ -33,6 +40,7 @@ def _arguments() -> argparse.Namespace:
 
 def main() -> int:
     given = _arguments()
+    logging.basicConfig(level=logging.ERROR)
     size = SMALL if given.small else msgspec.structs.replace(Size(), repeats=given.repeats)
     about = machine()
     print("; ".join(f"{name} {value}" for name, value in about.items()), flush=True)

@@ -9,14 +9,11 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
 import psutil
-
-from laddvakt.eventlog.server import die_with_parent
 
 ROOT = Path(__file__).parents[1]
 
@@ -116,22 +113,16 @@ class Running(NamedTuple):
         return int(self.processes["server"].memory_info().rss)
 
 
-def _at_birth(core: int | None) -> None:
-    die_with_parent()
-    pin(core)
-
-
 @contextlib.contextmanager
 def server(kind: str, core: int | None, folder: Path, **options: Any) -> Iterator[Running]:
     """A server of `benchmarks.servers` in a process of its own, ready for connections."""
-    given = msgspec.json.encode({"kind": kind, "folder": str(folder), **options}).decode()
+    given = msgspec.json.encode({"kind": kind, "folder": str(folder), "core": core, **options}).decode()
     with (folder / f"{kind}.log").open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.servers", given],
             cwd=ROOT,
             stdout=subprocess.PIPE,
             stderr=log,
-            preexec_fn=partial(_at_birth, core),
         )
     assert process.stdout is not None
     try:
@@ -169,7 +160,12 @@ def _number(value: float) -> str:
 
 def table(result: Result) -> str:
     """A Markdown table, one line per row."""
-    lines = [f"### {result.title}", "", "| | median | lowest .. highest | ratio | |", "| --- | --- | --- | --- | --- |"]
+    lines = [
+        f"### {result.title}",
+        "",
+        "| | median | lowest .. highest | ratio | |",
+        "| --- | --- | --- | --- | --- |",
+    ]
     for row in result.rows:
         spread = f"{_number(min(row.samples))} .. {_number(max(row.samples))}"
         ratios = "; ".join(f"{result.ratio(row, peer):.2f} x {peer}" for peer in row.peers)

@@ -49,7 +49,14 @@ def call(number: int, payload: dict[str, Any], action: str = "MeterValues") -> s
 
 def framed(text: str) -> bytes:
     """A masked text frame as a client sends it."""
-    return cast("bytes", Frame(Opcode.TEXT, text.encode()).serialize(mask=True))
+    return Frame(Opcode.TEXT, text.encode()).serialize(mask=True)
+
+
+def start_call(at: datetime) -> bytes:
+    """A StartTransaction frame for the session that `meter_calls` measure."""
+    stamp = at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    payload = {"connectorId": 1, "idTag": "BENCH", "meterStart": 1_234_567, "timestamp": stamp}
+    return framed(call(0xFFFFFFFF, payload, "StartTransaction"))
 
 
 def meter_calls(count: int, now: datetime | None = None) -> list[bytes]:
@@ -145,14 +152,14 @@ class Measured(NamedTuple):
 
 
 async def connect(
-    port: int, count: int, on_reply: Callable[[Station, bytes], None], *, deflate: bool = False
+    port: int, count: int, on_reply: Callable[[Station, bytes], None], *, deflate: bool = False, since: int = 0
 ) -> list[Station]:
-    """`count` stations, all through the handshake."""
+    """`count` stations, numbered from `since`, all through the handshake."""
     loop = asyncio.get_running_loop()
     stations: list[Station] = []
     while len(stations) < count:
         few = range(len(stations), min(len(stations) + _HANDSHAKE_AT_ONCE, count))
-        fresh = [Station(f"/BENCH-{number:05}", on_reply, deflate) for number in few]
+        fresh = [Station(f"/BENCH-{since + number:05}", on_reply, deflate) for number in few]
         for station in fresh:
             await loop.create_connection(lambda station=station: station, "127.0.0.1", port)  # type: ignore[misc]  # a lambda with a default
         async with asyncio.timeout(_PATIENCE_S):
@@ -164,8 +171,9 @@ async def connect(
 class ClosedLoop:
     """Each station sends its next call when the reply to the last one is there."""
 
-    def __init__(self, frames: list[bytes]) -> None:
+    def __init__(self, frames: list[bytes], first: bytes | None = None) -> None:
         self._frames = frames
+        self._first = first  # what each station says before its MeterValues
         self._stopping = False
         self.sent = 0
         self.answered = 0
@@ -179,11 +187,11 @@ class ClosedLoop:
         if beginning[:2] not in (b"[3", b"[2"):  # [2: an echo
             self.refused += 1
         if not self._stopping:
-            self.next(station, now)
+            station.number += 1
+            self.say(station, self._frames[station.number % len(self._frames)], now)
 
-    def next(self, station: Station, now: float) -> None:
-        station.send(self._frames[station.number % len(self._frames)])
-        station.number += 1
+    def say(self, station: Station, frame: bytes, now: float) -> None:
+        station.send(frame)
         station.sent_at = now
         self.sent += 1
 
@@ -194,7 +202,7 @@ class ClosedLoop:
         chance = random.Random(7)
         for station in stations:
             station.number = chance.randrange(len(self._frames))
-            self.next(station, time.perf_counter())
+            self.say(station, self._first or self._frames[station.number], time.perf_counter())
         await asyncio.sleep(warm_up_s)
         self.latencies.clear()
         before, own, servers, begin = self.answered, _own_cpu_s(), cpu_s(), time.perf_counter()

@@ -55,7 +55,10 @@ def _row(target: Target, found: list[Measured]) -> Row:
     def middle(values: list[float], digits: int = 0) -> float:
         return round(statistics.median(values), digits)
 
-    notes = {"p50 ms": middle([one.p50_ms for one in found], 1), "p99 ms": middle([one.p99_ms for one in found], 1)}
+    notes = {
+        "p50 ms": middle([one.p50_ms for one in found], 1),
+        "p99 ms": middle([one.p99_ms for one in found], 1),
+    }
     for name in found[0].server_cpu:
         notes[f"{name} cpu %"] = middle([100 * one.server_cpu[name] for one in found])
     notes["load cpu %"] = middle([100 * one.load_cpu for one in found])

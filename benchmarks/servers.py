@@ -24,6 +24,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
 from benchmarks.harness import pin
+from laddvakt.eventlog.server import die_with_parent
 
 
 class Given(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,6 +32,7 @@ class Given(msgspec.Struct, frozen=True, kw_only=True):
 
     kind: str
     folder: str
+    core: int | None = None
     loop: str = "uvloop"
     log_core: int | None = None  # where nats-server goes, if not with us
     validation_in_thread: bool = True
@@ -119,7 +121,7 @@ async def collector(given: Given, stop: Stop) -> None:
     running = asyncio.create_task(service.run())
     try:
         async with asyncio.timeout(30):
-            while service.mqtt is None:  # started last
+            while service.mqtt is None:  # noqa: ASYNC110  # it is started last, and says no more than that
                 await asyncio.sleep(0.01)
         gc.collect()
         _say(service.server.port, log=events.pid or 0)
@@ -142,7 +144,7 @@ async def _serve(given: Given) -> None:
     if profile:
         profile.enable()
     await KINDS[given.kind](given, stop)
-    if profile:
+    if profile and given.profile:
         profile.disable()
         profile.dump_stats(given.profile)
 
@@ -150,6 +152,8 @@ async def _serve(given: Given) -> None:
 def main() -> None:
     logging.basicConfig(level=logging.WARNING)
     given = msgspec.json.decode(sys.argv[1], type=Given)
+    die_with_parent()
+    pin(given.core)
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     if given.loop == "uvloop":

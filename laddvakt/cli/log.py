@@ -34,7 +34,7 @@ async def _export(
     station: str | None,
     since: datetime | None,
     to: datetime | None,
-    write: Callable[[bytes], None],
+    write: Callable[[bytes], object],
 ) -> int:
     from collector.replaylog import lines_of
     from laddvakt.eventlog.client import EventLog

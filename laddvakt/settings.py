@@ -161,6 +161,12 @@ def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
+def settings_file(config: Path | None, data_dir: Path) -> Path | None:
+    """The file that is read: the given one, else `laddvakt.toml` in the data directory or here, if it exists."""
+    candidates = [data_dir / "laddvakt.toml", Path("laddvakt.toml")]
+    return config or next((candidate for candidate in candidates if candidate.exists()), None)
+
+
 def load_settings(
     config: Path | None = None, *, environ: dict[str, str] | None = None, data_dir: Path | None = None
 ) -> Settings:
@@ -171,10 +177,7 @@ def load_settings(
     environment = _from_environment(dict(os.environ) if environ is None else environ)
     if data_dir is not None:
         environment["data_dir"] = str(data_dir)
-    path = config
-    if path is None:
-        candidates = [Path(environment.get("data_dir", "data")) / "laddvakt.toml", Path("laddvakt.toml")]
-        path = next((candidate for candidate in candidates if candidate.exists()), None)
+    path = settings_file(config, Path(environment.get("data_dir", "data")))
     read: dict[str, Any] = {}
     if path is not None:
         try:

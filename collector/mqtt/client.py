@@ -24,6 +24,26 @@ from laddvakt.eventlog.appender import Appender
 logger = logging.getLogger(__name__)
 
 
+def point_at(client: paho.Client, url: str) -> tuple[str, int]:
+    """Gives the client the credentials and the TLS of `mqtt[s]://[user:password@]host[:port]`; returns host and
+    port. Raises SettingsError for a URL that is not one."""
+    wrong = SettingsError(
+        "mqtt.url is not an MQTT address.", mend="Write mqtt://host:1883, mqtts://host:8883, embedded: or off."
+    )
+    parts = urllib.parse.urlsplit(url)
+    try:
+        port = parts.port or (8883 if parts.scheme == "mqtts" else 1883)
+    except ValueError as error:
+        raise wrong from error
+    if parts.scheme not in {"mqtt", "mqtts"} or not parts.hostname:
+        raise wrong
+    if parts.username:
+        client.username_pw_set(urllib.parse.unquote(parts.username), urllib.parse.unquote(parts.password or ""))
+    if parts.scheme == "mqtts":
+        client.tls_set_context(ssl.create_default_context())
+    return parts.hostname, port
+
+
 class MqttSubscriber:
     """`start` connects in the background and for ever; `stop` leaves cleanly."""
 
@@ -45,19 +65,8 @@ class MqttSubscriber:
 
     def start(self) -> None:
         """Raises SettingsError for a URL that is not one."""
-        parts = urllib.parse.urlsplit(self._url())
-        if parts.scheme not in {"mqtt", "mqtts"} or not parts.hostname:
-            raise SettingsError(
-                "mqtt.url is not an MQTT address.",
-                mend="Write mqtt://host:1883, mqtts://host:8883, embedded: or off.",
-            )
-        if parts.username:
-            password = urllib.parse.unquote(parts.password or "")
-            self._client.username_pw_set(urllib.parse.unquote(parts.username), password)
-        if parts.scheme == "mqtts":
-            self._client.tls_set_context(ssl.create_default_context())
-        port = parts.port or (8883 if parts.scheme == "mqtts" else 1883)
-        self._client.connect_async(parts.hostname, port, keepalive=30)
+        host, port = point_at(self._client, self._url())
+        self._client.connect_async(host, port, keepalive=30)
         self._client.loop_start()
 
     async def stop(self) -> None:

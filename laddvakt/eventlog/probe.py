@@ -81,7 +81,7 @@ async def probe(settings: Settings) -> LogState:
                 url,
                 name="laddvakt-doctor",
                 allow_reconnect=False,
-                reconnect_time_wait=0.1,
+                reconnect_time_wait=0,
                 max_reconnect_attempts=1,
                 error_cb=note,
             )

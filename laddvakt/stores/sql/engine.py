@@ -5,12 +5,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from alembic.util.exc import CommandError
 from sqlalchemy import event, exc
 from sqlalchemy.engine import URL, Connection, Engine, make_url
@@ -76,6 +79,13 @@ def _parse(url: str) -> URL:
     )
 
 
+def records_file(url: str) -> Path | None:
+    """The file of SQLite records; None in memory and elsewhere. Raises SettingsError."""
+    parsed = _parse(url)
+    on_disk = parsed.get_backend_name() == "sqlite" and parsed.database not in (None, "", ":memory:")
+    return Path(str(parsed.database)) if on_disk else None
+
+
 def _sqlite(url: URL) -> Engine:
     in_memory = url.database in (None, "", ":memory:")
     if not in_memory:
@@ -110,6 +120,18 @@ def _postgresql(url: URL) -> Engine:
         connection.commit()
 
     return engine
+
+
+class RecordsState(NamedTuple):
+    """A database as it is found: `schema` is its revision (None: no schema), `newest` the one that this program
+    knows; `foreign`: the schema is of another version of the program. `clock` is the server's, where it has one
+    of its own."""
+
+    server: str
+    schema: str | None
+    newest: str
+    foreign: bool
+    clock: datetime | None
 
 
 class SqlRecords:
@@ -185,6 +207,23 @@ class SqlRecords:
                     f"the records cannot be brought up to date: {error}.",
                     mend="They were written by another version of Laddvakt: use that or a later one.",
                 ) from error
+
+    def examine(self) -> RecordsState:
+        """What is there, changing nothing. Raises StoreError."""
+        scripts = ScriptDirectory(str(_MIGRATIONS))
+        known = {script.revision for script in scripts.walk_revisions()}
+        with self._my_turn(), translated(), self._engine.connect() as connection:
+            connection.execution_options(sqlite_begin="BEGIN")
+            schema = MigrationContext.configure(connection).get_current_revision()
+            version = ".".join(map(str, connection.dialect.server_version_info or ()))
+            clock = None if self._is_sqlite else connection.scalar(sa.select(sa.func.clock_timestamp()))
+        return RecordsState(
+            server=f"{'SQLite' if self._is_sqlite else 'PostgreSQL'} {version}",
+            schema=schema,
+            newest=scripts.get_current_head() or "",
+            foreign=schema is not None and schema not in known,
+            clock=clock,
+        )
 
     def close(self) -> None:
         self._engine.dispose()

@@ -1,0 +1,1 @@
+"""What `laddvakt doctor` looks at: one file per kind of thing, one function per check."""

@@ -9,7 +9,6 @@ from collections.abc import AsyncGenerator
 from datetime import datetime
 
 import msgspec
-import nats
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
@@ -48,51 +47,61 @@ class EventLog:
         self._client = client
         self._jetstream: JetStreamContext = client.jetstream()
         self._appender: Appender | None = None
+        self._closing = False
+        self._trouble = ""  # what the connection last complained of
         self.feed = Feed(client)
 
     @classmethod
     async def connect(cls, settings: Settings, *, name: str) -> EventLog:
         """Raises EventLogError when the log does not answer within 30 s."""
-        log: EventLog | None = None
-
-        async def on_reconnect() -> None:
-            logger.info("reconnected to the event log")
-            if log is not None:
-                log.feed.reconnected()
-
-        async def on_disconnect() -> None:
-            logger.warning("lost the event log; reconnecting")
-
-        async def on_error(error: Exception) -> None:
-            logger.debug("event log: %s", error)
-
-        deadline = asyncio.get_running_loop().time() + _CONNECT_TIMEOUT_S
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + _CONNECT_TIMEOUT_S
         while True:
+            log = cls(settings, Client())
             try:
-                client = await nats.connect(
-                    nats_url(settings),
-                    name=f"laddvakt-{name}",
-                    max_reconnect_attempts=-1,
-                    reconnect_time_wait=0.2,
-                    connect_timeout=2,
-                    ping_interval=10,
-                    max_outstanding_pings=2,
-                    allow_reconnect=True,
-                    error_cb=on_error,
-                    disconnected_cb=on_disconnect,
-                    reconnected_cb=on_reconnect,
-                    pending_size=16 * 1024 * 1024,
-                )
-                log = cls(settings, client)
-                await log._ensure_stream()
+                async with asyncio.timeout_at(deadline):
+                    await log._open(name)
                 return log
             except (NatsError, APIError, OSError, TimeoutError) as error:
-                if asyncio.get_running_loop().time() > deadline:
+                await log.close()
+                if loop.time() > deadline:
                     raise EventLogError(
-                        f"the event log does not answer: {error or type(error).__name__}.",
+                        f"the event log does not answer: {log._trouble or error or type(error).__name__}.",
                         mend="Is it running? See eventlog.url and `laddvakt doctor`.",
                     ) from error
                 await asyncio.sleep(0.2)
+            except BaseException:
+                await log.close()
+                raise
+
+    async def _open(self, name: str) -> None:
+        async def on_reconnect() -> None:
+            logger.info("reconnected to the event log")
+            self.feed.reconnected()
+
+        async def on_disconnect() -> None:
+            if not self._closing:
+                logger.warning("lost the event log; reconnecting")
+
+        async def on_error(error: Exception) -> None:
+            self._trouble = str(error) or type(error).__name__
+            logger.debug("event log: %s", self._trouble)
+
+        await self._client.connect(
+            nats_url(self._settings),
+            name=f"laddvakt-{name}",
+            max_reconnect_attempts=-1,
+            reconnect_time_wait=0.2,  # type: ignore[arg-type]  # the library waits any number of seconds
+            connect_timeout=2,
+            ping_interval=10,
+            max_outstanding_pings=2,
+            allow_reconnect=True,
+            error_cb=on_error,
+            disconnected_cb=on_disconnect,
+            reconnected_cb=on_reconnect,
+            pending_size=16 * 1024 * 1024,
+        )
+        await self._ensure_stream()
 
     async def _ensure_stream(self) -> None:
         wanted = StreamConfig(
@@ -215,6 +224,7 @@ class EventLog:
         return int(keep_from)
 
     async def close(self) -> None:
+        self._closing = True
         if self._appender is not None:
             await self._appender.close()
         await self._client.close()

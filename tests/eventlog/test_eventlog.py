@@ -1,4 +1,4 @@
-"""The event log on a real NATS server: nothing acknowledged is lost, order is kept, a full log makes people wait."""
+"""The event log on a real NATS server: what was acknowledged stays, order is kept, a full log makes wait."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import socket
 import stat
 from pathlib import Path
 
+import psutil
 import pytest
 
 from laddvakt.domain.entries import Entry, EntryKind
@@ -20,14 +21,18 @@ from laddvakt.eventlog.client import EventLog, Record
 from laddvakt.eventlog.server import EmbeddedServer, choose_ports, server_config
 from laddvakt.settings import EventlogSettings, MqttSettings, Settings, load_settings
 from tests.support.eventlog import running_log, running_server, settings_for
+from tests.support.servers import free_port
 from tests.support.stations import T0
+from tests.support.waiting import eventually
 
 
 def entry(station_id: str, text: str) -> Entry:
     return Entry(station_id=station_id, kind=EntryKind.OCPP_IN, received_at=T0, raw=text)
 
 
-async def read(log: EventLog, count: int, positions: dict[int, int] | None = None, name: str = "t") -> list[Record]:
+async def read(
+    log: EventLog, count: int, positions: dict[int, int] | None = None, name: str = "t"
+) -> list[Record]:
     """The next records until `count` entries came."""
     records: list[Record] = []
     reader = log.consume(consumer=name, positions=positions or {})
@@ -74,7 +79,7 @@ async def test_what_was_acknowledged_survives_kill_9_of_the_server(tmp_path: Pat
             await log.appender.append(entry("S", text))
             acknowledged.append(text)
         assert server.pid is not None
-        server._process.kill()  # type: ignore[union-attr]  # noqa: SLF001  # the fault is the point
+        server._process.kill()  # type: ignore[union-attr]  # the fault is the point
         await server.wait()
         pending = log.appender.append(entry("S", f"{round_number}.late"))
         server = EmbeddedServer(settings)
@@ -94,12 +99,14 @@ async def test_a_full_log_makes_appends_wait_until_there_is_room(tmp_path: Path)
         for _ in range(45):
             await log.appender.append(entry("S", big))
         waits = [log.appender.append(entry("S", big)) for _ in range(10)]
-        while not log.appender.stalled:
-            await asyncio.sleep(0.01)
+        await eventually(lambda: log.appender.stalled)
         assert not waits[-1].done()
         await asyncio.wait_for(read(log, 45), 10)
-        while await log.trim() == 1:  # the acknowledgement is on its way
-            await asyncio.sleep(0.01)
+
+        async def trimmed() -> bool:  # the acknowledgement is on its way
+            return await log.trim() > 1
+
+        await eventually(trimmed)
         await asyncio.wait_for(asyncio.gather(*waits), 20)
         assert not log.appender.stalled
 
@@ -161,6 +168,25 @@ async def test_without_an_embedded_server_the_error_says_what_to_do(tmp_path: Pa
         nats_url(settings_for(tmp_path))
 
 
+async def test_a_log_that_does_not_answer_is_an_error_in_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("laddvakt.eventlog.client._CONNECT_TIMEOUT_S", 0.5)
+    dead = EventlogSettings(url=f"nats://127.0.0.1:{free_port()}")
+    with pytest.raises(EventLogError, match=r"does not answer.*doctor"):
+        await asyncio.wait_for(EventLog.connect(settings_for(tmp_path, eventlog=dead), name="t"), 5)
+
+
+async def test_a_log_that_is_refused_leaves_no_connection_behind(tmp_path: Path) -> None:
+    async with running_server(settings_for(tmp_path)) as server:
+        await (await EventLog.connect(settings_for(tmp_path), name="t")).close()
+        other = settings_for(tmp_path, eventlog=EventlogSettings(partitions=5))
+        with pytest.raises(EventLogError):
+            await EventLog.connect(other, name="t")
+        ours = [link for link in psutil.Process().net_connections() if link.status == psutil.CONN_ESTABLISHED]
+        assert [link for link in ours if link.raddr.port == server.ports.port] == []
+
+
 async def test_busy_mqtt_port_is_named(tmp_path: Path) -> None:
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))
@@ -199,7 +225,7 @@ def test_mqtt_can_be_switched_off_or_elsewhere() -> None:
 
 
 def test_back_off_is_bounded() -> None:
-    assert max(appender_module._BACK_OFF_S) <= 1.0  # noqa: SLF001  # a station waits for the log this long at most
+    assert max(appender_module._BACK_OFF_S) <= 1.0  # a station waits for the log this long at most
 
 
 def test_unknown_setting_is_named(tmp_path: Path) -> None:

@@ -30,8 +30,8 @@ def size_text(count: float) -> str:
 def settings_read(patient: Patient) -> Finding:
     """They were read, or we would not be here; this says from where."""
     names = sorted(name for name in os.environ if name.startswith(PREFIX))
-    source = str(patient.file) if patient.file else "no file (defaults)"
-    return ok(f"read from {source}" + (f" and {', '.join(names)}" if names else ""))
+    source = f"read from {patient.file}" if patient.file else "defaults, no file"
+    return ok(", ".join([source, *names]))
 
 
 def data_dir(patient: Patient) -> Finding:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import tempfile
 from datetime import datetime, timedelta
 
-from laddvakt.cli.checks.finding import Finding, Patient, fail, failed, ok, warn
-from laddvakt.domain.errors import LaddvaktError
+from laddvakt.cli.checks.finding import Finding, Patient, fail, ok, warn
+from laddvakt.domain.errors import LaddvaktError, StoreError
 from laddvakt.stores.ports import Point, Telemetry
 from laddvakt.stores.telemetry.embedded import EmbeddedTelemetry
 from laddvakt.stores.telemetry.opening import EMBEDDED, open_telemetry
@@ -54,8 +54,10 @@ def telemetry(patient: Patient) -> Finding:
             return _round_trip(
                 EmbeddedTelemetry(settings.data_dir / folder), patient.clock(), "the embedded store"
             )
-    except LaddvaktError as error:
-        return failed(error, "Check telemetry.url, .token, .org and .bucket.")
+    except StoreError as error:
+        elsewhere = settings.telemetry.url != EMBEDDED
+        mend = "Start InfluxDB, and check telemetry.url, .token, .org and .bucket." if elsewhere else error.mend
+        return fail(error.message, mend)
     except OSError as error:
         return fail(f"the embedded store cannot be written: {error.strerror}", "Check data_dir and its disk.")
 

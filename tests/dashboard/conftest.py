@@ -18,8 +18,10 @@ PHONE = {"width": 390, "height": 844}
 OpenPage = Callable[..., Page]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(chromium: str) -> Iterator[Browser]:
+    """One for the tests of a file: Playwright keeps an event loop running in this thread until it is stopped, in
+    which no async test of another file could run."""
     with sync_playwright() as playwright:
         flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
         launched = playwright.chromium.launch(executable_path=chromium, args=flags)

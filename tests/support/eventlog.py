@@ -14,7 +14,10 @@ from laddvakt.settings import EventlogSettings, MqttSettings, Settings
 
 def settings_for(folder: Path, **changes: Any) -> Settings:
     """Everything embedded below `folder`, on free ports."""
-    given: dict[str, Any] = {"mqtt": MqttSettings(listen="127.0.0.1:0"), "eventlog": EventlogSettings(partitions=2)}
+    given: dict[str, Any] = {
+        "mqtt": MqttSettings(listen="127.0.0.1:0"),
+        "eventlog": EventlogSettings(partitions=2),
+    }
     return Settings(data_dir=folder, **{**given, **changes})
 
 

@@ -55,6 +55,13 @@ def mosquitto_server() -> Iterator[servers.Mosquitto]:
         yield server
 
 
+@pytest.fixture
+def nats_server() -> Iterator[servers.Nats]:
+    """A NATS server of this test's own, at `.url`."""
+    with servers.nats() as server:
+        yield server
+
+
 @pytest.fixture(scope="session")
 def chromium() -> str:
     """Path of the browser."""

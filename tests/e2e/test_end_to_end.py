@@ -21,16 +21,18 @@ from tests.support.waiting import until
 
 @pytest.fixture(params=["embedded", "servers"])
 def running(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Installation]:
-    """Everything embedded; then PostgreSQL, InfluxDB and Mosquitto instead."""
+    """Everything embedded; then PostgreSQL, InfluxDB, Mosquitto and a NATS server instead."""
     environment: dict[str, str] = {}
     if request.param == "servers":
         influx: servers.Influx = request.getfixturevalue("influx_server")
         mosquitto: servers.Mosquitto = request.getfixturevalue("mosquitto_server")
+        nats: servers.Nats = request.getfixturevalue("nats_server")
         environment = {
             "LADDVAKT_RECORDS__URL": request.getfixturevalue("postgres_url"),
             "LADDVAKT_TELEMETRY__URL": influx.url,
             "LADDVAKT_TELEMETRY__BUCKET": influx.fresh(),
             "LADDVAKT_MQTT__URL": mosquitto.url,
+            "LADDVAKT_EVENTLOG__URL": nats.url,
         }
     with installation(tmp_path, **environment) as found:
         found.prepare()

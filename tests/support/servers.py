@@ -32,6 +32,7 @@ from pathlib import Path
 
 import psycopg
 
+from laddvakt.eventlog.server import server_binary
 from tests.support.waiting import until
 
 MEND = "Run `make test-servers` (or scripts/install-test-servers) to install it."
@@ -69,6 +70,15 @@ def free_port() -> int:
                 continue
             return port
     raise OSError("no free port between 20000 and 32000 on the loopback interface")
+
+
+def listens(port: int) -> bool:
+    """Whether something takes connections on this port of loopback."""
+    try:
+        socket.create_connection(("127.0.0.1", port), 5).close()
+    except OSError:
+        return False
+    return True
 
 
 class Program:
@@ -332,11 +342,32 @@ class Mosquitto:
 
     def _answers(self) -> bool:
         self._program.check()
-        try:
-            socket.create_connection(("127.0.0.1", self.port), 5).close()
-        except OSError:
-            return False
-        return True
+        return listens(self.port)
+
+
+class Nats:
+    """A NATS server of the operator's own, with JetStream."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        self.url = f"nats://127.0.0.1:{self.port}"
+        command = [str(server_binary()), "-js", "-sd", str(folder / "jetstream"), "-a", "127.0.0.1"]
+        self._program = Program(folder, [*command, "-p", str(self.port)])
+        self.start()
+
+    def start(self) -> None:
+        self._program.start()
+        until(self._answers, deadline_s=START_S, what="NATS")
+
+    def stop(self) -> None:
+        self._program.stop()
+
+    def kill(self) -> None:
+        self._program.kill()
+
+    def _answers(self) -> bool:
+        self._program.check()
+        return listens(self.port)
 
 
 @contextmanager
@@ -376,6 +407,17 @@ def mosquitto(password: str | None = None) -> Iterator[Mosquitto]:
     """A Mosquitto broker at `.url`; with a password, the user is `laddvakt`."""
     with _folder("mosquitto") as folder:
         server = Mosquitto(folder, password)
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+@contextmanager
+def nats() -> Iterator[Nats]:
+    """A NATS server; see `Nats`."""
+    with _folder("nats") as folder:
+        server = Nats(folder)
         try:
             yield server
         finally:

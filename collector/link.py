@@ -19,6 +19,16 @@ logger = logging.getLogger(__name__)
 SUPPORTED = ("ocpp1.6",)
 _WHILE_PENDING = frozenset({"BootNotification", "Heartbeat", "StatusNotification"})
 _MAX_OUTSTANDING = 16
+_KEPT_OF_UNLOGGABLE = 8 * 1024  # characters
+
+
+def _unique_id(raw: str) -> str | None:
+    """Of a CALL; None for everything else."""
+    try:
+        frame = parse(raw)
+    except FrameError as error:
+        return error.unique_id
+    return frame.unique_id if isinstance(frame, Call) else None
 
 
 class Outcome(NamedTuple):
@@ -83,6 +93,16 @@ class Link:
         if not isinstance(frame, Call):
             return self._answered(raw, frame.unique_id, isinstance(frame, CallResult), now)
         return self._called(raw, frame, now)
+
+    def unloggable(self, outcome: Outcome, why: str) -> Outcome:
+        """Instead of an outcome whose entry the log can never take: a part of the message is kept, and the
+        station is told, lest it says the same for ever."""
+        entry = outcome.entry
+        unique_id = _unique_id(entry.raw)
+        reply = call_error(unique_id, "InternalError", why) if unique_id else None
+        return self._quarantine(
+            entry.raw[:_KEPT_OF_UNLOGGABLE], reply, entry.received_at, QuarantineReason.INTERNAL_ERROR, why
+        )
 
     def _called(self, raw: str, call: Call, now: datetime) -> Outcome:
         if self.protocol not in SUPPORTED:

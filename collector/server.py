@@ -30,6 +30,7 @@ from laddvakt.settings import OcppSettings, is_loopback, split_address
 
 logger = logging.getLogger(__name__)
 
+_STOP_S = 4.0
 _DEFAULT_PROTOCOL = "ocpp1.6"  # for stations that offer no subprotocol at all
 
 
@@ -118,7 +119,10 @@ class StationServer:
         self._stopping = True
         if self._server is not None:
             self._server.close(close_connections=True, code=1001, reason="service restart")
-            await self._server.wait_closed()
+            try:
+                await asyncio.wait_for(self._server.wait_closed(), _STOP_S)
+            except TimeoutError:  # they got no answer, so they will say it again
+                logger.warning("some stations still wait for the event log; stopping all the same")
 
     async def _admit(self, connection: ServerConnection, request: Request) -> Response | None:
         station_id = station_id_of(request.path)
@@ -147,7 +151,8 @@ class StationServer:
         if password_hash is None or password is None:
             return False
         try:
-            return await asyncio.to_thread(self._hasher.verify, password_hash, password)
+            shown = password.encode("utf-8", "surrogateescape")  # the very bytes that came
+            return await asyncio.to_thread(self._hasher.verify, password_hash, shown)
         except (Argon2Error, InvalidHashError):
             return False
 
@@ -193,7 +198,12 @@ class StationServer:
             while True:
                 message = await connection.recv()
                 outcome = link.receive(message, clock())
-                await append(outcome.entry)
+                try:
+                    await append(outcome.entry)
+                except EventLogError as error:
+                    logger.error("station %r: %s", link.station_id, error)
+                    outcome = link.unloggable(outcome, str(error))
+                    await append(outcome.entry)
                 self.messages += 1
                 if outcome.reply is not None:
                     await connection.send(outcome.reply)

@@ -1,0 +1,121 @@
+"""A collector's doors on a real event log, and what the log then holds."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import os
+import signal
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+from argon2 import PasswordHasher
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.typing import Subprotocol
+
+from collector.registry import Registry
+from collector.server import StationServer
+from laddvakt.clock import utc_now
+from laddvakt.domain.entries import Entry
+from laddvakt.domain.stations import Station
+from laddvakt.eventlog.client import EventLog
+from laddvakt.eventlog.server import EmbeddedServer
+from laddvakt.settings import OcppSettings, Settings
+from laddvakt.stores.ports import Records
+from laddvakt.stores.sql.engine import open_records
+from tests.support.eventlog import running_server, settings_for
+
+OCPP16 = [Subprotocol("ocpp1.6")]
+_readers = itertools.count(1)
+
+
+def register(records: Records, station_id: str, password: str | None = None) -> None:
+    """As an import does."""
+    with records.begin() as work:
+        work.stations.save([Station(station_id=station_id, registered=True)])
+        if password is not None:
+            quick = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+            work.stations.set_password_hash(station_id, quick.hash(password))
+
+
+async def logged(log: EventLog, enough: Callable[[list[Entry]], bool]) -> list[Entry]:
+    """All entries from the beginning of the log until `enough`. Raises TimeoutError after 10 s."""
+    entries: list[Entry] = []
+    reader = log.consume(consumer=f"test{next(_readers)}", positions={})
+    try:
+        async with asyncio.timeout(10):
+            while not enough(entries):
+                entries += [entry for record in await anext(reader) for entry in record.entries]
+    except TimeoutError:
+        raise TimeoutError(f"the log holds only {entries}") from None
+    finally:
+        await reader.aclose()
+    return entries
+
+
+@contextmanager
+def asleep(server: EmbeddedServer) -> Iterator[None]:
+    """The event log takes nothing meanwhile; its connections stay."""
+    assert server.pid is not None
+    os.kill(server.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(server.pid, signal.SIGCONT)
+
+
+class Door:
+    """A running StationServer. `url` has no path."""
+
+    def __init__(self, server: StationServer, log: EventLog, nats: EmbeddedServer, records: Records) -> None:
+        self.server = server
+        self.log = log
+        self.nats = nats
+        self.records = records
+
+    @property
+    def url(self) -> str:
+        return f"ws://127.0.0.1:{self.server.port}"
+
+    def station(self, path: str = "SE-1", **options: Any) -> connect:
+        """A connection of a station that speaks OCPP 1.6 unless told otherwise."""
+        return connect(f"{self.url}/{path}", **{"subprotocols": OCPP16, "compression": None, **options})
+
+    async def entries(self, count: int, station_id: str = "SE-1") -> list[Entry]:
+        """The station's first entries, at least `count`."""
+        found = await logged(self.log, lambda all_: sum(e.station_id == station_id for e in all_) >= count)
+        return [entry for entry in found if entry.station_id == station_id]
+
+
+@asynccontextmanager
+async def served(folder: Path, **ocpp: Any) -> AsyncIterator[Door]:
+    """Stations are served on a free port. SE-1 is registered, with the password `pass-1`."""
+    settings = settings_for(folder, ocpp=OcppSettings(listen="127.0.0.1:0", **ocpp))
+    records = open_records(Settings(data_dir=folder))
+    records.migrate()
+    register(records, "SE-1", "pass-1")
+    async with running_server(settings) as nats:
+        log = await EventLog.connect(settings, name="test")
+        registry = Registry(records, settings.ocpp, "key")
+        registry.load()
+        server = StationServer(settings.ocpp, registry, log.appender, utc_now)
+        await server.start()
+        try:
+            yield Door(server, log, nats, records)
+        finally:
+            await server.stop()
+            await log.close()
+            records.close()
+
+
+async def ask(link: ClientConnection, action: str, payload: dict[str, Any], unique_id: str = "1") -> Any:
+    """The answer to a call, decoded."""
+    await link.send(json.dumps([2, unique_id, action, payload]))
+    return await answer(link)
+
+
+async def answer(link: ClientConnection) -> Any:
+    return json.loads(await asyncio.wait_for(link.recv(), 10))

@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 
 MAX_BATCH = 512
 _HEADROOM_BYTES = 1024  # for the list around the entries, and the headers
+_CLOSE_S = 5.0
 _BACK_OFF_S = (0.02, 0.1, 0.3, 1.0)
 
 
@@ -46,6 +47,7 @@ class Appender:
         self._loop = asyncio.get_running_loop()
         self._open: list[list[_Batch]] = [[] for _ in range(partitions)]
         self._wake = [asyncio.Event() for _ in range(partitions)]
+        self._leaving: list[_Batch | None] = [None] * partitions
         self._partition_cache: dict[str, int] = {}
         self._tasks = [asyncio.create_task(self._publish_loop(index)) for index in range(partitions)]
         self.stalled = False  # the log is full or unreachable; stations wait
@@ -98,7 +100,7 @@ class Appender:
             await wake.wait()
             wake.clear()
             while batches:
-                batch = batches.pop(0)
+                batch = self._leaving[partition] = batches.pop(0)
                 await self._publish(partition, join_entries(batch.entries))
                 self.durable_entries += len(batch.entries)
                 batch.durable.set_result(None)
@@ -128,10 +130,10 @@ class Appender:
 
     async def close(self) -> None:
         """Lets what is gathered become durable for up to 5 s, then stops; the rest was never acknowledged."""
-        gathered = [batch.durable for batches in self._open for batch in batches]
-        if gathered:
-            await asyncio.wait(gathered, timeout=5)
+        gathered = [batch for batches in self._open for batch in batches]
+        waiting = [batch.durable for batch in (*self._leaving, *gathered) if batch and not batch.durable.done()]
+        if waiting:
+            await asyncio.wait(waiting, timeout=_CLOSE_S)
         await cancel_and_wait(self._tasks)
-        for batches in self._open:
-            for batch in batches:
-                batch.durable.cancel()
+        for durable in waiting:
+            durable.cancel()

@@ -20,6 +20,7 @@ from laddvakt.eventlog.address import mqtt_url, nats_url
 from laddvakt.eventlog.client import EventLog, Record
 from laddvakt.eventlog.server import EmbeddedServer, choose_ports, server_config
 from laddvakt.settings import EventlogSettings, MqttSettings, Settings, load_settings
+from tests.support.collecting import asleep
 from tests.support.eventlog import running_log, running_server, settings_for
 from tests.support.servers import free_port
 from tests.support.stations import T0
@@ -143,6 +144,36 @@ async def test_partitions_are_fixed_once_the_log_exists(tmp_path: Path) -> None:
         other = settings_for(tmp_path, eventlog=EventlogSettings(partitions=5))
         with pytest.raises(EventLogError, match="made with 2 partitions"):
             await EventLog.connect(other, name="t")
+
+
+async def test_closing_lets_what_is_on_its_way_become_durable(tmp_path: Path) -> None:
+    async with running_server(settings_for(tmp_path)) as server:
+        log = await EventLog.connect(settings_for(tmp_path), name="t")
+        await log.appender.append(entry("S", "before"))
+        with asleep(server):
+            pending = log.appender.append(entry("S", "late"))
+            await asyncio.sleep(0.05)  # it leaves
+            closing = asyncio.create_task(log.close())
+            done, _ = await asyncio.wait([closing, pending], timeout=0.3)
+            assert not done
+        await closing
+        assert pending.done()
+        assert pending.exception() is None
+
+
+async def test_closing_gives_up_on_a_log_that_takes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(appender_module, "_CLOSE_S", 0.2)
+    async with running_server(settings_for(tmp_path)) as server:
+        log = await EventLog.connect(settings_for(tmp_path), name="t")
+        with asleep(server):
+            pending = log.appender.append(entry("S", "late"))
+            await asyncio.sleep(0.05)  # it leaves
+            behind = log.appender.append(entry("S", "later"))
+            await asyncio.wait_for(log.close(), 5)
+            assert pending.cancelled()
+            assert behind.cancelled()
 
 
 async def test_the_live_feed_reaches_everybody_in_order(tmp_path: Path) -> None:

@@ -103,7 +103,8 @@ class Appender:
                 batch = self._leaving[partition] = batches.pop(0)
                 await self._publish(partition, join_entries(batch.entries))
                 self.durable_entries += len(batch.entries)
-                batch.durable.set_result(None)
+                if not batch.durable.done():  # a waiter that was cancelled took the future with it
+                    batch.durable.set_result(None)
 
     async def _publish(self, partition: int, data: bytes) -> None:
         # The id lets the server drop our own retry of a publish whose acknowledgement was lost.

@@ -161,6 +161,15 @@ async def test_closing_lets_what_is_on_its_way_become_durable(tmp_path: Path) ->
         assert pending.exception() is None
 
 
+async def test_somebody_who_stops_waiting_does_not_stop_the_log(tmp_path: Path) -> None:
+    async with running_log(settings_for(tmp_path)) as log:
+        log.appender.append(entry("S", "1")).cancel()
+        await asyncio.sleep(0)  # it leaves
+        await asyncio.wait_for(log.appender.append(entry("S", "2")), 5)
+        await asyncio.wait_for(log.appender.append(entry("S", "3")), 5)
+        assert texts(await asyncio.wait_for(read(log, 3), 10), "S") == ["1", "2", "3"]
+
+
 async def test_closing_gives_up_on_a_log_that_takes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -90,6 +90,9 @@ class Book:
             self._fact(entry, number, fact)
 
     def write(self) -> None:
+        """Saves what changed, sessions with what they cost now."""
+        for session_id, session in self.changed_sessions.items():
+            self.changed_sessions[session_id] = self._priced(session)
         self._work.stations.save(self.changed_stations.values())
         self._work.sessions.save(self.changed_sessions.values())
         if self.quarantine:
@@ -165,9 +168,9 @@ class Book:
                 and fact.status in _WITHOUT_SESSION
             )
             if lost_at_reboot:
-                self._price_and_keep(life.close_without_stop(session, fact.at))
+                self._keep_session(life.close_without_stop(session, fact.at))
             else:
-                self._price_and_keep(life.follow_status(session, fact.status, fact.at))
+                self._keep_session(life.follow_status(session, fact.status, fact.at))
 
     def _whole_station_status(self, station_id: str, fact: StatusReported) -> None:
         """connectorId 0: only Faulted and Unavailable of the whole station matter to its connectors' tiles."""
@@ -186,11 +189,11 @@ class Book:
             return  # a retried start: the session is there already
         for other in self._open_on(station_id, fact.connector_id):
             if other.started_at <= session.started_at:
-                self._price_and_keep(life.close_without_stop(other, fact.at))
+                self._keep_session(life.close_without_stop(other, fact.at))
         session = self._with_tariff(session, fact)
         connector = replace(self._connector(station_id, fact.connector_id), session_id=session.session_id)
         self._with_connector(station_id, connector)
-        self._price_and_keep(session)
+        self._keep_session(session)
 
     def _stopped(self, entry: Entry, number: int, fact: TransactionStopped) -> None:
         session = self._by_transaction(entry.station_id, fact.transaction_id)
@@ -198,7 +201,7 @@ class Book:
             detail = f"stop of transaction {fact.transaction_id}, which never started here"
             self._set_aside(entry, number, QuarantineReason.UNKNOWN_TRANSACTION, detail)
             return
-        self._price_and_keep(life.stop(session, fact, self._rated_power(session)))
+        self._keep_session(life.stop(session, fact, self._rated_power(session)))
 
     def _measured(self, entry: Entry, number: int, fact: Measured) -> None:
         session = None
@@ -212,7 +215,7 @@ class Book:
         power = next((r.value for r in reversed(fact.readings) if r.field == "power_w"), None)
         if session is not None:
             session = life.measure(session, fact.readings, self._rated_power(session))
-            self._price_and_keep(session)
+            self._keep_session(session)
             power = session.power_w if session.state is not SessionState.ENDED else None
         connector_id = fact.connector_id or (session.connector_id if session else 0)
         if connector_id and self._is_latest(session, fact.readings):
@@ -301,19 +304,9 @@ class Book:
             return session
         return replace(session, tariff_id=version.tariff_id, tariff_version=version.version)
 
-    def _price_and_keep(self, session: Session) -> None:
-        """Prices a session and puts it where it belongs; an ended one leaves its connector."""
-        if session.tariff_id is not None and session.tariff_version is not None:
-            tariff = self._shelf.get(self._work, session.tariff_id, session.tariff_version)
-            if tariff is not None:
-                until = session.ended_at or session.last_reading_at or session.started_at
-                charge = Charge(
-                    started_at=session.started_at,
-                    until=max(until, session.started_at),
-                    energy_wh=session.energy_wh,
-                    final=session.state is SessionState.ENDED,
-                )
-                session = replace(session, cost=price(tariff, charge))
+    def _keep_session(self, session: Session) -> None:
+        """Puts a session where it belongs; an ended one leaves its connector. `write` prices it, once, however
+        often it changes before."""
         self.changed_sessions[session.session_id] = session
         unended = self._unended[session.station_id]
         if session.state is not SessionState.ENDED:
@@ -323,3 +316,18 @@ class Book:
         connector = self._stations[session.station_id].connector(session.connector_id)
         if connector is not None and connector.session_id == session.session_id:
             self._with_connector(session.station_id, replace(connector, session_id=None, power_w=None))
+
+    def _priced(self, session: Session) -> Session:
+        if session.tariff_id is None or session.tariff_version is None:
+            return session
+        tariff = self._shelf.get(self._work, session.tariff_id, session.tariff_version)
+        if tariff is None:
+            return session
+        until = session.ended_at or session.last_reading_at or session.started_at
+        charge = Charge(
+            started_at=session.started_at,
+            until=max(until, session.started_at),
+            energy_wh=session.energy_wh,
+            final=session.state is SessionState.ENDED,
+        )
+        return replace(session, cost=price(tariff, charge))

@@ -6,6 +6,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -79,6 +80,18 @@ def translated() -> Iterator[None]:
         raise ValueError(f"a number is too large for the records: {error}") from error
 
 
+def _insert(table: sa.Table, for_postgresql: bool) -> postgresql.Insert | sqlite.Insert:
+    return postgresql.insert(table) if for_postgresql else sqlite.insert(table)
+
+
+@cache  # of the few tables there are: making the statement costs as much as executing it
+def _upsert(table: sa.Table, names: tuple[str, ...], for_postgresql: bool) -> sa.Executable:
+    keys = [column.name for column in table.primary_key]
+    insert = _insert(table, for_postgresql)
+    changed = {name: insert.excluded[name] for name in names if name not in keys}
+    return insert.on_conflict_do_update(index_elements=keys, set_=changed)
+
+
 class Db:
     """A connection inside a transaction. `currency` stands in where a session has no cost."""
 
@@ -119,21 +132,13 @@ class Db:
         """Insert; a row whose primary key is there already is left as it is."""
         if rows:
             with self._guarded():
-                self._connection.execute(self._insert(table).on_conflict_do_nothing(), list(rows))
+                self._connection.execute(_insert(table, self.postgresql).on_conflict_do_nothing(), list(rows))
 
     def upsert(self, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
         """Insert or replace by primary key; columns that the rows do not name keep their value."""
-        if not rows:
-            return
-        keys = [column.name for column in table.primary_key]
-        insert = self._insert(table)
-        changed = {name: insert.excluded[name] for name in rows[0] if name not in keys}
-        with self._guarded():
-            statement = insert.on_conflict_do_update(index_elements=keys, set_=changed)
-            self._connection.execute(statement, list(rows))
-
-    def _insert(self, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
-        return postgresql.insert(table) if self.postgresql else sqlite.insert(table)
+        if rows:
+            with self._guarded():
+                self._connection.execute(_upsert(table, tuple(rows[0]), self.postgresql), list(rows))
 
     @property
     def postgresql(self) -> bool:

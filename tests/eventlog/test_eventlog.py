@@ -206,6 +206,8 @@ async def test_the_live_feed_reaches_everybody_in_order(tmp_path: Path) -> None:
 async def test_without_an_embedded_server_the_error_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(EventLogError, match="laddvakt up"):
         nats_url(settings_for(tmp_path))
+    with pytest.raises(EventLogError, match="laddvakt up"):
+        await EventLog.connect(settings_for(tmp_path), name="t")
 
 
 async def test_a_log_that_does_not_answer_is_an_error_in_the_end(

@@ -17,11 +17,15 @@ from typing import Any
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
-from collector.mqtt.native import TOPICS, read_message
+from collector.mqtt.native import TOPICS, read_message, set_aside
+from laddvakt.domain.entries import Entry
 from laddvakt.domain.errors import SettingsError
 from laddvakt.eventlog.appender import Appender
 
 logger = logging.getLogger(__name__)
+
+MOST_WAITING = 20_000
+"""Messages in memory beyond which those of QoS 0 are dropped; of QoS 1 the broker's own window bounds them."""
 
 
 def point_at(client: paho.Client, url: str) -> tuple[str, int]:
@@ -55,10 +59,17 @@ class MqttSubscriber:
         self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._waiting: set[asyncio.Future[None]] = set()
+        self._pending = 0  # messages that are not durable yet
+        self._unacknowledged: set[tuple[int, int]] = set()  # connection and packet identifier
+        self._connection = 0  # packet identifiers mean something within one connection only
+        self._stopping = False
         self.messages = 0
+        self.repeated = 0  # sent again by the broker while we had them in hand
+        self.dropped = 0  # QoS 0, which promises nothing
         self.connected = False
         self._client = paho.Client(CallbackAPIVersion.VERSION2, client_id, clean_session=False, manual_ack=True)
         self._client.on_connect = self._on_connect
+        self._client.on_subscribe = self._on_subscribe
         self._client.on_disconnect = self._on_disconnect
         self._client.on_message = self._on_message
         self._client.reconnect_delay_set(1, 30)
@@ -70,37 +81,73 @@ class MqttSubscriber:
         self._client.loop_start()
 
     async def stop(self) -> None:
+        """Acknowledges what becomes durable within 5 s; the broker keeps the rest for the next time."""
+        self._stopping = True
         if self._waiting:
             await asyncio.wait(self._waiting, timeout=5)
         self._client.disconnect()
         await asyncio.to_thread(self._client.loop_stop)
 
-    # The next three run in paho's thread.
+    # The next four run in paho's thread.
 
     def _on_connect(self, client: paho.Client, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
         if reason.is_failure:
             logger.warning("the MQTT broker refused us: %s", reason)
             return
-        self.connected = True
+        self._connection += 1
         client.subscribe([(topic, 1) for topic in TOPICS])
+
+    def _on_subscribe(self, _client: Any, _data: Any, _mid: Any, reasons: list[Any], _properties: Any) -> None:
+        self.connected = True
         logger.info("connected to the MQTT broker")
+        for topic, reason in zip(TOPICS, reasons, strict=False):
+            if reason.is_failure:
+                logger.error("the MQTT broker does not let us read %s: %s", topic, reason)
 
     def _on_disconnect(self, _client: Any, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
         self.connected = False
-        logger.warning("lost the MQTT broker (%s); reconnecting", reason)
+        if not self._stopping:
+            logger.warning("lost the MQTT broker (%s); reconnecting", reason)
 
     def _on_message(self, _client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
-        self._loop.call_soon_threadsafe(self._append, message)
+        self._loop.call_soon_threadsafe(self._receive, message, self._connection)
 
-    def _append(self, message: paho.MQTTMessage) -> None:
-        entry = read_message(message.topic, bytes(message.payload), self._clock())
+    # From here on in the event loop.
+
+    def _receive(self, message: paho.MQTTMessage, connection: int) -> None:
+        packet = (connection, message.mid)
+        if message.qos and packet in self._unacknowledged:
+            self.repeated += 1  # some brokers lose patience while the log is full; it is acknowledged in time
+            return
+        if not message.qos and self._pending >= MOST_WAITING:
+            self._drop()
+            return
+        if message.qos:
+            self._unacknowledged.add(packet)
+        self.messages += 1
+        self._pending += 1
+        entry = read_message(message.topic, bytes(message.payload), self._clock(), retained=message.retain)
+        self._append(entry, packet, message.qos)
+
+    def _append(self, entry: Entry, packet: tuple[int, int], qos: int, *, again: bool = False) -> None:
         durable = self._appender.append(entry)
         self._waiting.add(durable)
-        self.messages += 1
 
-        def acknowledge(done: asyncio.Future[None]) -> None:
+        def settle(done: asyncio.Future[None]) -> None:
             self._waiting.discard(done)
-            if not done.cancelled() and done.exception() is None and message.qos:
-                self._client.ack(message.mid, message.qos)
+            error = None if done.cancelled() else done.exception()
+            if error is not None and not again:
+                logger.error("MQTT %s: %s", entry.topic, error)
+                self._append(set_aside(entry, str(error)), packet, qos, again=True)
+                return
+            self._pending -= 1
+            self._unacknowledged.discard(packet)
+            if not done.cancelled() and error is None and qos and packet[0] == self._connection:
+                self._client.ack(packet[1], qos)
 
-        durable.add_done_callback(acknowledge)
+        durable.add_done_callback(settle)
+
+    def _drop(self) -> None:
+        if self.dropped % MOST_WAITING == 0:
+            logger.warning("the event log is behind; MQTT messages of QoS 0 are dropped (devices: use QoS 1)")
+        self.dropped += 1

@@ -11,9 +11,10 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from laddvakt.domain.entries import Entry, EntryKind
-from laddvakt.domain.facts import Fact, Measured, Quarantined, QuarantineReason
+from laddvakt.domain.facts import Fact, Measured, NonConforming, Quarantined, QuarantineReason
 from laddvakt.domain.readings import Reading
 from laddvakt.domain.times import effective_time, parse_time
 
@@ -23,6 +24,7 @@ UNKNOWN_DEVICE = "mqtt"  # stands for the station in entries whose topic names n
 _TOPIC = re.compile(r"^laddvakt/(?P<station>[^/]+)/(?:(?P<connector>\d{1,4})/meter|telemetry)$")
 _FIELD = re.compile(r"^[a-z][a-z0-9_]{0,62}$")
 _MAX_FIELDS = 200
+_KEPT_OF_UNLOGGABLE = 8 * 1024  # characters
 
 
 def _reading(name: str, value: Any, at: datetime, said: datetime | None) -> Reading | str:
@@ -65,8 +67,9 @@ def _facts(connector_id: int, payload: bytes, received_at: datetime) -> tuple[Fa
     return (Measured(at=at, connector_id=connector_id, readings=tuple(readings), source="mqtt"), *problems)
 
 
-def read_message(topic: str, payload: bytes, received_at: datetime) -> Entry:
-    """The entry of one MQTT message. Never raises: what cannot be read is quarantined in the entry."""
+def read_message(topic: str, payload: bytes, received_at: datetime, *, retained: bool = False) -> Entry:
+    """The entry of one MQTT message. Never raises: what cannot be read is quarantined in the entry. `retained`:
+    the broker kept it for new subscribers, so without a time of its own it may be of any age and is not used."""
     match = _TOPIC.match(topic)
     facts: tuple[Fact, ...]
     if match is None:
@@ -76,6 +79,8 @@ def read_message(topic: str, payload: bytes, received_at: datetime) -> Entry:
     else:
         station_id = match["station"]
         facts = _facts(int(match["connector"] or 0), payload, received_at)
+    if retained and not _dated(facts, received_at):
+        facts = (NonConforming(at=received_at, detail=f"{topic}: a retained message without ts was not used"),)
     return Entry(
         station_id=station_id,
         kind=EntryKind.MQTT,
@@ -84,3 +89,14 @@ def read_message(topic: str, payload: bytes, received_at: datetime) -> Entry:
         topic=topic,
         facts=facts,
     )
+
+
+def _dated(facts: tuple[Fact, ...], received_at: datetime) -> bool:
+    """Whether all values are of a time that the device itself gave."""
+    return all(fact.at != received_at for fact in facts if isinstance(fact, Measured))
+
+
+def set_aside(entry: Entry, why: str) -> Entry:
+    """Instead of an entry that the log can never take: a part of the message, and the reason."""
+    fact = Quarantined(at=entry.received_at, reason=QuarantineReason.BAD_MQTT_PAYLOAD, detail=why[:500])
+    return replace(entry, raw=entry.raw[:_KEPT_OF_UNLOGGABLE], facts=(fact,))

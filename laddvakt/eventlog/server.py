@@ -81,7 +81,8 @@ def choose_ports(settings: Settings) -> EmbeddedPorts:
 def server_config(settings: Settings, ports: EmbeddedPorts) -> str:
     """The server's configuration (JSON is valid NATS configuration)."""
     password = secret(settings, "eventlog", "")
-    inner = ["log.>", "live.>", "$JS.>", "$SYS.>", "$KV.>", "$O.>"]
+    # _INBOX has the answers to our services, among them what they read from the log.
+    inner = ["log.>", "live.>", "_INBOX.>", "$JS.>", "$SYS.>", "$KV.>", "$O.>"]
     config = {
         "server_name": "laddvakt",
         "listen": f"{ports.host}:{ports.port}",

@@ -286,6 +286,17 @@ def test_external_log_that_is_down(data: Path) -> None:
     assert "s3cr3t-word" not in report.text
 
 
+@pytest.mark.parametrize("silent", [True, False])
+def test_what_answers_is_no_event_log(
+    tmp_path: Path, busy_port: int, influx_server: servers.Influx, silent: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("laddvakt.eventlog.probe.PATIENCE_S", 1.0)
+    port = busy_port if silent else influx_server.port
+    subject = patient(tmp_path, eventlog=EventlogSettings(url=f"nats://127.0.0.1:{port}"))
+    finding = log.event_log(subject)
+    assert (finding.level, f"127.0.0.1:{port}" in finding.what) == (Level.FAIL, True)
+
+
 def test_embedded_log_that_is_down_under_a_running_up(data: Path) -> None:
     (data / "run").mkdir()
     with (data / "run" / "up.lock").open("w") as lock:

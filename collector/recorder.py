@@ -225,7 +225,10 @@ class Recorder:
         while True:
             await asyncio.sleep(_HOUSEKEEPING_S)
             before = (self._clock() - timedelta(days=self._settings.telemetry.retention_days)).date()
-            await self._retry(self._telemetry.expire, before)
+            try:  # what cannot be deleted now can be in a minute; the log must not wait for it
+                await asyncio.to_thread(self._telemetry.expire, before)
+            except StoreError as error:
+                logger.warning("old telemetry was not deleted: %s", error)
             try:
                 await self._log.trim()
             except EventLogError as error:

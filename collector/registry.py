@@ -20,6 +20,7 @@ from laddvakt.stores.ports import Records
 logger = logging.getLogger(__name__)
 
 REFRESH_S = 15.0
+_FIRST_S = 1.0
 _MAX_PSEUDONYMS = 100_000
 
 
@@ -50,17 +51,28 @@ class Registry:
             self._connected_in_records = frozenset(s.station_id for s in stations if s.connected)
             self._tokens = {token.token: token for token in work.tokens.all()}
 
+    async def wait(self) -> None:
+        """Until stations and tokens have been read once: before that a registered station cannot be told from an
+        unknown one, and its sessions would be refused."""
+        while True:
+            if await self.reload():
+                return
+            await asyncio.sleep(_FIRST_S)
+
     async def keep_fresh(self) -> None:
         """For ever. A failing store is logged and tried again."""
         while True:
             await asyncio.sleep(REFRESH_S)
             await self.reload()
 
-    async def reload(self) -> None:
+    async def reload(self) -> bool:
+        """Whether the records could be read; if not, what was known goes on being used."""
         try:
             await asyncio.to_thread(self.load)
         except StoreError as error:
             logger.warning("stations and tokens not refreshed, using what was known: %s", error)
+            return False
+        return True
 
     @property
     def connected_in_records(self) -> frozenset[str]:

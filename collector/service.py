@@ -39,8 +39,9 @@ class Collector:
         self.mqtt: MqttSubscriber | None = None
 
     async def start(self) -> None:
-        """Raises SettingsError for addresses that cannot be used."""
-        await self._registry.reload()
+        """Returns when stations are served, which needs the records once. Raises SettingsError for addresses that
+        cannot be used."""
+        await self._registry.wait()
         await self.server.start()
         logger.info("stations: ws://%s (port %d)", self._settings.ocpp.listen, self.server.port)
         if mqtt_url(self._settings) is not None:

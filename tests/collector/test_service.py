@@ -1,0 +1,396 @@
+"""Collector and recorder together on a real event log, through outages of what they write to."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, asynccontextmanager, suppress
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from websockets.asyncio.client import ClientConnection, connect
+
+from collector import recorder as recorder_module
+from collector import service as service_module
+from collector.recorder import RECORDS, TELEMETRY, Recorder
+from collector.service import Collector
+from laddvakt.clock import utc_now
+from laddvakt.domain.entries import Entry, EntryKind
+from laddvakt.domain.errors import StoreUnavailableError
+from laddvakt.domain.sessions import Session, SessionState
+from laddvakt.eventlog.address import mqtt_url
+from laddvakt.eventlog.client import EventLog
+from laddvakt.settings import EventlogSettings, OcppSettings, RecordsSettings, Settings, TelemetrySettings
+from laddvakt.stores.ports import Records, Telemetry, Work
+from laddvakt.stores.sql.engine import open_records
+from laddvakt.stores.telemetry import open_telemetry
+from laddvakt.stores.telemetry.memory import MemoryTelemetry
+from tests.support import servers
+from tests.support.collecting import OCPP16, ask, register
+from tests.support.eventlog import running_server, settings_for
+from tests.support.mqtt import publish
+from tests.support.waiting import eventually
+
+BEGIN = utc_now().replace(microsecond=0) - timedelta(minutes=30)
+
+
+class Plant:
+    """A running log with stores, on which services are started and ended at will."""
+
+    def __init__(self, settings: Settings, records: Records, telemetry: Telemetry) -> None:
+        self.settings = settings
+        self.records = records
+        self.telemetry = telemetry
+
+    @asynccontextmanager
+    async def _running(self, service: Any, log: EventLog) -> AsyncIterator[None]:
+        task = asyncio.create_task(service.run())
+        try:
+            yield
+            assert not task.done(), task.exception()
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+            await log.close()
+
+    @asynccontextmanager
+    async def collector(self) -> AsyncIterator[Collector]:
+        log = await EventLog.connect(self.settings, name="collector")
+        service = Collector(self.settings, self.records, log, utc_now)
+        async with self._running(service, log):
+            yield service
+
+    @asynccontextmanager
+    async def recorder(self) -> AsyncIterator[Recorder]:
+        log = await EventLog.connect(self.settings, name="recorder")
+        service = Recorder(self.settings, self.records, self.telemetry, log, utc_now)
+        async with self._running(service, log):
+            yield service
+
+    def sessions(self) -> list[Session]:
+        with self.records.read() as work:
+            return sorted(work.sessions.page(limit=500).items, key=lambda session: session.started_at)
+
+    def positions(self, consumer: str) -> dict[int, int]:
+        with self.records.read() as work:
+            return work.positions.get(consumer)
+
+    def values(self, field: str = "energy_wh", source: str = "ocpp", connector: int = 1) -> list[float]:
+        """Of SE-1, oldest first."""
+        read = self.telemetry.read(
+            station_id="SE-1",
+            connector_id=connector,
+            fields=[field],
+            from_=BEGIN - timedelta(days=1),
+            to=BEGIN + timedelta(days=2),
+            source=source,
+        )
+        return [sample.value for sample in read[field]]
+
+    async def write(self, entry: Entry) -> None:
+        """Straight into the log."""
+        log = await EventLog.connect(self.settings, name="writer")
+        await log.appender.append(entry)
+        await log.close()
+
+
+@asynccontextmanager
+async def plant(
+    folder: Path, *, records: Records | None = None, telemetry: Telemetry | None = None, **changes: Any
+) -> AsyncIterator[Plant]:
+    """SE-1 is registered; stores are embedded unless given."""
+    settings = settings_for(folder, **{"ocpp": OcppSettings(listen="127.0.0.1:0"), **changes})
+    own_records = records or open_records(settings)
+    own_records.migrate()
+    own_telemetry = telemetry or open_telemetry(settings)
+    register(own_records, "SE-1")
+    async with running_server(settings):
+        try:
+            yield Plant(settings, own_records, own_telemetry)
+        finally:
+            own_telemetry.close()
+            own_records.close()
+
+
+class Driver:
+    """A session at SE-1 over a real socket; values are a minute apart."""
+
+    def __init__(self, link: ClientConnection) -> None:
+        self._link = link
+        self._minute = 0
+        self.transaction = 0
+
+    def _now(self) -> str:
+        self._minute += 1
+        return (BEGIN + timedelta(minutes=self._minute)).isoformat().replace("+00:00", "Z")
+
+    async def _say(self, action: str, payload: dict[str, Any]) -> Any:
+        kind, _, reply, *_ = await ask(self._link, action, payload)
+        assert kind == 3
+        return reply
+
+    async def start(self, meter_wh: int) -> None:
+        payload = {"connectorId": 1, "idTag": "TAG1", "meterStart": meter_wh, "timestamp": self._now()}
+        self.transaction = (await self._say("StartTransaction", payload))["transactionId"]
+
+    async def energy(self, *registers_wh: int) -> None:
+        for register_wh in registers_wh:
+            value = {"value": str(register_wh)}
+            await self._say(
+                "MeterValues",
+                {
+                    "connectorId": 1,
+                    "transactionId": self.transaction,
+                    "meterValue": [{"timestamp": self._now(), "sampledValue": [value]}],
+                },
+            )
+
+    async def stop(self, meter_wh: int) -> None:
+        payload = {"transactionId": self.transaction, "meterStop": meter_wh, "timestamp": self._now()}
+        await self._say("StopTransaction", payload)
+
+
+@asynccontextmanager
+async def driver(collector: Collector) -> AsyncIterator[Driver]:
+    def listens() -> bool:
+        with suppress(Exception):
+            return bool(collector.server.port)
+        return False
+
+    await eventually(listens, what="the collector to listen")
+    async with connect(f"ws://127.0.0.1:{collector.server.port}/SE-1", subprotocols=OCPP16) as link:
+        yield Driver(link)
+
+
+class Faulty:
+    """Records that can be unreachable."""
+
+    def __init__(self, inner: Records) -> None:
+        self._inner = inner
+        self.down = False
+
+    def _check(self) -> None:
+        if self.down:
+            raise StoreUnavailableError("the records cannot be reached: test.")
+
+    def begin(self) -> AbstractContextManager[Work]:
+        self._check()
+        return self._inner.begin()
+
+    def read(self) -> AbstractContextManager[Work]:
+        self._check()
+        return self._inner.read()
+
+    def migrate(self) -> None:
+        self._inner.migrate()
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+async def test_session_over_a_socket_is_in_records_and_telemetry(tmp_path: Path) -> None:
+    async with plant(tmp_path) as it, it.collector() as collector, it.recorder():
+        async with driver(collector) as person:
+            await person.start(1000)
+            await person.energy(1100, 1200)
+            await eventually(lambda: it.sessions() and it.sessions()[0].energy_wh == 200)
+            await person.stop(1300)
+        await eventually(lambda: it.sessions()[0].state is SessionState.ENDED)
+        await eventually(lambda: it.values() == [1100, 1200])
+        assert it.sessions()[0].energy_wh == 300
+
+
+async def test_device_over_mqtt_is_in_telemetry(tmp_path: Path) -> None:
+    async with plant(tmp_path) as it, it.collector() as collector, it.recorder():
+        await eventually(lambda: collector.mqtt is not None and collector.mqtt.connected)
+        url = "mqtt://" + (mqtt_url(it.settings) or "").rpartition("@")[2]
+        await asyncio.to_thread(publish, url, "laddvakt/SE-1/1/meter", '{"power_w":7000}')
+        await eventually(lambda: it.values("power_w", "mqtt") == [7000])
+
+
+async def test_influxdb_away_for_a_while_loses_nothing_and_delays_no_records(tmp_path: Path) -> None:
+    with servers.influx() as influx:
+        telemetry = TelemetrySettings(url=influx.url, bucket=influx.bucket)
+        async with (
+            plant(tmp_path, telemetry=open_telemetry(Settings(telemetry=telemetry))) as it,
+            it.collector() as collector,
+            it.recorder(),
+            driver(collector) as person,
+        ):
+            await person.start(0)
+            await person.energy(100)
+            await eventually(lambda: it.values() == [100])
+            influx.stop()
+            await person.energy(200, 300)
+            await eventually(lambda: it.sessions()[0].energy_wh == 300, deadline_s=5)
+            await person.energy(400)
+            await person.stop(400)
+            await eventually(lambda: it.sessions()[0].state is SessionState.ENDED, deadline_s=5)
+            await asyncio.to_thread(influx.start)
+            await eventually(lambda: it.values() == [100, 200, 300, 400], deadline_s=30)
+
+
+async def test_postgresql_away_for_a_while_loses_nothing_and_stops_no_station(tmp_path: Path) -> None:
+    with servers.postgres() as database:
+        records = open_records(Settings(data_dir=tmp_path, records=RecordsSettings(url=database.url)))
+        async with (
+            plant(tmp_path, records=records) as it,
+            it.collector() as collector,
+            it.recorder() as recorder,
+            driver(collector) as person,
+        ):
+            await person.start(0)
+            await eventually(it.sessions)
+            database.stop()
+            await person.energy(100, 200)
+            await person.stop(300)
+            await person.start(300)
+            await asyncio.to_thread(database.start)
+            await eventually(lambda: len(it.sessions()) == 2, deadline_s=30)
+            first, second = it.sessions()
+            assert (first.state, first.energy_wh, second.state) == (SessionState.ENDED, 300, SessionState.ACTIVE)
+            await eventually(lambda: recorder.applied == 6)  # the link, 2 starts, 2 values, a stop
+
+
+async def test_recorder_goes_on_where_it_was(tmp_path: Path) -> None:
+    async with plant(tmp_path) as it, it.collector() as collector, driver(collector) as person:
+        async with it.recorder() as first:
+            await person.start(0)
+            await person.energy(100)
+            await eventually(lambda: it.sessions() and it.sessions()[0].energy_wh == 100)
+            await eventually(lambda: it.values() == [100])
+            applied = first.applied
+        await person.energy(200)
+        await person.stop(250)
+        async with it.recorder() as second:
+            await eventually(lambda: it.sessions()[0].state is SessionState.ENDED)
+            await eventually(lambda: it.values() == [100, 200])
+            assert (applied, second.applied) == (3, 2)  # the link, a start and a value; a value and a stop
+        (session,) = it.sessions()
+        assert session.energy_wh == 250
+        await eventually(lambda: it.positions(RECORDS) == it.positions(TELEMETRY))
+
+
+async def test_recorder_interrupted_at_any_moment_applies_each_entry_once(tmp_path: Path) -> None:
+    registers = list(range(100, 2000, 100))
+    async with plant(tmp_path) as it, it.collector() as collector, driver(collector) as person:
+
+        async def charge() -> None:
+            await person.start(0)
+            await person.energy(*registers)
+            await person.stop(2000)
+
+        charging = asyncio.create_task(charge())
+        applied = 0
+        while not charging.done():
+            async with it.recorder() as recorder:
+                await asyncio.sleep(0.05)  # any moment will do
+            applied += recorder.applied
+        await charging
+        async with it.recorder() as last:
+            await eventually(lambda: it.sessions() and it.sessions()[0].state is SessionState.ENDED)
+            await eventually(lambda: it.values() == registers)
+            assert it.sessions()[0].energy_wh == 2000
+            # What was committed at the very moment of an interruption is counted by nobody.
+            assert applied + last.applied <= len(registers) + 3
+
+
+async def test_unreadable_entry_in_the_log_does_not_stop_the_recorder(tmp_path: Path) -> None:
+    async with plant(tmp_path) as it, it.collector() as collector, it.recorder():
+        odd = Entry(station_id="x" * 300, kind=EntryKind.CONNECTED, received_at=utc_now(), raw="\x00")
+        await it.write(odd)
+        async with driver(collector) as person:
+            await person.start(0)
+            await eventually(it.sessions)
+
+
+async def test_services_give_signs_of_life_and_news(tmp_path: Path) -> None:
+    heard: list[tuple[str, Any]] = []
+    async with plant(tmp_path) as it, it.collector() as collector, it.recorder():
+        ear = await EventLog.connect(it.settings, name="ear")
+        await ear.feed.subscribe(lambda kind, data: heard.append((kind, json.loads(data))))
+        async with driver(collector) as person:
+            await person.start(0)
+            await person.energy(100)
+
+            def pulses(service: str) -> list[Any]:
+                return [said for kind, said in heard if kind == "pulse" and said["service"] == service]
+
+            await eventually(lambda: any(said.get("connected") for said in pulses("collector")))
+            await eventually(lambda: any(said.get("applied") for said in pulses("recorder")))
+            assert all(said["lag_s"] >= 0 and said["at"] for said in pulses("recorder"))
+            await eventually(lambda: any(kind == "session" and said["energy_wh"] == 100 for kind, said in heard))
+            assert any(kind == "station" and said["station_id"] == "SE-1" for kind, said in heard)
+        await ear.close()
+
+
+async def test_collector_without_records_waits_before_it_lets_stations_in(tmp_path: Path) -> None:
+    """Else registered stations would be taken for unknown ones, and their sessions refused."""
+    records = Faulty(open_records(Settings(data_dir=tmp_path)))
+    async with plant(tmp_path, records=records) as it:
+        records.down = True
+        async with it.collector() as collector:
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(served_once(collector), 0.5)
+            records.down = False
+            async with driver(collector) as person:
+                await person.start(0)
+                records.down = True  # from now on what was known last is used
+                await person.stop(100)
+                records.down = False
+
+
+async def served_once(collector: Collector) -> None:
+    async with driver(collector) as person:
+        await person.start(0)
+
+
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[object, str], None]]:
+    def shorten(module: object, name: str) -> None:
+        monkeypatch.setattr(module, name, 0.2)
+
+    yield shorten
+
+
+async def test_station_that_does_not_come_back_after_a_restart_is_disconnected(
+    tmp_path: Path, soon: Callable[[object, str], None]
+) -> None:
+    soon(service_module, "NOT_BACK_AFTER_S")
+
+    def connected(it: Plant) -> set[str]:
+        with it.records.read() as work:
+            return {station.station_id for station in work.stations.all() if station.connected}
+
+    async with plant(tmp_path) as it, it.recorder():
+        for station_id in ("SE-1", "SE-2"):
+            register(it.records, station_id)
+        async with it.collector() as collector, driver(collector):
+            link = await connect(f"ws://127.0.0.1:{collector.server.port}/SE-2", subprotocols=OCPP16)
+            await eventually(lambda: connected(it) == {"SE-1", "SE-2"})
+        await link.wait_closed()
+        assert connected(it) == {"SE-1", "SE-2"}  # our own restart is not their doing
+        async with it.collector() as collector, driver(collector):
+            await eventually(lambda: connected(it) == {"SE-1"})
+
+
+class Unforgetting(MemoryTelemetry):
+    def expire(self, before: date) -> None:
+        raise StoreUnavailableError("the disk is read-only.")
+
+
+async def test_log_is_trimmed_although_old_telemetry_cannot_be_deleted(
+    tmp_path: Path, soon: Callable[[object, str], None]
+) -> None:
+    soon(recorder_module, "_HOUSEKEEPING_S")
+    small = EventlogSettings(partitions=1, max_bytes=1024**2)
+    async with plant(tmp_path, telemetry=Unforgetting(), eventlog=small) as it, it.recorder() as recorder:
+        async with asyncio.timeout(20):
+            for number in range(40):  # 1.6 MB: more than fits at once
+                raw = f"{number}" + "x" * 40_000
+                await it.write(Entry(station_id="SE-1", kind=EntryKind.OCPP_IN, received_at=utc_now(), raw=raw))
+        await eventually(lambda: recorder.applied == 40)

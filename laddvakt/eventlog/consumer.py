@@ -7,6 +7,7 @@ import contextlib
 import json
 import logging
 from collections.abc import AsyncGenerator
+from enum import Enum, auto
 from typing import NamedTuple
 
 import msgspec
@@ -27,8 +28,11 @@ FORGET_READER_S = 7 * 86400.0
 """A reader that has been away for so long no longer keeps old records from being trimmed (only a full log is)."""
 
 _PULL = 256
+_PULL_BYTES = 4 * 1024 * 1024  # the server drops a client that it owes 64 MiB
 _PULL_EXPIRES_S = 30
-_QUEUE = 1024
+_HEARTBEAT_S = 2
+_SILENCE_S = 2 * _HEARTBEAT_S + 1  # the server forgot the request, or we did not hear what it said
+_QUEUE = 256
 
 
 class Record(NamedTuple):
@@ -40,8 +44,47 @@ class Record(NamedTuple):
     ack: str
 
 
+class Said(Enum):
+    """What a message that answers a pull request is."""
+
+    RECORD = auto()
+    HEARTBEAT = auto()  # nothing new, but the request stands
+    ENOUGH_BYTES = auto()  # the request ends: the next record is beyond its bytes
+    EXPIRED = auto()  # the request ends: its time is over
+    AMISS = auto()  # the consumer is gone, the server is leaving, or something was lost on the way
+
+
+def _said(message: Msg) -> Said:
+    """NATS ADR-13: a status, and no data, is not a record."""
+    headers = message.headers or {}
+    status = headers.get("Status")
+    if status is None or message.data:
+        return Said.RECORD
+    if status == "100":
+        return Said.HEARTBEAT
+    if status in ("404", "408"):
+        return Said.EXPIRED
+    if status == "409" and "MaxBytes" in headers.get("Description", ""):
+        return Said.ENOUGH_BYTES
+    return Said.AMISS
+
+
+def _missed(message: Msg, outstanding: int, delivered: int) -> bool:
+    """Whether the server believes that we have more than we do: it was lost with a broken link."""
+    headers = message.headers or {}
+    last = int(headers.get("Nats-Last-Consumer", delivered))
+    return last > delivered or int(headers.get("Nats-Pending-Messages", outstanding)) < outstanding
+
+
+def _request(batch: int) -> bytes:
+    second = 1_000_000_000
+    asked = {"batch": batch, "expires": _PULL_EXPIRES_S * second, "idle_heartbeat": _HEARTBEAT_S * second}
+    return json.dumps(asked if batch == 1 else asked | {"max_bytes": _PULL_BYTES}).encode()
+
+
 class Consumer:
-    """Bounded: at most 1024 log records wait in memory, the rest in the log."""
+    """Bounded: at most 256 log records wait in memory, and what one request of each partition brings; the rest
+    waits in the log."""
 
     def __init__(
         self, client: Client, jetstream: JetStreamContext, *, stream: str, name: str, partitions: int
@@ -130,25 +173,39 @@ class Consumer:
     async def _pull(
         self, partition: int, durable: str, inbox: str, messages: asyncio.Queue[Msg], position: int
     ) -> int:
-        request = json.dumps({"batch": _PULL, "expires": _PULL_EXPIRES_S * 1_000_000_000}).encode()
+        """Reads until something is amiss; returns behind which record to make the consumer anew."""
         subject = f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{durable}"
-        outstanding = 0
+        asked, outstanding, delivered = _PULL, 0, 0
         while True:
-            if outstanding < _PULL // 2:
-                await self._client.publish(subject, request, reply=inbox)
-                outstanding += _PULL
+            if not outstanding:
+                await self._client.publish(subject, _request(asked), reply=inbox)
+                outstanding = asked
             try:
-                async with asyncio.timeout(_PULL_EXPIRES_S + 5):
+                async with asyncio.timeout(_SILENCE_S):
                     message = await messages.get()
             except TimeoutError:
-                return position  # the server forgot the request (restart): make the consumer anew
-            status = (message.headers or {}).get("Status")
-            if status is not None and not message.data:
-                if status in ("404", "408"):  # nothing within the time, or the rest of this request has expired
+                return position
+            said = _said(message)
+            if said is not Said.RECORD and _missed(message, outstanding, delivered):
+                said = Said.AMISS
+            match said:
+                case Said.RECORD:
+                    outstanding -= 1
+                case Said.HEARTBEAT:
+                    continue
+                case Said.ENOUGH_BYTES:
+                    # Where not even one fitted, that one is asked for alone, whatever its size.
+                    asked, outstanding = (1 if outstanding == asked else _PULL), 0
+                    continue
+                case Said.EXPIRED:
                     outstanding = 0
                     continue
-                return position
-            outstanding -= 1
+                case Said.AMISS:
+                    return position
+            asked = _PULL
+            delivered += 1
+            if message.metadata.sequence.consumer != delivered:
+                return position  # one before it was lost with a broken link
             sequence = message.metadata.sequence.stream
             if sequence <= position:
                 continue

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import msgspec
 
-from benchmarks import eventlog, idle_connections, meter_values, recorder, whole_way
+from benchmarks import eventlog, idle_connections, meter_values, recorder, steps, whole_way
 from benchmarks.harness import SMALL, Benchmark, Result, Size, machine, report, table
 
 BENCHMARKS: dict[str, Benchmark] = {
     "meter_values": meter_values.run,
+    "steps": steps.run,
     "idle_connections": idle_connections.run,
     "recorder": recorder.run,
     "eventlog": eventlog.run,

@@ -59,6 +59,7 @@ def _row(target: Target, found: list[Measured]) -> Row:
         "p50 ms": middle([one.p50_ms for one in found], 1),
         "p99 ms": middle([one.p99_ms for one in found], 1),
     }
+    notes["server cpu us/call"] = middle([1e6 * one.server_cpu["server"] / one.per_s for one in found], 1)
     for name in found[0].server_cpu:
         notes[f"{name} cpu %"] = middle([100 * one.server_cpu[name] for one in found])
     notes["load cpu %"] = middle([100 * one.load_cpu for one in found])

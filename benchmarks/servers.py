@@ -6,7 +6,6 @@ Prints one line of JSON when it listens: its port, and the processes that it con
 from __future__ import annotations
 
 import asyncio
-import cProfile
 import gc
 import json
 import logging
@@ -37,7 +36,6 @@ class Given(msgspec.Struct, frozen=True, kw_only=True):
     log_core: int | None = None  # where nats-server goes, if not with us
     validation_in_thread: bool = True
     deflate: bool = False
-    profile: str | None = None
 
 
 Stop = asyncio.Event
@@ -140,13 +138,7 @@ KINDS = {"echo": echo, "ocpp": ocpp, "collector": collector}
 async def _serve(given: Given) -> None:
     stop = Stop()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    profile = cProfile.Profile() if given.profile else None
-    if profile:
-        profile.enable()
     await KINDS[given.kind](given, stop)
-    if profile and given.profile:
-        profile.disable()
-        profile.dump_stats(given.profile)
 
 
 def main() -> None:

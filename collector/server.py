@@ -99,7 +99,7 @@ class StationServer:
                 port,
                 process_request=self._admit,
                 select_subprotocol=self._choose,
-                compression=None,  # saves 60 KB a connection; stations rarely offer it
+                compression=None,  # saves 32 KB a connection; stations rarely offer it
                 max_size=self._settings.max_frame_bytes,
                 max_queue=16,
                 ping_interval=60,

@@ -12,6 +12,7 @@ from benchmarks.harness import SMALL, Result, Row, machine, report, table
 
 ROWS = {
     "meter_values": 6,
+    "steps": 6,
     "idle_connections": 4,
     "recorder": 4,
     "eventlog": 4,

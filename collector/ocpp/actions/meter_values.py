@@ -68,7 +68,7 @@ def _read_one(sample: dict[str, Any], at: datetime, said: datetime | None) -> Re
         context=sample.get("context", "Sample.Periodic"),
         location=sample.get("location", ""),
         station_at=said,
-        factor=unit.factor,
+        factor=1.0 if name != "energy_wh" else unit.factor if said_unit else 0.0,
     )
 
 

@@ -222,7 +222,7 @@ def test_place_and_driver_may_come_with_a_later_event(records: Records) -> None:
 
 
 def test_who_stops_a_session_is_not_its_driver(records: Records) -> None:
-    hear(records, started(**{"idToken": {"idToken": "A", "type": "Local"}}))
+    hear(records, started(idToken={"idToken": "A", "type": "Local"}))
     token = only(records).token
     hear(records, ended(1, 60, 1100, idToken={"idToken": "B", "type": "Local"}))
     assert only(records).token == token

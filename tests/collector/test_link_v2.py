@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from collector.link import SUPPORTED
 from collector.ocpp import schemas
@@ -367,3 +369,50 @@ def test_personal_data_of_customer_information_stays_out_of_the_facts() -> None:
     station = Speaker(protocol="ocpp2.0.1")
     station.call("NotifyCustomerInformation", HAPPY["NotifyCustomerInformation"])
     assert facts_of(station) == ()
+
+
+ANYTHING = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=40),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=4,
+)
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """The path of every part of a payload, itself left out."""
+    pairs = (
+        list(value.items())
+        if isinstance(value, dict)
+        else list(enumerate(value))
+        if isinstance(value, list)
+        else []
+    )
+    return [found for key, part in pairs for found in ((*path, key), *places(part, (*path, key)))]
+
+
+def changed(value: Any, path: tuple[Any, ...], by: Any) -> Any:
+    """A copy of a payload with another value at `path`."""
+    if not path:
+        return by
+    copy = dict(value) if isinstance(value, dict) else list(value)
+    copy[path[0]] = changed(value[path[0]], path[1:], by)
+    return copy
+
+
+@given(st.sampled_from(SUPPORTED), st.sampled_from(sorted(HAPPY)), st.data())
+def test_any_part_replaced_by_anything_is_answered_and_leaves_a_log_that_can_be_read(
+    protocol: str, action: str, data: st.DataObject
+) -> None:
+    payload = {**HAPPY[action], **data.draw(st.dictionaries(st.sampled_from(["severity", "offline"]), ANYTHING))}
+    path = data.draw(st.sampled_from([*places(payload), ("x",)]))
+    payload = changed({**payload, "x": 0}, path, data.draw(ANYTHING))
+    station = Speaker(protocol=protocol)
+    reply = station.call(action, payload)
+    assert reply[0] in (3, 4)
+    if reply[0] == 4:
+        assert reply[2] != "InternalError", reply
+    facts_of(station)

@@ -24,6 +24,7 @@ MISLABELLED = life.TOO_FAST + ": values said to be kWh that look like Wh"
 _MISSING = "events of the transaction never came: "
 _NO_UNIT = "a register without a unit was read as kWh: in Wh it would have fallen"
 _ESTIMATED = {_NO_UNIT, START_UNHEARD, life.NO_START_REGISTER, life.NO_STOP_REGISTER, life.CLOSED_WITHOUT_STOP}
+_MOST_WH = 2.0**53  # beyond it no meter counts
 _MAX_RANGES = 50  # of numbers heard; a station that counts at random is not followed further
 
 Ranges = list[tuple[int, int]]
@@ -162,7 +163,11 @@ def measure(session: Session, readings: tuple[Reading, ...], max_power_w: float 
             session = replace(session, started_at=at)
         before = session
         for reading in by_time[at]:
-            if reading.field == "energy_wh" and reading.location in ("", "Outlet"):
+            if (
+                reading.field == "energy_wh"
+                and reading.location in ("", "Outlet")
+                and abs(reading.value) <= _MOST_WH
+            ):
                 session = _register(session, reading, max_power_w)
         if before.last_reading_at is None or at >= before.last_reading_at:
             session = _live(before, session, by_time[at], at)

@@ -131,7 +131,7 @@ def _status(view: StationView, fact: StatusReported, heard_at: datetime) -> list
 
 def _reported(view: StationView, fact: TransactionReported, heard_at: datetime) -> list[SessionEnded]:
     """The charging state that an OCPP 2.x transaction says; its connector may only be known from the start."""
-    connector = _connector_of(view, fact.connector_id, fact.transaction_id)
+    connector = connector_of(view, fact.connector_id, fact.transaction_id)
     if connector is None or not connector.connector_id or fact.charging_state is None or fact.event == "Ended":
         return []
     view.clock.note(fact.at, heard_at)
@@ -141,7 +141,7 @@ def _reported(view: StationView, fact: TransactionReported, heard_at: datetime) 
     return _status(view, status, heard_at)
 
 
-def _connector_of(view: StationView, connector_id: int, transaction_id: str | None) -> ConnectorView | None:
+def connector_of(view: StationView, connector_id: int, transaction_id: str | None) -> ConnectorView | None:
     """The connector that a message names, or whose session it names."""
     if connector_id or transaction_id is None:
         return view.connector(connector_id)
@@ -206,7 +206,7 @@ def _end(
 
 
 def _measured(view: StationView, fact: Measured, heard_at: datetime) -> None:
-    connector = _connector_of(view, fact.connector_id, fact.transaction_id)
+    connector = connector_of(view, fact.connector_id, fact.transaction_id)
     if connector is None or view.clock.late(fact.at, heard_at):
         return  # from a station's queue: it belongs to the session's energy, not to the state of now
     if fact.source != "ocpp":

@@ -284,6 +284,12 @@ def test_register_that_cannot_be_is_not_billed(records: Records) -> None:
     assert (session.energy_wh, session.quality) == (200, Quality.SUSPECT)
 
 
+@pytest.mark.parametrize("wh", [1e300, -1e300, 2.0**60])
+def test_register_beyond_any_meter_is_left_out(records: Records, wh: float) -> None:
+    hear(records, event("Updated", 1, 30, register(wh, 30), **EVSE), started(), ended(2, 60, 1300))
+    assert only(records).energy_wh == 300
+
+
 def test_single_zero_of_the_register_is_not_used(records: Records) -> None:
     samples = [event("Updated", n, 10 * n, register(wh, 10 * n)) for n, wh in ((1, 1100), (2, 0), (3, 1200))]
     hear(records, started(), *samples, ended(4, 50, 1300))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from detector.features import OpenWindow, collect
 from detector.fold import fold
 from detector.view import ConnectorView, StationView
 from laddvakt.domain.entries import Entry, EntryKind
@@ -55,6 +56,14 @@ def test_values_without_a_place_go_to_the_connector_of_their_transaction() -> No
     readings = (Reading(at=at(60), field="power_w", value=7000.0),)
     connector = take(view, 60, Measured(at=at(60), connector_id=0, transaction_id="T", readings=readings))
     assert [power.watts for power in connector.powers] == [7000.0]
+
+
+def test_values_without_a_place_are_gathered_for_the_connector_of_their_transaction() -> None:
+    view, opened = charging(), dict[int, OpenWindow]()
+    readings = (Reading(at=at(60), field="power_w", value=7000.0),)
+    fact = Measured(at=at(60), connector_id=0, transaction_id="T", readings=readings)
+    collect(opened, view, fact, at(60), None)
+    assert list(opened) == [2]
 
 
 def test_charging_state_from_the_time_without_a_link_is_not_of_now() -> None:

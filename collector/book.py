@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 
 from msgspec.structs import replace
 
+from collector import numbered
 from collector import sessions as life
 from laddvakt.billing.assignment import choose
 from laddvakt.billing.charge import Charge
@@ -26,6 +27,7 @@ from laddvakt.domain.facts import (
     Quarantined,
     QuarantineReason,
     StatusReported,
+    TransactionReported,
     TransactionStarted,
     TransactionStopped,
 )
@@ -34,6 +36,9 @@ from laddvakt.domain.sessions import Session, SessionState
 from laddvakt.domain.stations import Connector, ConnectorState, Station, station_state
 from laddvakt.stores.ports import Assignment, QuarantineItem, Work
 
+_WITH_ENERGY = {ConnectorState.CHARGING, ConnectorState.SUSPENDED_EV, ConnectorState.SUSPENDED_EVSE}
+_BUSY = _WITH_ENERGY | {ConnectorState.FINISHING}
+_SILENT = {ConnectorState.PREPARING, ConnectorState.UNKNOWN}
 _WITHOUT_SESSION = {ConnectorState.AVAILABLE, ConnectorState.PREPARING, ConnectorState.FAULTED}
 
 
@@ -114,6 +119,8 @@ class Book:
                 self._started(entry.station_id, fact)
             case TransactionStopped():
                 self._stopped(entry, number, fact)
+            case TransactionReported():
+                self._reported(entry.station_id, fact)
             case Measured() if fact.source == "ocpp":
                 self._measured(entry, number, fact)
             case Quarantined():
@@ -149,6 +156,9 @@ class Book:
         connector = self._connector(station_id, fact.connector_id)
         if connector.status_since is not None and fact.at < connector.status_since:
             return  # late: what came after it stands
+        occupied = fact.reported == "Occupied" and fact.evse_id is not None
+        if occupied:
+            fact = replace(fact, status=self._occupied(station_id, connector))
         changed = connector.status is not fact.status
         connector = replace(
             connector,
@@ -166,11 +176,18 @@ class Book:
                 station.booted_at is not None
                 and session.started_at < station.booted_at <= fact.at
                 and fact.status in _WITHOUT_SESSION
+                and not occupied
             )
             if lost_at_reboot:
                 self._keep_session(life.close_without_stop(session, fact.at))
             else:
                 self._keep_session(life.follow_status(session, fact.status, fact.at))
+
+    def _occupied(self, station_id: str, connector: Connector) -> ConnectorState:
+        """OCPP 2.x says no more than that: what the transaction said stands, if there is one."""
+        open_here = bool(self._open_on(station_id, connector.connector_id))
+        known = _BUSY if open_here else {ConnectorState.FINISHING}
+        return connector.status if connector.status in known else ConnectorState.PREPARING
 
     def _whole_station_status(self, station_id: str, fact: StatusReported) -> None:
         """connectorId 0: only Faulted and Unavailable of the whole station matter to its connectors' tiles."""
@@ -184,16 +201,70 @@ class Book:
 
     def _started(self, station_id: str, fact: TransactionStarted) -> None:
         station = self._stations[station_id]
+        known = self._by_transaction(station_id, fact.transaction_id) if fact.numbered else None
+        if known is not None and not numbered.is_another(known, fact):
+            session = numbered.with_start(known, fact, self._driver(fact.id_tag))
+            session = numbered.settle(session, self._rated_power(session))
+            self._keep_session(self._with_tariff(session, fact.id_tag) if fact.id_tag else session)
+            return
         session = life.begin(fact, station, self._driver(fact.id_tag))
         if session.session_id in self._unended[station_id] or self._work.sessions.get(session.session_id):
             return  # a retried start: the session is there already
-        for other in self._open_on(station_id, fact.connector_id):
+        self._take_connector(session)
+        self._keep_session(self._with_tariff(session, fact.id_tag))
+
+    def _take_connector(self, session: Session) -> None:
+        """The connector shows this session; an older one that never ended is closed by estimate."""
+        if not session.connector_id:
+            return  # OCPP 2.x: the station has not said where
+        others = [
+            other
+            for other in self._open_on(session.station_id, session.connector_id)
+            if other.session_id != session.session_id
+        ]
+        for other in others:
             if other.started_at <= session.started_at:
-                self._keep_session(life.close_without_stop(other, fact.at))
-        session = self._with_tariff(session, fact)
-        connector = replace(self._connector(station_id, fact.connector_id), session_id=session.session_id)
-        self._with_connector(station_id, connector)
+                self._keep_session(life.close_without_stop(other, session.started_at))
+        if all(other.started_at <= session.started_at for other in others):
+            connector = self._connector(session.station_id, session.connector_id)
+            self._with_connector(session.station_id, replace(connector, session_id=session.session_id))
+
+    def _reported(self, station_id: str, fact: TransactionReported) -> None:
+        """One event of an OCPP 2.x transaction, whichever comes first."""
+        station = self._stations[station_id]
+        ending = fact.event == "Ended"
+        id_tag = None if ending else fact.id_tag  # at the end it is who stopped it, perhaps another
+        session = self._by_transaction(station_id, fact.transaction_id)
+        if session is None:
+            session = numbered.opened(fact, station, self._driver(id_tag))
+            session = self._with_tariff(session, id_tag)
+        placed = session.connector_id
+        session = numbered.heard(session, fact, station)
+        if session.token is None and id_tag is not None:
+            driver = self._driver(id_tag)
+            session = replace(session, token=driver.token, driver_id=driver.driver_id)
+            session = self._with_tariff(session, id_tag)
+        if numbered.closed_by_us(session) and not self._open_on(station_id, session.connector_id):
+            session = numbered.resumed(session, fact)
+        if session.state is not SessionState.ENDED and not placed and not ending:
+            self._take_connector(session)
+        self._charging_state(session, fact)
         self._keep_session(session)
+
+    def _charging_state(self, session: Session, fact: TransactionReported) -> None:
+        """What the transaction says of its connector. Events of the time without a link say nothing of now."""
+        if not session.connector_id or fact.offline or session.state is SessionState.ENDED:
+            return
+        connector = self._connector(session.station_id, session.connector_id)
+        state = fact.charging_state
+        if fact.event == "Ended":
+            state = ConnectorState.FINISHING if connector.status in _WITH_ENERGY else None
+        late = connector.status_since is not None and fact.at < connector.status_since
+        if state is None or state is connector.status or late:
+            return
+        power = connector.power_w if state is ConnectorState.CHARGING else None
+        connector = replace(connector, status=state, status_since=fact.at, power_w=power)
+        self._with_connector(session.station_id, connector)
 
     def _stopped(self, entry: Entry, number: int, fact: TransactionStopped) -> None:
         session = self._by_transaction(entry.station_id, fact.transaction_id)
@@ -201,7 +272,8 @@ class Book:
             detail = f"stop of transaction {fact.transaction_id}, which never started here"
             self._set_aside(entry, number, QuarantineReason.UNKNOWN_TRANSACTION, detail)
             return
-        self._keep_session(life.stop(session, fact, self._rated_power(session)))
+        over = numbered.end if numbered.is_numbered(session) else life.stop
+        self._keep_session(over(session, fact, self._rated_power(session)))
 
     def _measured(self, entry: Entry, number: int, fact: Measured) -> None:
         session = None
@@ -214,13 +286,17 @@ class Book:
             session = next(iter(self._open_on(entry.station_id, fact.connector_id)), None)
         power = next((r.value for r in reversed(fact.readings) if r.field == "power_w"), None)
         if session is not None:
-            session = life.measure(session, fact.readings, self._rated_power(session))
+            measure = numbered.measure if numbered.is_numbered(session) else life.measure
+            session = measure(session, fact.readings, self._rated_power(session))
             self._keep_session(session)
             power = session.power_w if session.state is not SessionState.ENDED else None
         connector_id = fact.connector_id or (session.connector_id if session else 0)
         if connector_id and self._is_latest(session, fact.readings):
-            connector = self._connector(entry.station_id, connector_id)
-            self._with_connector(entry.station_id, replace(connector, power_w=power))
+            connector = replace(self._connector(entry.station_id, connector_id), power_w=power)
+            if session is not None and numbered.is_numbered(session) and power and connector.status in _SILENT:
+                # `Occupied`, and a transaction that does not say its state: energy flows
+                connector = replace(connector, status=ConnectorState.CHARGING, status_since=fact.at)
+            self._with_connector(entry.station_id, connector)
 
     def _set_aside(self, entry: Entry, number: int, reason: QuarantineReason, detail: str) -> None:
         key = f"{entry.station_id}\x1f{entry.received_at.isoformat()}\x1f{number}\x1f{detail}\x1f{entry.raw}"
@@ -287,7 +363,7 @@ class Book:
         driver = self._work.tokens.driver(known.driver_id)
         return life.Driver(token=token, driver_id=known.driver_id, plan=driver.plan if driver else None)
 
-    def _with_tariff(self, session: Session, fact: TransactionStarted) -> Session:
+    def _with_tariff(self, session: Session, id_tag: str | None) -> Session:
         """Freezes the tariff version that is valid at the start."""
         if self._assignments is None:
             self._assignments = self._work.tariffs.assignments()
@@ -296,7 +372,7 @@ class Book:
             station_id=session.station_id,
             site_id=session.site_id,
             connector_id=session.connector_id,
-            plan=self._driver(fact.id_tag).plan,
+            plan=self._driver(id_tag).plan,
             at=session.started_at,
         )
         version = self._work.tariffs.get(chosen.tariff_id) if chosen else None

@@ -9,16 +9,17 @@ from typing import NamedTuple
 from collector.ocpp import schemas
 from collector.ocpp.action import Answer, Ask, Policy
 from collector.ocpp.actions import ACTIONS
-from collector.ocpp.frames import Call, CallResult, call_error, call_result, parse
+from collector.ocpp.frames import Call, CallResult, call_error, call_result, error_code, parse
 from laddvakt.domain.entries import Entry, EntryKind
 from laddvakt.domain.errors import FrameError
 from laddvakt.domain.facts import Fact, LinkDown, LinkUp, NonConforming, Quarantined, QuarantineReason
 
 logger = logging.getLogger(__name__)
 
-SUPPORTED = ("ocpp1.6",)
+SUPPORTED = ("ocpp2.1", "ocpp2.0.1", "ocpp1.6")
 _WHILE_PENDING = frozenset({"BootNotification", "Heartbeat", "StatusNotification"})
 _MAX_OUTSTANDING = 16
+_MAX_NOTED = 16
 _KEPT_OF_UNLOGGABLE = 8 * 1024  # characters
 
 
@@ -41,13 +42,14 @@ class Outcome(NamedTuple):
 class Link:
     """The state of one connection: which of our own calls wait for an answer. Nothing about sessions."""
 
-    __slots__ = ("_outstanding", "policy", "protocol", "station_id")
+    __slots__ = ("_noted", "_outstanding", "policy", "protocol", "station_id")
 
     def __init__(self, station_id: str, protocol: str, policy: Policy) -> None:
         self.station_id = station_id
         self.protocol = protocol
         self.policy = policy
         self._outstanding: dict[str, str] = {}
+        self._noted: set[str] = set()
 
     def connected(self, now: datetime) -> Entry:
         return Entry(
@@ -88,7 +90,7 @@ class Link:
         try:
             frame = parse(message)
         except FrameError as error:
-            reply = call_error(error.unique_id, error.code, error.message) if error.unique_id else None
+            reply = self._frame_error(error)
             return self._quarantine(raw, reply, now, QuarantineReason.MALFORMED_FRAME, error.message)
         if not isinstance(frame, Call):
             return self._answered(raw, frame.unique_id, isinstance(frame, CallResult), now)
@@ -103,6 +105,13 @@ class Link:
         return self._quarantine(
             entry.raw[:_KEPT_OF_UNLOGGABLE], reply, entry.received_at, QuarantineReason.INTERNAL_ERROR, why
         )
+
+    def _frame_error(self, error: FrameError) -> str | None:
+        """1.6 has no answer to a frame without a readable id; 2.x answers to "-1" (2.0.1 part 4 section 4.2.3)."""
+        unique_id = error.unique_id or ("-1" if self.protocol != "ocpp1.6" else None)
+        if unique_id is None:
+            return None
+        return call_error(unique_id, error_code(self.protocol, error.code), error.message)
 
     def _called(self, raw: str, call: Call, now: datetime) -> Outcome:
         if self.protocol not in SUPPORTED:
@@ -140,8 +149,18 @@ class Link:
             detail = f"{call.action}: {type(error).__name__}: {error}"
             return self._refuse(raw, call, now, "InternalError", QuarantineReason.INTERNAL_ERROR, detail)
         reply = call_result(call.unique_id, answer.reply)
-        facts = (*answer.facts, *notes) if notes else answer.facts
+        facts = (*(fact for fact in answer.facts if self._is_news(fact)), *notes)
         return Outcome(self._entry(raw, reply, now, facts), reply)
+
+    def _is_news(self, fact: Fact) -> bool:
+        """A note of ours about a station's ways is news once a connection; every other fact is."""
+        if not isinstance(fact, NonConforming):
+            return True
+        if fact.detail in self._noted:
+            return False
+        if len(self._noted) < _MAX_NOTED:
+            self._noted.add(fact.detail)
+        return True
 
     def _answered(self, raw: str, unique_id: str, result: bool, now: datetime) -> Outcome:
         if self._outstanding.pop(unique_id, None) is not None:
@@ -153,7 +172,8 @@ class Link:
     def _refuse(
         self, raw: str, call: Call, now: datetime, code: str, reason: QuarantineReason, detail: str
     ) -> Outcome:
-        return self._quarantine(raw, call_error(call.unique_id, code, detail), now, reason, detail)
+        reply = call_error(call.unique_id, error_code(self.protocol, code), detail)
+        return self._quarantine(raw, reply, now, reason, detail)
 
     def _quarantine(
         self, raw: str, reply: str | None, now: datetime, reason: QuarantineReason, detail: str

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from laddvakt.domain.entries import Entry
-from laddvakt.domain.facts import Measured, TransactionStarted
+from laddvakt.domain.facts import Measured, TransactionReported, TransactionStarted
 from laddvakt.stores.ports import Point
 
 
@@ -24,7 +24,7 @@ class PointMaker:
         made: dict[tuple[str, int, str, datetime], dict[str, float]] = {}
         for entry in entries:
             for fact in entry.facts:
-                if isinstance(fact, TransactionStarted):
+                if isinstance(fact, TransactionStarted | TransactionReported):
                     self._remember(entry.station_id, fact)
                 elif isinstance(fact, Measured):
                     self._measured(entry.station_id, fact, made)
@@ -33,7 +33,9 @@ class PointMaker:
             for (station, connector, source, at), values in made.items()
         ]
 
-    def _remember(self, station_id: str, fact: TransactionStarted) -> None:
+    def _remember(self, station_id: str, fact: TransactionStarted | TransactionReported) -> None:
+        if not fact.connector_id:
+            return  # it does not say: what was known stands
         if len(self._connector) >= self._MOST:
             self._connector.pop(next(iter(self._connector)))
         self._connector[station_id, fact.transaction_id] = fact.connector_id

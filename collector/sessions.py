@@ -17,6 +17,15 @@ from laddvakt.domain.readings import Reading
 from laddvakt.domain.sessions import Quality, Session, SessionState
 from laddvakt.domain.stations import ConnectorState, Station
 
+TOO_FAST = "the register rose faster than the station's rated power allows"
+FELL = "the register fell during the session; that value is not used"
+NO_START_REGISTER = "the start gave no register value"
+NO_STOP_REGISTER = "the stop gave no register value"
+STOP_BELOW_START = "the register at the stop is below the one at the start"
+STOP_BELOW_READ = "the register at the stop is below one read during the session"
+CLOSED_WITHOUT_STOP = "the station never said that it stopped; closed from the last register value"
+
+_CEILING_W = 400_000.0  # no rated power is known: more than today's strongest public stations in one outlet
 _IMPLAUSIBLE_FACTOR = 1.2  # of rated power x time; beyond it a register is not believed
 _IMPLAUSIBLE_SLACK_WH = 500  # a register of coarse resolution, or a rated power rounded down
 _MIN_DERIVE_S = 5  # power is not derived from register readings closer together than this
@@ -58,6 +67,7 @@ def begin(fact: TransactionStarted, station: Station, driver: Driver) -> Session
         meter_start_wh=fact.meter_start_wh,
         meter_last_wh=None if fact.meter_start_wh is None else float(fact.meter_start_wh),
         charging_type=station.current,
+        event_numbers="" if fact.numbered else None,
     )
 
 
@@ -65,7 +75,7 @@ def _at_outlet(reading: Reading) -> bool:
     return reading.location in ("", "Outlet")
 
 
-def _power(readings: list[Reading]) -> float | None:
+def power_of(readings: list[Reading]) -> float | None:
     """Total power of one moment: the total where it is said, otherwise the sum of the phases."""
     total = next((r.value for r in readings if r.field == "power_w"), None)
     if total is not None:
@@ -74,12 +84,24 @@ def _power(readings: list[Reading]) -> float | None:
     return sum(phases) if phases else None
 
 
-def _plausible(session: Session, register_wh: float, at: datetime, max_power_w: float | None) -> bool:
-    if max_power_w is None or session.meter_start_wh is None:
-        return True
+def derived_power(session: Session, register_wh: float | None, at: datetime) -> float | None:
+    """Power from how far the register rose since the reading before; None where that says nothing."""
+    last = session.meter_last_wh
+    seconds = (at - (session.last_reading_at or session.started_at)).total_seconds()
+    if last is None or register_wh is None or register_wh < last or seconds < _MIN_DERIVE_S:
+        return None
+    return round((register_wh - last) * 3600 / seconds, 1)
+
+
+def possible(session: Session, rise_wh: float, at: datetime, max_power_w: float | None) -> bool:
+    """Whether the register can have risen so far by `at`."""
     hours = max((at - session.started_at).total_seconds(), 0.0) / 3600
-    return (
-        register_wh - session.meter_start_wh <= _IMPLAUSIBLE_FACTOR * max_power_w * hours + _IMPLAUSIBLE_SLACK_WH
+    return rise_wh <= _IMPLAUSIBLE_FACTOR * (max_power_w or _CEILING_W) * hours + _IMPLAUSIBLE_SLACK_WH
+
+
+def _plausible(session: Session, register_wh: float, at: datetime, max_power_w: float | None) -> bool:
+    return session.meter_start_wh is None or possible(
+        session, register_wh - session.meter_start_wh, at, max_power_w
     )
 
 
@@ -87,24 +109,20 @@ def _register(session: Session, reading: Reading, max_power_w: float | None) -> 
     value = reading.value
     if session.meter_start_wh is None:
         session = replace(session, meter_start_wh=round(value), meter_last_wh=value)
-        return doubt(session, Quality.ESTIMATED, "the start gave no register value")
+        return doubt(session, Quality.ESTIMATED, NO_START_REGISTER)
     start = session.meter_start_wh if session.meter_start_wh is not None else round(value)
     last = session.meter_last_wh if session.meter_last_wh is not None else float(start)
     if value < last:
         if value < last - 1:  # below the resolution it is rounding: starts and stops are whole Wh
-            session = doubt(
-                session, Quality.ESTIMATED, "the register fell during the session; that value is not used"
-            )
+            session = doubt(session, Quality.ESTIMATED, FELL)
         return session
     if not _plausible(session, value, reading.at, max_power_w):
-        reason = "the register rose faster than the station's rated power allows"
-        return doubt(session, Quality.SUSPECT, reason)
-    power = session.power_w
-    seconds = (reading.at - (session.last_reading_at or session.started_at)).total_seconds()
-    if seconds >= _MIN_DERIVE_S:
-        power = round((value - last) * 3600 / seconds, 1)
+        return doubt(session, Quality.SUSPECT, TOO_FAST)
+    power = derived_power(session, value, reading.at)
     energy = max(0, round(value - start))
-    return replace(session, meter_last_wh=value, energy_wh=energy, power_w=power)
+    return replace(
+        session, meter_last_wh=value, energy_wh=energy, power_w=session.power_w if power is None else power
+    )
 
 
 def measure(session: Session, readings: tuple[Reading, ...], max_power_w: float | None) -> Session:
@@ -121,7 +139,7 @@ def measure(session: Session, readings: tuple[Reading, ...], max_power_w: float 
         for reading in moment:
             if reading.field == "energy_wh" and _at_outlet(reading):
                 session = _register(session, reading, max_power_w)
-        power = _power(moment)
+        power = power_of(moment)
         soc = next((r.value for r in moment if r.field == "soc_pct"), session.soc_pct)
         session = replace(
             session,
@@ -144,7 +162,8 @@ def follow_status(session: Session, status: ConnectorState, at: datetime) -> Ses
     return session
 
 
-def _ended(session: Session, at: datetime, reason: str | None) -> Session:
+def ended(session: Session, at: datetime, reason: str | None) -> Session:
+    """The session over, its figures as they are."""
     ended_at = max(at, session.started_at)
     return replace(
         session,
@@ -163,28 +182,24 @@ def stop(session: Session, fact: TransactionStopped, max_power_w: float | None) 
     if session.state is SessionState.ENDED and not closed_by_estimate:
         return session
     if closed_by_estimate:
-        reasons = tuple(r for r in session.quality_reasons if r != _CLOSED_WITHOUT_STOP)
+        reasons = tuple(r for r in session.quality_reasons if r != CLOSED_WITHOUT_STOP)
         quality = session.quality if reasons else Quality.CONFIRMED
         session = replace(session, quality=quality, quality_reasons=reasons)
-    session = _ended(session, fact.at, fact.reason)
+    session = ended(session, fact.at, fact.reason)
     if fact.meter_stop_wh is None:
-        return doubt(session, Quality.ESTIMATED, "the stop gave no register value")
+        return doubt(session, Quality.ESTIMATED, NO_STOP_REGISTER)
     session = replace(session, meter_stop_wh=fact.meter_stop_wh)
     if session.meter_start_wh is None:
-        return doubt(session, Quality.ESTIMATED, "the start gave no register value")
+        return doubt(session, Quality.ESTIMATED, NO_START_REGISTER)
     energy = fact.meter_stop_wh - session.meter_start_wh
     if energy < 0:
-        return doubt(session, Quality.SUSPECT, "the register at the stop is below the one at the start")
+        return doubt(session, Quality.SUSPECT, STOP_BELOW_START)
     last = session.meter_last_wh
     if last is not None and fact.meter_stop_wh < last - 1:
-        session = doubt(session, Quality.SUSPECT, "the register at the stop is below one read during the session")
+        session = doubt(session, Quality.SUSPECT, STOP_BELOW_READ)
     if not _plausible(session, fact.meter_stop_wh, fact.at, max_power_w):
-        reason = "the register rose faster than the station's rated power allows"
-        session = doubt(session, Quality.SUSPECT, reason)
+        session = doubt(session, Quality.SUSPECT, TOO_FAST)
     return replace(session, energy_wh=energy, meter_last_wh=float(fact.meter_stop_wh))
-
-
-_CLOSED_WITHOUT_STOP = "the station never said that it stopped; closed from the last register value"
 
 
 def close_without_stop(session: Session, at: datetime) -> Session:
@@ -192,4 +207,4 @@ def close_without_stop(session: Session, at: datetime) -> Session:
     if session.state is SessionState.ENDED:
         return session
     last = session.last_reading_at or session.started_at
-    return doubt(_ended(session, min(at, last), None), Quality.ESTIMATED, _CLOSED_WITHOUT_STOP)
+    return doubt(ended(session, min(at, last), None), Quality.ESTIMATED, CLOSED_WITHOUT_STOP)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from detector.fold import of_session
+from detector.fold import connector_of, of_session
 from detector.view import ConnectorView, SessionView, StationView
 from laddvakt.domain.facts import Measured
 from laddvakt.domain.stations import Station
@@ -147,13 +147,13 @@ def collect(
     opened: dict[int, OpenWindow], view: StationView, fact: Measured, heard_at: datetime, station: Station | None
 ) -> list[Window]:
     """Take a message's values in; the windows that it completed."""
-    connector = view.connectors.get(fact.connector_id)
+    connector = connector_of(view, fact.connector_id, fact.transaction_id)
     if connector is None or fact.source != "ocpp" or view.clock.late(fact.at, heard_at):
         return []
     session = connector.session
-    current = opened.get(fact.connector_id)
+    current = opened.get(connector.connector_id)
     if session is None or not of_session(connector, fact):
-        opened.pop(fact.connector_id, None)
+        opened.pop(connector.connector_id, None)
         return []
     done: list[Window] = []
     start = _floor(fact.at)
@@ -163,7 +163,7 @@ def collect(
             done += [window] if window is not None else []
         current = None
     if current is None:
-        current = opened[fact.connector_id] = OpenWindow(transaction_id=session.transaction_id, start=start)
+        current = opened[connector.connector_id] = OpenWindow(transaction_id=session.transaction_id, start=start)
     for reading in fact.readings:
         if reading.field not in _GATHERED or reading.context.startswith("Transaction."):
             continue

@@ -6,6 +6,8 @@ import json
 from collections.abc import Callable
 from datetime import datetime
 
+from msgspec.structs import replace
+
 from detector.view import (
     MAX_FIELDS,
     MAX_NAME,
@@ -27,6 +29,7 @@ from laddvakt.domain.facts import (
     LinkUp,
     Measured,
     StatusReported,
+    TransactionReported,
     TransactionStarted,
     TransactionStopped,
 )
@@ -34,6 +37,7 @@ from laddvakt.domain.readings import Reading
 from laddvakt.domain.stations import ConnectorState
 
 _DEFAULT_VOLTAGE_V = 230.0
+_WITH_ENERGY = {ConnectorState.CHARGING, ConnectorState.SUSPENDED_EV, ConnectorState.SUSPENDED_EVSE}
 
 Pseudonymise = Callable[[str], str]
 
@@ -51,6 +55,8 @@ def fold(view: StationView, entry: Entry, pseudonymise: Pseudonymise) -> list[Se
             case StatusReported():
                 view.clock.note(fact.at, entry.received_at)
                 ended += _status(view, fact, entry.received_at)
+            case TransactionReported():
+                ended += _reported(view, fact, entry.received_at)
             case TransactionStarted():
                 ended += _started(view, fact, entry.received_at, pseudonymise)
             case TransactionStopped():
@@ -108,6 +114,8 @@ def _status(view: StationView, fact: StatusReported, heard_at: datetime) -> list
     outdated = connector.status_at is not None and fact.at < connector.status_at
     if outdated and view.clock.late(fact.at, heard_at):
         return []
+    if fact.reported == "Occupied" and connector.session is not None and connector.status in _WITH_ENERGY:
+        fact = replace(fact, status=connector.status)  # OCPP 2.x says no more; the transaction has said it
     if fact.status is not connector.status or connector.status_since is None:
         connector.status_since = fact.at
     connector.status, connector.status_at, connector.status_heard = fact.status, fact.at, heard_at
@@ -119,6 +127,28 @@ def _status(view: StationView, fact: StatusReported, heard_at: datetime) -> list
     if fact.status is ConnectorState.AVAILABLE and connector.session is not None:
         return _end(view, connector, fact.at, heard_at, None)
     return []
+
+
+def _reported(view: StationView, fact: TransactionReported, heard_at: datetime) -> list[SessionEnded]:
+    """The charging state that an OCPP 2.x transaction says; its connector may only be known from the start."""
+    connector = connector_of(view, fact.connector_id, fact.transaction_id)
+    if connector is None or not connector.connector_id or fact.charging_state is None or fact.event == "Ended":
+        return []
+    view.clock.note(fact.at, heard_at)
+    if fact.offline:
+        return []  # of the time without a link
+    status = StatusReported(at=fact.at, connector_id=connector.connector_id, status=fact.charging_state)
+    return _status(view, status, heard_at)
+
+
+def connector_of(view: StationView, connector_id: int, transaction_id: str | None) -> ConnectorView | None:
+    """The connector that a message names, or whose session it names."""
+    if connector_id or transaction_id is None:
+        return view.connector(connector_id)
+    for connector in view.connectors.values():
+        if connector.session is not None and connector.session.transaction_id == transaction_id:
+            return connector
+    return view.connector(connector_id)
 
 
 def _started(
@@ -176,7 +206,7 @@ def _end(
 
 
 def _measured(view: StationView, fact: Measured, heard_at: datetime) -> None:
-    connector = view.connector(fact.connector_id)
+    connector = connector_of(view, fact.connector_id, fact.transaction_id)
     if connector is None or view.clock.late(fact.at, heard_at):
         return  # from a station's queue: it belongs to the session's energy, not to the state of now
     if fact.source != "ocpp":

@@ -79,6 +79,18 @@ def call_result(unique_id: str, payload: dict[str, Any]) -> str:
     return _encode((3, unique_id, payload)).decode()
 
 
+# OCPP 1.6 spells one code its own way, and has one for frames that 2.x splits (2.0.1 part 4 section 4.3)
+_CODES_2X = {
+    "OccurenceConstraintViolation": "OccurrenceConstraintViolation",
+    "FormationViolation": "RpcFrameworkError",
+}
+
+
+def error_code(protocol: str, code: str) -> str:
+    """A CALLERROR code of OCPP 1.6 in the words of a protocol version."""
+    return code if protocol == "ocpp1.6" else _CODES_2X.get(code, code)
+
+
 def call_error(unique_id: str, code: str, description: str) -> str:
     """The text of a CALLERROR; the description is cut at 255 characters as the specification allows."""
     return _encode((4, unique_id, code, description[:255], {})).decode()

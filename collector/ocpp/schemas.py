@@ -67,14 +67,29 @@ _BOUNDS = {
     "reservationId": 2**31 - 1,
     "meterStart": 2**53,  # Wh; the largest integer that JSON carries exactly everywhere
     "meterStop": 2**53,
+    "evseId": 999,  # see evse.py
+    "seqNo": 2**31 - 1,
+}
+_BOUNDS_INSIDE = {
+    "evse": {"id": 999, "connectorId": 999},
+    "transactionInfo": {"remoteStartId": 2**31 - 1},
 }
 
 
 def out_of_bounds(payload: dict[str, Any]) -> Violation | None:
     """The first number of a request that is far outside anything meant."""
-    for name, most in _BOUNDS.items():
-        value = payload.get(name)
-        if isinstance(value, int) and abs(value) > most:
+    found = _beyond(payload, _BOUNDS)
+    for name, bounds in _BOUNDS_INSIDE.items():
+        inner = payload.get(name)
+        if found is None and isinstance(inner, dict):
+            found = _beyond(inner, bounds)
+    return found
+
+
+def _beyond(values: dict[str, Any], bounds: dict[str, int]) -> Violation | None:
+    for name, most in bounds.items():
+        value = values.get(name)
+        if isinstance(value, int | float) and not abs(value) <= most:
             return Violation("PropertyConstraintViolation", f"{name}: {str(value)[:40]} is out of range", False)
     return None
 

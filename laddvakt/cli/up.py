@@ -172,7 +172,7 @@ async def _run(settings: Settings, config: Path | None, environment: dict[str, s
 async def _announce(settings: Settings, environment: dict[str, str], lines: list[str]) -> None:
     url = await _until_answering(settings)
     click.echo(f"\n  Laddvakt runs:  {url}")
-    click.echo(f"  Stations:       ws://{environment['LADDVAKT_OCPP__LISTEN']}/<station id>  (OCPP 1.6)")
+    click.echo(f"  Stations:       ws://{environment['LADDVAKT_OCPP__LISTEN']}/<station id>  (OCPP 1.6, 2.x)")
     for line in lines:
         click.echo(f"  {line}")
     click.echo("  Ctrl-C stops it; the data stays in " + str(settings.data_dir) + ".\n")

@@ -65,7 +65,8 @@ class TokenPresented(_Fact, frozen=True, kw_only=True):
 
 
 class TransactionStarted(_Fact, frozen=True, kw_only=True):
-    """StartTransaction. `transaction_id` is the one that the station was given."""
+    """StartTransaction (`transaction_id` is the one that the station was given), or a TransactionEvent that starts
+    a transaction."""
 
     connector_id: int
     evse_id: int | None = None
@@ -74,16 +75,34 @@ class TransactionStarted(_Fact, frozen=True, kw_only=True):
     meter_start_wh: int | None = None
     reservation_id: int | None = None
     station_at: datetime | None = None
+    numbered: bool = False  # OCPP 2.x: a TransactionReported beside it has its number
 
 
 class TransactionStopped(_Fact, frozen=True, kw_only=True):
-    """StopTransaction."""
+    """StopTransaction, or a TransactionEvent that ends a transaction."""
 
     transaction_id: str
     id_tag: str | None = None
     meter_stop_wh: int | None = None
     reason: str = "Local"  # OCPP 1.6 section 6.49: Local when absent
     station_at: datetime | None = None
+    numbered: bool = False
+
+
+class TransactionReported(_Fact, frozen=True, kw_only=True):
+    """Any TransactionEvent (OCPP 2.x): its number within the transaction, and what the EVSE does. A start and a
+    stop are facts of their own beside it."""
+
+    transaction_id: str
+    event: str  # Started, Updated, Ended
+    seq_no: int
+    trigger: str = ""  # TriggerReasonEnumType
+    offline: bool = False  # happened while the station had no link
+    connector_id: int = 0  # 0: the event does not say; the transaction's own
+    evse_id: int | None = None
+    id_tag: str | None = None
+    charging_state: ConnectorState | None = None
+    remote_start_id: int | None = None
 
 
 class Measured(_Fact, frozen=True, kw_only=True):
@@ -104,15 +123,72 @@ class VendorMessage(_Fact, frozen=True, kw_only=True):
 
 
 class FirmwareReported(_Fact, frozen=True, kw_only=True):
-    """FirmwareStatusNotification."""
+    """FirmwareStatusNotification, or SignedFirmwareStatusNotification."""
 
     status: str
 
 
 class DiagnosticsReported(_Fact, frozen=True, kw_only=True):
-    """DiagnosticsStatusNotification."""
+    """DiagnosticsStatusNotification, or LogStatusNotification."""
 
     status: str
+
+
+class SecurityEventReported(_Fact, frozen=True, kw_only=True):
+    """SecurityEventNotification."""
+
+    event: str
+    info: str | None = None
+
+
+class EventReported(_Fact, frozen=True, kw_only=True):
+    """One event of NotifyEvent (OCPP 2.x): a monitored variable, or a fault, says something."""
+
+    component: str
+    variable: str
+    connector_id: int = 0
+    evse_id: int | None = None
+    event_id: int | None = None
+    trigger: str = ""  # Alerting, Delta, Periodic
+    value: str = ""
+    cleared: bool = False
+    tech_code: str | None = None
+    tech_info: str | None = None
+    severity: int | None = None  # OCPP 2.1: 0 danger .. 9 debug
+    transaction_id: str | None = None
+    mrec: tuple[str, ...] = ()  # ChargeX codes found in techCode or techInfo
+
+
+class VariableReported(_Fact, frozen=True, kw_only=True):
+    """One attribute of a variable of the device model, from NotifyReport (OCPP 2.x)."""
+
+    component: str
+    variable: str
+    component_instance: str | None = None
+    variable_instance: str | None = None
+    evse_id: int | None = None
+    connector_id: int = 0
+    attribute: str = "Actual"  # Actual, Target, MinSet, MaxSet
+    value: str | None = None  # None: write-only
+    mutability: str = "ReadWrite"
+    unit: str | None = None
+
+
+class ChargingLimitReported(_Fact, frozen=True, kw_only=True):
+    """NotifyChargingLimit, or ClearedChargingLimit (`cleared`): somebody else limits the station."""
+
+    source: str  # EMS, SO, CSO, Other
+    connector_id: int = 0
+    evse_id: int | None = None
+    cleared: bool = False
+    grid_critical: bool | None = None
+
+
+class ReservationReported(_Fact, frozen=True, kw_only=True):
+    """ReservationStatusUpdate (OCPP 2.x)."""
+
+    reservation_id: int
+    status: str  # Expired, Removed, NoTransaction
 
 
 class QuarantineReason(StrEnum):
@@ -151,10 +227,16 @@ Fact = (
     | TokenPresented
     | TransactionStarted
     | TransactionStopped
+    | TransactionReported
     | Measured
     | VendorMessage
     | FirmwareReported
     | DiagnosticsReported
+    | SecurityEventReported
+    | EventReported
+    | VariableReported
+    | ChargingLimitReported
+    | ReservationReported
     | Quarantined
     | NonConforming
 )

@@ -22,6 +22,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     context: str = "Sample.Periodic"  # OCPP ReadingContext
     location: str = ""  # OCPP Location; empty is Outlet
     station_at: datetime | None = None
+    factor: float = 1.0  # energy_wh only: 1000 where the station said kWh, 0 where it named no unit
 
 
 class Unit(NamedTuple):

@@ -78,3 +78,4 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     stop_reason: str | None = None
     quality: Quality = Quality.CONFIRMED
     quality_reasons: tuple[str, ...] = ()
+    event_numbers: str | None = None  # OCPP 2.x: numbers of the events heard, "0-4 6"

@@ -73,6 +73,7 @@ def full_session() -> Session:
         stop_reason="EVDisconnected",
         quality=Quality.SUSPECT,
         quality_reasons=("meter went back", 'said "å\x00"'),
+        event_numbers="0-4 6",
     )
 
 

@@ -1,12 +1,11 @@
-"""Authorize (OCPP 1.6 section 4.1): may this idTag charge?"""
+"""Authorize (OCPP 1.6 section 4.1; 2.0.1 part 2 C01): may this idTag charge?"""
 
 from collector.ocpp.action import Action, Answer, Ask
 from laddvakt.domain.facts import TokenPresented
 from laddvakt.domain.tokens import AuthorizationStatus
 
 
-def _v16(ask: Ask) -> Answer:
-    id_tag = ask.payload["idTag"]
+def _presented(ask: Ask, id_tag: str) -> tuple[AuthorizationStatus, TokenPresented]:
     status = ask.policy.authorize(id_tag)
     fact = TokenPresented(
         at=ask.received_at,
@@ -14,7 +13,17 @@ def _v16(ask: Ask) -> Answer:
         accepted=status is AuthorizationStatus.ACCEPTED,
         answer=status.value,
     )
+    return status, fact
+
+
+def _v16(ask: Ask) -> Answer:
+    status, fact = _presented(ask, ask.payload["idTag"])
     return Answer({"idTagInfo": {"status": status.value}}, (fact,))
 
 
-ACTION = Action("Authorize", {"ocpp1.6": _v16})
+def _v2(ask: Ask) -> Answer:
+    status, fact = _presented(ask, ask.payload["idToken"]["idToken"])
+    return Answer({"idTokenInfo": {"status": status.value}}, (fact,))
+
+
+ACTION = Action("Authorize", {"ocpp1.6": _v16, "ocpp2.0.1": _v2, "ocpp2.1": _v2})

@@ -1,6 +1,7 @@
-"""BootNotification (OCPP 1.6 section 4.2): the station (re)started and says what it is."""
+"""BootNotification (OCPP 1.6 section 4.2; 2.0.1 part 2 B01): the station (re)started and says what it is."""
 
 import hashlib
+from typing import Any
 
 from collector.ocpp.action import Action, Answer, Ask
 from laddvakt.domain.facts import Booted
@@ -23,12 +24,27 @@ def _v16(ask: Ask) -> Answer:
         firmware=payload.get("firmwareVersion"),
         meter_serial_number=payload.get("meterSerialNumber"),
     )
-    reply = {
+    return Answer(_reply(ask), (booted,))
+
+
+def _v2(ask: Ask) -> Answer:
+    station = ask.payload["chargingStation"]
+    booted = Booted(
+        at=ask.received_at,
+        vendor=station["vendorName"],
+        model=station["model"],
+        serial_number=station.get("serialNumber"),
+        firmware=station.get("firmwareVersion"),
+    )
+    return Answer(_reply(ask), (booted,))
+
+
+def _reply(ask: Ask) -> dict[str, Any]:
+    return {
         "currentTime": rfc3339(ask.received_at),
         "interval": _spread(ask.station_id, ask.policy.heartbeat_interval_s),
         "status": ask.policy.registration,
     }
-    return Answer(reply, (booted,))
 
 
-ACTION = Action("BootNotification", {"ocpp1.6": _v16})
+ACTION = Action("BootNotification", {"ocpp1.6": _v16, "ocpp2.0.1": _v2, "ocpp2.1": _v2})

@@ -1,4 +1,5 @@
-"""MeterValues (OCPP 1.6 section 4.7): sampled values, each with its own time, context, phase and unit.
+"""MeterValues (OCPP 1.6 section 4.7; 2.0.1 part 2 J01): sampled values, each with its own time,
+context, phase and unit.
 
 Numbers are read leniently (decimal comma, a trailing unit); signed values are kept in the raw entry untouched;
 what cannot be read is set aside while the other values of the message survive.
@@ -12,6 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from collector.ocpp.action import Action, Answer, Ask
+from collector.ocpp.evse import connector_number
 from laddvakt.domain.facts import Fact, Measured, Quarantined, QuarantineReason
 from laddvakt.domain.readings import Reading, Unit, field_name
 from laddvakt.domain.times import effective_time, parse_time
@@ -48,21 +50,36 @@ def _read_one(sample: dict[str, Any], at: datetime, said: datetime | None) -> Re
     if sample.get("format") == "SignedData":
         return None
     measurand = sample.get("measurand", "Energy.Active.Import.Register")  # the default of section 7.43
-    found = _field(measurand, sample.get("unit"), sample.get("phase"))
+    said_unit, multiplier = _unit_of(sample)
+    found = _field(measurand, said_unit, sample.get("phase"))
     if found is None:
-        return f"{measurand} in {sample.get('unit')!r} on phase {sample.get('phase')!r} is not known"
+        return f"{measurand} in {said_unit!r} on phase {sample.get('phase')!r} is not known"
     value = read_number(str(sample["value"]))
     if value is None:
         return f"{measurand}: {str(sample['value'])[:60]!r} is not a number"
     name, unit = found
+    in_base = value * 10.0**multiplier * unit.factor + unit.offset
+    if not math.isfinite(in_base):
+        return f"{measurand}: {value} times ten to the power of {multiplier} is out of range"
     return Reading(
         at=at,
         field=name,
-        value=value * unit.factor + unit.offset,
+        value=in_base,
         context=sample.get("context", "Sample.Periodic"),
         location=sample.get("location", ""),
         station_at=said,
+        factor=1.0 if name != "energy_wh" else unit.factor if said_unit else 0.0,
     )
+
+
+def _unit_of(sample: dict[str, Any]) -> tuple[str | None, int]:
+    """The unit as said, and the power of ten on the value: OCPP 2.x has both in `unitOfMeasure`."""
+    of_2x = sample.get("unitOfMeasure")
+    if not isinstance(of_2x, dict):
+        return sample.get("unit"), 0
+    multiplier = of_2x.get("multiplier")
+    power = int(multiplier) if isinstance(multiplier, int | float) and abs(multiplier) <= 30 else 0
+    return of_2x.get("unit"), power
 
 
 def read_meter_values(
@@ -100,4 +117,14 @@ def _v16(ask: Ask) -> Answer:
     return Answer({}, (measured, *problems))
 
 
-ACTION = Action("MeterValues", {"ocpp1.6": _v16})
+def _v2(ask: Ask) -> Answer:
+    """Values outside of any transaction: of an EVSE, or of the whole station (0)."""
+    evse_id = ask.payload["evseId"]
+    readings, problems = read_meter_values(ask.payload["meterValue"], ask.received_at)
+    if not readings:
+        return Answer({}, tuple(problems))
+    measured = Measured(at=readings[-1].at, connector_id=connector_number(evse_id), readings=readings)
+    return Answer({}, (measured, *problems))
+
+
+ACTION = Action("MeterValues", {"ocpp1.6": _v16, "ocpp2.0.1": _v2, "ocpp2.1": _v2})

@@ -1,4 +1,4 @@
-"""StatusNotification (OCPP 1.6 section 4.9): what a connector does, and which error it has.
+"""StatusNotification (OCPP 1.6 section 4.9; 2.0.1 part 2 G01): what a connector does, and which error it has.
 
 Fault names also travel in `vendorErrorCode` and `info`: ChargeX MREC codes CX001..CX026 are picked out of both.
 """
@@ -6,6 +6,7 @@ Fault names also travel in `vendorErrorCode` and `info`: ChargeX MREC codes CX00
 import re
 
 from collector.ocpp.action import Action, Answer, Ask
+from collector.ocpp.evse import connector_number
 from laddvakt.domain.facts import StatusReported
 from laddvakt.domain.stations import ConnectorState
 from laddvakt.domain.times import effective_time, parse_time
@@ -37,4 +38,25 @@ def _v16(ask: Ask) -> Answer:
     return Answer({}, (fact,))
 
 
-ACTION = Action("StatusNotification", {"ocpp1.6": _v16})
+def state_of(said: str) -> tuple[ConnectorState, str]:
+    """The state for a ConnectorStatusEnumType, and the word itself where the state does not say it. `Occupied` is
+    Preparing until the transaction's own events say more; 1.6's words are understood as well."""
+    if said == "Occupied":
+        return ConnectorState.PREPARING, said
+    return (_STATES[said], "") if said in _STATES else (ConnectorState.UNKNOWN, said)
+
+
+def _v2(ask: Ask) -> Answer:
+    payload = ask.payload
+    status, reported = state_of(payload["connectorStatus"])
+    fact = StatusReported(
+        at=effective_time(parse_time(payload["timestamp"]), ask.received_at),
+        connector_id=connector_number(payload["evseId"], payload["connectorId"]),
+        evse_id=int(payload["evseId"]),
+        status=status,
+        reported=reported,
+    )
+    return Answer({}, (fact,))
+
+
+ACTION = Action("StatusNotification", {"ocpp1.6": _v16, "ocpp2.0.1": _v2, "ocpp2.1": _v2})

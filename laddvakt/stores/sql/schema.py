@@ -115,6 +115,7 @@ sessions = Table(
     Column("stop_reason", AnyText),
     Column("quality", OneOf(Quality), nullable=False),
     Column("quality_reasons", Json(tuple[str, ...]), nullable=False),
+    Column("event_numbers", AnyText),
     Index(None, "started_at", "session_id"),
     Index(None, "station_id", "started_at", "session_id"),
     Index(None, "driver_id", "started_at", "session_id"),

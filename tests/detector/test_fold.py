@@ -1,0 +1,72 @@
+"""Facts of OCPP 2.x in a station's view."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from detector.features import OpenWindow, collect
+from detector.fold import fold
+from detector.view import ConnectorView, StationView
+from laddvakt.domain.entries import Entry, EntryKind
+from laddvakt.domain.facts import Fact, Measured, StatusReported, TransactionReported, TransactionStarted
+from laddvakt.domain.readings import Reading
+from laddvakt.domain.stations import ConnectorState
+
+T0 = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
+
+
+def at(seconds: float) -> datetime:
+    return T0 + timedelta(seconds=seconds)
+
+
+def take(view: StationView, seconds: float, *facts: Fact) -> ConnectorView:
+    entry = Entry(station_id="SE-1", kind=EntryKind.OCPP_IN, received_at=at(seconds), facts=facts)
+    fold(view, entry, lambda text: text)
+    return view.connectors[2]
+
+
+def reported(seconds: float, event: str = "Updated", **more: Any) -> TransactionReported:
+    return TransactionReported(at=at(seconds), transaction_id="T", event=event, seq_no=1, **more)
+
+
+def charging() -> StationView:
+    view = StationView(station_id="SE-1")
+    start = TransactionStarted(at=at(0), connector_id=2, transaction_id="T", meter_start_wh=0, numbered=True)
+    take(view, 0, start, reported(0, "Started", connector_id=2))
+    return view
+
+
+def test_charging_state_reaches_the_connector_of_the_transaction() -> None:
+    view = charging()
+    connector = take(view, 5, reported(5, charging_state=ConnectorState.CHARGING))
+    assert connector.status is ConnectorState.CHARGING
+    assert 0 not in view.connectors
+
+
+def test_occupied_does_not_hide_that_the_transaction_charges() -> None:
+    view = charging()
+    take(view, 5, reported(5, charging_state=ConnectorState.CHARGING))
+    occupied = StatusReported(at=at(6), connector_id=2, status=ConnectorState.PREPARING, reported="Occupied")
+    assert take(view, 6, occupied).status is ConnectorState.CHARGING
+
+
+def test_values_without_a_place_go_to_the_connector_of_their_transaction() -> None:
+    view = charging()
+    readings = (Reading(at=at(60), field="power_w", value=7000.0),)
+    connector = take(view, 60, Measured(at=at(60), connector_id=0, transaction_id="T", readings=readings))
+    assert [power.watts for power in connector.powers] == [7000.0]
+
+
+def test_values_without_a_place_are_gathered_for_the_connector_of_their_transaction() -> None:
+    view, opened = charging(), dict[int, OpenWindow]()
+    readings = (Reading(at=at(60), field="power_w", value=7000.0),)
+    fact = Measured(at=at(60), connector_id=0, transaction_id="T", readings=readings)
+    collect(opened, view, fact, at(60), None)
+    assert list(opened) == [2]
+
+
+def test_charging_state_from_the_time_without_a_link_is_not_of_now() -> None:
+    view = charging()
+    connector = take(view, 5, reported(5, charging_state=ConnectorState.CHARGING, offline=True))
+    assert connector.status is ConnectorState.UNKNOWN

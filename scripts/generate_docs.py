@@ -44,7 +44,7 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 
 def _default(value: Any) -> str:
-    if value in ("", {}):
+    if value in ("", {}, ()):
         return ""
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 

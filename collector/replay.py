@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 import msgspec
 
 from collector.link import SUPPORTED, Link
-from collector.mqtt.native import read_message
+from collector.mqtt.facts import raw_bytes
+from collector.mqtt.mappings import Mapping, Reader
 from collector.ocpp.action import Policy
 from collector.replaylog import LogLine, RecordedTransactions
 from laddvakt.domain.entries import Entry
@@ -18,7 +20,8 @@ from laddvakt.domain.facts import Quarantined
 class ReplayCollector:
     """`entries_of` turns one line into the entries that the live collector would have logged."""
 
-    def __init__(self, transactions: RecordedTransactions) -> None:
+    def __init__(self, transactions: RecordedTransactions, mappings: Sequence[Mapping] = ()) -> None:
+        self._reader = Reader(mappings)
         self._links: dict[str, Link] = {}
         self._transactions = transactions
         self._policy = Policy(recorded_transaction=transactions.lookup)
@@ -28,7 +31,8 @@ class ReplayCollector:
         self._transactions.current_line = number
         if line.kind == "mqtt":
             self.counts["mqtt"] += 1
-            return [read_message(line.topic, line.payload.encode(), line.received_at)]
+            entry = self._reader.read(line.topic, raw_bytes(line.payload), line.received_at)
+            return [] if entry is None else [entry]
         if line.kind == "connected":
             link = self._links[line.station_id] = Link(line.station_id, line.protocol, self._policy)
             return [link.connected(line.received_at)]

@@ -12,6 +12,8 @@ import msgspec
 
 from collector.link import Link
 from collector.mqtt.client import MqttSubscriber
+from collector.mqtt.mapping_file import load_mappings
+from collector.mqtt.mappings import Reader
 from collector.ocpp.action import Policy
 from collector.registry import Registry
 from collector.server import StationServer
@@ -28,7 +30,7 @@ NOT_BACK_AFTER_S = 90.0
 
 
 class Collector:
-    """`run` serves until cancelled."""
+    """`run` serves until cancelled. Raises SettingsError for mapping files that cannot be used."""
 
     def __init__(self, settings: Settings, records: Records, log: EventLog, clock: Callable[[], datetime]) -> None:
         self._settings = settings
@@ -36,6 +38,7 @@ class Collector:
         self._clock = clock
         self._registry = Registry(records, settings.ocpp, privacy_key(settings))
         self.server = StationServer(settings.ocpp, self._registry, log.appender, clock)
+        self._reader = Reader(load_mappings(settings.mqtt.mappings))
         self.mqtt: MqttSubscriber | None = None
 
     async def start(self) -> None:
@@ -47,9 +50,10 @@ class Collector:
         if mqtt_url(self._settings) is not None:
             self.mqtt = MqttSubscriber(
                 lambda: mqtt_url(self._settings) or "",
-                self._settings.mqtt.client_id,
+                self._settings.mqtt,
                 self._log.appender,
                 self._clock,
+                self._reader,
             )
             self.mqtt.start()
 
@@ -90,6 +94,7 @@ class Collector:
                 "connected": len(self.server.connected),
                 "messages": self.server.messages,
                 "stalled": self._log.appender.stalled,
+                **(self.mqtt.totals() if self.mqtt else {}),
             }
             await self._log.feed.publish("pulse", msgspec.json.encode(pulse))
             await asyncio.sleep(PULSE_S)

@@ -53,6 +53,16 @@ class MqttSettings(_Section):
     url: str = Field("embedded:", description="`embedded:`, `mqtt[s]://[user:password@]host:port`, or `off`")
     listen: str = Field("127.0.0.1:1883", description="address of the embedded broker; port 0 picks a free one")
     client_id: str = Field("laddvakt-collector", description="persistent session name at the broker")
+    protocol: Literal["3.1.1", "5"] = Field("3.1.1", description="version of MQTT; the embedded broker has 3.1.1")
+    ca_file: str = Field("", description="PEM file of the authorities that may vouch for an `mqtts:` broker")
+    cert_file: str = Field("", description="PEM file of our client certificate, with those between it and the CA")
+    key_file: str = Field("", description="PEM file of its private key; empty where `cert_file` has it")
+    mappings: tuple[Path, ...] = Field((), description="mapping files for other devices' topics: a path or a list")
+
+    @field_validator("mappings", mode="before")
+    @classmethod
+    def _one_or_more(cls, value: object) -> object:
+        return [value] if isinstance(value, str) and value else value or ()
 
 
 class OcppSettings(_Section):

@@ -44,7 +44,7 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 
 def _default(value: Any) -> str:
-    if value in ("", {}):
+    if value in ("", {}, ()):
         return ""
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
@@ -202,6 +202,14 @@ def fields_part() -> str:
     return "\n" + table(("OCPP measurand", "field", "unit where the station names none"), rows) + "\n"
 
 
+def units_part() -> str:
+    bases: dict[str, list[str]] = {}
+    for name, unit in UNITS.items():
+        bases.setdefault(unit.suffix, []).append(f"`{name}`")
+    rows = ((f"`_{suffix}`", ", ".join(names)) for suffix, names in bases.items())
+    return "\n" + table(("field ends in", "units, in any case"), rows) + "\n"
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "settings": settings_part,
     "rules": rules_part,
@@ -209,6 +217,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "commands": commands_part,
     "rest": rest_part,
     "fields": fields_part,
+    "units": units_part,
 }
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from collector.mqtt import mapping_model
+from collector.mqtt.mapping_file import load_mappings, ready_names
 from collector.ocpp.actions import ACTIONS
 from dashboard.auth import Role
 from detector.rules import RULES
@@ -119,6 +121,29 @@ def test_the_example_network_can_be_imported() -> None:
     network = read_network(DOCS / "examples" / "network.toml")
     assert network.stations
     assert network.routes
+
+
+@pytest.mark.parametrize(
+    ("heading", "table"),
+    [
+        ("`[[mappings]]`", mapping_model.MappingTable),
+        ("`[[mappings.fields]]`", mapping_model.FieldTable),
+        ("`time`", mapping_model.TimeTable),
+    ],
+)
+def test_every_key_of_a_mapping_file_is_documented(heading: str, table: type[mapping_model.Table]) -> None:
+    _, _, text = _section(_text("reference/mqtt.md"), "Mapping files").partition(f"### {heading}\n")
+    text = text.partition("\n### ")[0]
+    assert {key for key in table.model_fields if f"`{key}`" not in text} == set()
+
+
+def test_every_ready_mapping_is_documented() -> None:
+    text = _section(_text("reference/mqtt.md"), "Ready mappings")
+    assert {name for name in ready_names() if f"| `{name}` |" not in text} == set()
+
+
+def test_the_example_of_a_mapping_file_can_be_used() -> None:
+    assert len(load_mappings([DOCS / "examples" / "mappings.toml"])) > len(ready_names())
 
 
 def test_every_role_is_documented() -> None:

@@ -102,3 +102,11 @@ def test_addresses_are_host_and_port(text: str) -> None:
 
 def test_an_ipv6_address_loses_its_brackets() -> None:
     assert split_address("[::1]:9000") == ("::1", 9000)
+
+
+@pytest.mark.parametrize(
+    ("text", "files"), [("a.toml", ("a.toml",)), ('["a.toml", "b.toml"]', ("a.toml", "b.toml")), ("", ())]
+)
+def test_mapping_files_are_one_or_a_list(text: str, files: tuple[str, ...]) -> None:
+    settings = load_settings(environ={"LADDVAKT_MQTT__MAPPINGS": text})
+    assert settings.mqtt.mappings == tuple(Path(name) for name in files)

@@ -6,20 +6,19 @@ import os
 import threading
 from typing import Any
 
-import paho.mqtt.client as paho
-from paho.mqtt.enums import CallbackAPIVersion
-
-from collector.mqtt.client import point_at
+from collector.mqtt.access import make_client, point_at
+from laddvakt.settings import MqttSettings
 
 PATIENCE_S = 4.0
 
 
-def refusal(url: str) -> str | None:
+def refusal(url: str, mqtt: MqttSettings) -> str | None:
     """Why the broker cannot be used, or None when it can. Connects with an identity of its own, so that the
-    collector's session is left alone. Raises SettingsError for a URL that is not one."""
-    client = paho.Client(CallbackAPIVersion.VERSION2, f"laddvakt-doctor-{os.getpid()}", clean_session=True)
+    collector's session is left alone. Raises SettingsError for a URL that is not one, or settings that do not
+    go with it."""
+    client = make_client(f"laddvakt-doctor-{os.getpid()}", mqtt, persistent=False)
     client.connect_timeout = PATIENCE_S
-    host, port = point_at(client, url)
+    host, port = point_at(client, url, mqtt)
     answered = threading.Event()
     reasons: list[str] = []
 
@@ -28,7 +27,13 @@ def refusal(url: str) -> str | None:
             reasons.append(f"it refuses us: {reason}")
         answered.set()
 
+    def on_disconnect(_client: Any, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
+        if not answered.is_set():  # TLS 1.3: a client certificate is refused behind the handshake
+            reasons.append(f"it closed the connection: {reason}")
+            answered.set()
+
     client.on_connect = on_connect
+    client.on_disconnect = on_disconnect
     try:
         client.connect(host, port, keepalive=10)
     except (OSError, ValueError) as error:

@@ -46,6 +46,7 @@ CHECKS = (
     Check("mqtt.listen", addresses.mqtt_port),
     Check("ports", addresses.distinct),
     Check("mqtt broker", addresses.mqtt_broker),
+    Check("mqtt mappings", addresses.mqtt_mappings),
     Check("clock", clocks.clock),
     Check("versions", clocks.versions),
 )

@@ -103,6 +103,7 @@ def run_replay(
     log: Path, network: Path | None, until: datetime | None, settings: Settings
 ) -> tuple[dict[str, Any], list[str], list[LogLineError]]:
     """Results, summary lines for people, and the lines that could not be read."""
+    from collector.mqtt.mapping_file import load_mappings
     from collector.recorder import Scribe
     from collector.replay import ReplayCollector
     from collector.replaylog import RecordedTransactions, read_lines
@@ -110,13 +111,14 @@ def run_replay(
     from laddvakt.stores.sql.engine import open_records
 
     fresh = settings.model_copy(update={"records": settings.records.model_copy(update={"url": "sqlite://"})})
+    mappings = load_mappings(settings.mqtt.mappings)
     key = settings.privacy.key or "replay"  # the same pseudonyms in every run
     records = open_records(fresh)
     try:
         records.migrate()
         if network is not None:
             _import(network, records, key, log)
-        collector = ReplayCollector(RecordedTransactions.scan(log))
+        collector = ReplayCollector(RecordedTransactions.scan(log), mappings)
         machine = Machine(Scribe(records, key), ReplayDetector(fresh, records))
         bad: list[LogLineError] = []
         for number, line in read_lines(log):

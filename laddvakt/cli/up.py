@@ -90,9 +90,14 @@ def _simulator(stations: int, listen: str, mqtt: str | None, environment: dict[s
 
 
 def prepare(settings: Settings, demo: int | None) -> list[str]:
-    """Migrates the records and, for a demo, fills in its network and people. Returns lines to show."""
+    """Migrates the records and, for a demo, fills in its network and people. Returns lines to show.
+
+    Raises SettingsError for mapping files that cannot be used: better now than in a restarting collector.
+    """
+    from collector.mqtt.mapping_file import load_mappings
     from laddvakt.stores.sql.engine import open_records
 
+    load_mappings(settings.mqtt.mappings)
     records = open_records(settings)
     try:
         records.migrate()

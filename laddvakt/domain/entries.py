@@ -23,8 +23,8 @@ class EntryKind(StrEnum):
 class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One thing that was said. `received_at` is our clock (UTC); the station's own is in the facts.
 
-    `raw` is the text as received (bytes that are not UTF-8 are kept with backslash escapes). `reply` is the
-    text that was sent back once this entry was durable.
+    `raw` is the text as received (bytes that are not UTF-8 are kept with backslash escapes, those of an MQTT
+    message as `base64:...`). `reply` is the text that was sent back once this entry was durable.
     """
 
     station_id: str

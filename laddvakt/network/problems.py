@@ -1,4 +1,4 @@
-"""Collects what is wrong with a network file, with the place of each."""
+"""Collects what is wrong with a network file (or another one of TOML tables), with the place of each."""
 
 from __future__ import annotations
 
@@ -6,17 +6,26 @@ import re
 from pathlib import Path
 from typing import Any
 
-from laddvakt.domain.errors import NetworkFileError
+from laddvakt.domain.errors import LaddvaktError, NetworkFileError
 
 _HEADER = re.compile(r"\s*\[\[\s*([A-Za-z_]+(?:\s*\.\s*[A-Za-z_]+)?)\s*\]\]")
 _MOST = 50  # more would scroll the first ones away
 
 
 class Problems:
-    """`text` is the file as it stands, to name lines."""
+    """`text` is the file as it stands, to name lines; `error` is raised, `outcome` says what did not happen."""
 
-    def __init__(self, path: Path, text: str) -> None:
+    def __init__(
+        self,
+        path: Path,
+        text: str,
+        *,
+        error: type[LaddvaktError] = NetworkFileError,
+        outcome: str = "nothing was imported",
+    ) -> None:
         self._path = path
+        self._error = error
+        self._outcome = outcome
         self._lines = _header_lines(text)
         self._found: list[tuple[int, str]] = []
 
@@ -34,7 +43,7 @@ class Problems:
         place = ""
         line = self._lines.get((table, index), 0)
         if table:
-            name = next((row[key] for key in ("id", "tariff", "file") if row and key in row), None)
+            name = next((row[key] for key in ("id", "tariff", "file", "use", "topic") if row and key in row), None)
             place = f"{table}[{index}]" + (f" ({name})" if name is not None else "")
         if sub:
             line = self._lines.get((table, index, *sub), line)
@@ -43,15 +52,15 @@ class Problems:
         self._found.append((line, f"{where}: {place + ': ' if place else ''}{message}. {mend}"))
 
     def raise_if_any(self) -> None:
-        """Raises NetworkFileError with all faults, in the order of the file."""
+        """Raises the error with all faults, in the order of the file."""
         if not self._found:
             return
         texts = [text for _, text in sorted(self._found, key=lambda found: found[0])]
         if len(texts) == 1:
-            raise NetworkFileError(texts[0], mend="Nothing was imported.")
+            raise self._error(texts[0], mend=f"{self._outcome.capitalize()}.")
         rest = [f"... and {len(texts) - _MOST} more"] if len(texts) > _MOST else []
         listed = "\n  ".join(texts[:_MOST] + rest)
-        raise NetworkFileError(f"{len(texts)} faults in {self._path}, nothing was imported:\n  {listed}")
+        raise self._error(f"{len(texts)} faults in {self._path}, {self._outcome}:\n  {listed}")
 
 
 def _header_lines(text: str) -> dict[tuple[str | int, ...], int]:

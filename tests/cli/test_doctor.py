@@ -466,6 +466,17 @@ def test_broker_address_that_is_not_one(tmp_path: Path, url: str) -> None:
     assert (finding.level, finding.what) == (Level.FAIL, "mqtt.url is not an MQTT address.")
 
 
+def test_mapping_files_that_are_good_and_bad(tmp_path: Path) -> None:
+    assert addresses.mqtt_mappings(patient(tmp_path)).what == "none: native topics only"
+    path = tmp_path / "mappings.toml"
+    subject = patient(tmp_path, mqtt=MqttSettings(mappings=(path,)))
+    assert "cannot read" in addresses.mqtt_mappings(subject).what
+    path.write_text('[[mappings]]\nuse = "tasmota"\ndevices = { a = "SE-1" }\n', "utf-8")
+    assert addresses.mqtt_mappings(subject) == Finding(Level.OK, "1 topic patterns in 1 files")
+    path.write_text('[[mappings]]\nuse = "tasmotta"\n', "utf-8")
+    assert addresses.mqtt_mappings(subject).level is Level.FAIL
+
+
 def test_embedded_broker_without_the_embedded_log(tmp_path: Path) -> None:
     subject = patient(tmp_path, eventlog=EventlogSettings(url="nats://127.0.0.1:1"))
     assert addresses.mqtt_broker(subject).level is Level.FAIL

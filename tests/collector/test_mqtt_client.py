@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from collector.mqtt.client import MqttSubscriber
+from collector.mqtt.mappings import Reader
 from laddvakt.clock import utc_now
 from laddvakt.domain.entries import Entry, EntryKind
 from laddvakt.domain.errors import SettingsError
@@ -20,7 +21,7 @@ from laddvakt.eventlog.address import EmbeddedPorts, mqtt_url
 from laddvakt.eventlog.appender import Appender
 from laddvakt.eventlog.client import EventLog
 from laddvakt.eventlog.server import EmbeddedServer, server_config
-from laddvakt.settings import Settings
+from laddvakt.settings import MqttSettings, Settings
 from tests.support import servers
 from tests.support.collecting import asleep, logged
 from tests.support.eventlog import running_log, running_server, settings_for
@@ -56,12 +57,19 @@ BROKERS = pytest.mark.parametrize("broker_kind", [embedded, mosquitto], ids=["em
 Kind = Callable[[Path], AbstractAsyncContextManager[Broker]]
 
 
+def make(
+    url: str, appender: Appender | Held, client_id: str = SUBSCRIBER, reader: Reader | None = None
+) -> MqttSubscriber:
+    mqtt = MqttSettings(url=url, client_id=client_id)
+    return MqttSubscriber(lambda: url, mqtt, appender, utc_now, reader or Reader())  # type: ignore[arg-type]
+
+
 @asynccontextmanager
 async def subscribed(
     url: str, appender: Appender | Held, client_id: str = SUBSCRIBER
 ) -> AsyncIterator[MqttSubscriber]:
     """Connected; left as a killed process leaves: nothing more is acknowledged."""
-    subscriber = MqttSubscriber(lambda: url, client_id, appender, utc_now)  # type: ignore[arg-type]
+    subscriber = make(url, appender, client_id)
     subscriber.start()
     try:
         await eventually(lambda: subscriber.connected, what="the broker")
@@ -241,7 +249,7 @@ async def test_broker_that_is_not_there_yet_is_waited_for() -> None:
     with servers.mosquitto() as broker:
         broker.stop()
         held = Held()
-        subscriber = MqttSubscriber(lambda: broker.url, SUBSCRIBER, held, utc_now)  # type: ignore[arg-type]
+        subscriber = make(broker.url, held)
         subscriber.start()
         await asyncio.to_thread(broker.start)
         await eventually(lambda: subscriber.connected, deadline_s=15)
@@ -250,7 +258,7 @@ async def test_broker_that_is_not_there_yet_is_waited_for() -> None:
 
 @pytest.mark.parametrize("url", ["http://host:1883", "mqtt://", "mqtt://host:port", "broker"])
 async def test_address_that_is_not_one_is_a_settings_error(url: str) -> None:
-    subscriber = MqttSubscriber(lambda: url, SUBSCRIBER, Held(), utc_now)  # type: ignore[arg-type]
+    subscriber = make(url, Held())
     with pytest.raises(SettingsError, match=r"mqtt\.url"):
         subscriber.start()
 
@@ -352,12 +360,12 @@ async def test_broker_that_denies_our_topics_is_complained_of(
 ) -> None:
     async with running_server(settings_for(tmp_path)) as server:
         url = f"mqtt://127.0.0.1:{server.ports.mqtt_port}"
-        denied = MqttSubscriber(lambda: url, SUBSCRIBER, Held(), utc_now)  # type: ignore[arg-type]
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("collector.mqtt.client.TOPICS", ("log/0",))  # which devices may not read
-            denied.start()
-            await eventually(lambda: "does not let us read log/0" in caplog.text)
-            await denied.stop()
+        reader = Reader()
+        reader.topics = ("log/0",)  # which devices may not read
+        denied = make(url, Held(), reader=reader)
+        denied.start()
+        await eventually(lambda: "does not let us read log/0" in caplog.text)
+        await denied.stop()
 
 
 # What devices may not do

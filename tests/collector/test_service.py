@@ -23,7 +23,14 @@ from laddvakt.domain.errors import StoreUnavailableError
 from laddvakt.domain.sessions import Session, SessionState
 from laddvakt.eventlog.address import mqtt_url
 from laddvakt.eventlog.client import EventLog
-from laddvakt.settings import EventlogSettings, OcppSettings, RecordsSettings, Settings, TelemetrySettings
+from laddvakt.settings import (
+    EventlogSettings,
+    MqttSettings,
+    OcppSettings,
+    RecordsSettings,
+    Settings,
+    TelemetrySettings,
+)
 from laddvakt.stores.ports import Records, Telemetry, Work
 from laddvakt.stores.sql.engine import open_records
 from laddvakt.stores.telemetry import open_telemetry
@@ -308,6 +315,17 @@ async def test_unreadable_entry_in_the_log_does_not_stop_the_recorder(tmp_path: 
             await eventually(it.sessions)
 
 
+async def test_device_of_a_mapping_file_comes_into_the_telemetry(tmp_path: Path) -> None:
+    mappings = tmp_path / "mappings.toml"
+    mappings.write_text('[[mappings]]\nuse = "tasmota"\ndevices = { plug-7 = "SE-1/1" }\n', "utf-8")
+    mqtt = MqttSettings(listen="127.0.0.1:0", mappings=(mappings,))
+    async with plant(tmp_path, mqtt=mqtt) as it, it.collector() as collector, it.recorder():
+        await eventually(lambda: collector.mqtt and collector.mqtt.connected)
+        url = "mqtt://" + (mqtt_url(it.settings) or "").rpartition("@")[2]
+        await asyncio.to_thread(publish, url, "tele/plug-7/SENSOR", '{"ENERGY": {"Total": 1.5}}')
+        await eventually(lambda: it.values(source="mqtt") == [1500])
+
+
 async def test_services_give_signs_of_life_and_news(tmp_path: Path) -> None:
     heard: list[tuple[str, Any]] = []
     async with plant(tmp_path) as it, it.collector() as collector, it.recorder():
@@ -323,6 +341,7 @@ async def test_services_give_signs_of_life_and_news(tmp_path: Path) -> None:
             await eventually(lambda: any(said.get("connected") for said in pulses("collector")))
             await eventually(lambda: any(said.get("applied") for said in pulses("recorder")))
             assert all(said["lag_s"] >= 0 and said["at"] for said in pulses("recorder"))
+            assert pulses("collector")[-1]["mqtt_bad"] == 0
             await eventually(lambda: any(kind == "session" and said["energy_wh"] == 100 for kind, said in heard))
             assert any(kind == "station" and said["station_id"] == "SE-1" for kind, said in heard)
         await ear.close()

@@ -302,7 +302,7 @@ class Influx:
 class Mosquitto:
     """A Mosquitto broker that keeps sessions and queued messages over a restart."""
 
-    def __init__(self, folder: Path, password: str | None = None) -> None:
+    def __init__(self, folder: Path, password: str | None = None, options: Sequence[str] = ()) -> None:
         self.port = free_port()
         lines = [
             f"listener {self.port} 127.0.0.1",
@@ -326,6 +326,7 @@ class Mosquitto:
             )  # fmt: skip
             lines += ["allow_anonymous false", f"password_file {passwords}"]
             self.url = f"mqtt://laddvakt:{urllib.parse.quote(password, safe='')}@127.0.0.1:{self.port}"
+        lines += options
         (folder / "mosquitto.conf").write_text("\n".join(lines) + "\n", "utf-8")
         self._program = Program(folder, [find_program("mosquitto"), "-c", str(folder / "mosquitto.conf")])
         self.start()
@@ -403,10 +404,11 @@ def influx() -> Iterator[Influx]:
 
 
 @contextmanager
-def mosquitto(password: str | None = None) -> Iterator[Mosquitto]:
-    """A Mosquitto broker at `.url`; with a password, the user is `laddvakt`."""
+def mosquitto(password: str | None = None, options: Sequence[str] = ()) -> Iterator[Mosquitto]:
+    """A Mosquitto broker at `.url`; with a password, the user is `laddvakt`. `options` are further lines of its
+    configuration, as for TLS."""
     with _folder("mosquitto") as folder:
-        server = Mosquitto(folder, password)
+        server = Mosquitto(folder, password, options)
         try:
             yield server
         finally:

@@ -7,6 +7,7 @@ import http.client
 import socket
 from collections.abc import Callable
 
+from collector.mqtt.mapping_file import load_mappings
 from collector.mqtt.probe import refusal
 from laddvakt.cli.checks.finding import Finding, Level, Patient, fail, failed, ok, warn
 from laddvakt.domain.errors import EventLogError, SettingsError
@@ -111,7 +112,7 @@ def mqtt_broker(patient: Patient) -> Finding:
     if embedded and isinstance(patient.log, EventLogError) and not patient.runs:
         return warn("the embedded broker is not running", "Start `laddvakt up`.")
     try:
-        why = refusal(mqtt_url(settings) or "")
+        why = refusal(mqtt_url(settings) or "", settings.mqtt)
     except (SettingsError, EventLogError) as error:
         return failed(error)
     if why is None:
@@ -122,3 +123,13 @@ def mqtt_broker(patient: Patient) -> Finding:
         else "Start the broker, and check mqtt.url: host, port, user, password."
     )
     return fail(f"the MQTT broker cannot be used: {why}", mend)
+
+
+def mqtt_mappings(patient: Patient) -> Finding:
+    """The mapping files can be used."""
+    paths = patient.settings.mqtt.mappings
+    try:
+        mappings = load_mappings(paths)
+    except SettingsError as error:
+        return failed(error)
+    return ok(f"{len(mappings)} topic patterns in {len(paths)} files" if paths else "none: native topics only")

@@ -1,0 +1,1 @@
+"""Mappings for devices in wide use, chosen with `use = "<file name>"` in a mapping file."""

@@ -163,10 +163,13 @@ async def _run(settings: Settings, config: Path | None, environment: dict[str, s
             services.append(_simulator(demo, listen, mqtt_url(settings), environment))
         for service in services:
             supervise(service.name, Child(service, processes.started).run())
-        failed = asyncio.gather(*(task for _, task in tasks))
         ready = asyncio.create_task(_announce(settings, environment, lines))
         try:
-            await failed
+            # They run for ever, so one that is done has failed. Not gather(): being stopped, it would stop all at
+            # once instead of in order.
+            done, _ = await asyncio.wait([task for _, task in tasks], return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
         finally:
             ready.cancel()
     finally:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from click.testing import CliRunner
 from websockets.asyncio.server import serve
 
 from collector.registry import Registry
@@ -24,6 +25,7 @@ from collector.server import StationServer
 from laddvakt.cli.checks import addresses, clocks, files, log
 from laddvakt.cli.checks.finding import Finding, Level, Patient
 from laddvakt.cli.doctor import CHECKS, Check, examine
+from laddvakt.cli.main import cli
 from laddvakt.clock import utc_now
 from laddvakt.domain.entries import Entry, EntryKind
 from laddvakt.eventlog.probe import LogState, Reader
@@ -51,16 +53,13 @@ class Report:
 
 def doctor(folder: Path, **environment: str) -> Report:
     """The program's words about the installation in `folder`."""
-    argv = [sys.executable, "-m", "laddvakt.cli", "--data", str(folder), "doctor", "--json"]
-    done = subprocess.run(
-        argv, env={"PATH": "/usr/bin:/bin", **FREE, **environment}, capture_output=True, text=True, timeout=60,
-        check=False, cwd=folder.parent,
-    )  # fmt: skip
+    args = ["--data", str(folder), "doctor", "--json"]
+    done = CliRunner().invoke(cli, args, env={**FREE, **environment}, catch_exceptions=False)
     assert not done.stderr, done.stderr
     report = json.loads(done.stdout)
     checks = {line.pop("name"): Said(**line) for line in report["checks"]}
-    assert report["ok"] == (done.returncode == 0) == all(said.level != "fail" for said in checks.values())
-    return Report(done.returncode, done.stdout, checks)
+    assert report["ok"] == (done.exit_code == 0) == all(said.level != "fail" for said in checks.values())
+    return Report(done.exit_code, done.stdout, checks)
 
 
 # Any port will do, so that nothing else on this machine disturbs.

@@ -277,9 +277,9 @@ async def test_recorder_goes_on_where_it_was(tmp_path: Path) -> None:
             await eventually(lambda: it.sessions()[0].state is SessionState.ENDED)
             await eventually(lambda: it.values() == [100, 200])
             assert (applied, second.applied) == (3, 2)  # the link, a start and a value; a value and a stop
+            await eventually(lambda: it.positions(RECORDS) == it.positions(TELEMETRY))
         (session,) = it.sessions()
         assert session.energy_wh == 250
-        await eventually(lambda: it.positions(RECORDS) == it.positions(TELEMETRY))
 
 
 async def test_recorder_interrupted_at_any_moment_applies_each_entry_once(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ import msgspec
 from msgspec.structs import replace
 
 from collector.book import Book, TariffShelf
-from collector.points import PointMaker
+from collector.points import PointMaker, Transaction
 from laddvakt.domain.entries import Entry
 from laddvakt.domain.errors import EventLogError, StoreError, StoreUnavailableError
 from laddvakt.domain.facts import Quarantined, QuarantineReason
@@ -159,7 +159,10 @@ class Recorder:
         async for group in self._log.consume(consumer=TELEMETRY, positions=positions):
             if len(group) < _FEW:
                 await asyncio.sleep(_LINGER_S)  # a quiet network: fewer, larger writes
-            points = maker.points(entry for record in group for entry in record.entries)
+            entries = [entry for record in group for entry in record.entries]
+            if unknown := maker.unknown(entries):
+                maker.learn(await self._retry(self._connectors, unknown))
+            points = maker.points(entries)
             if points:
                 await self._write(points)
             latest = {record.partition: record.sequence for record in group}
@@ -195,6 +198,14 @@ class Recorder:
     def _read_positions(self, consumer: str) -> dict[int, int]:
         with self._records.read() as work:
             return work.positions.get(consumer)
+
+    def _connectors(self, transactions: set[Transaction]) -> dict[Transaction, int]:
+        with self._records.read() as work:
+            found = {
+                (station, number): work.sessions.by_transaction(station, number)
+                for station, number in transactions
+            }
+        return {transaction: session.connector_id for transaction, session in found.items() if session is not None}
 
     def _save_positions(self, consumer: str, positions: dict[int, int]) -> None:
         with self._records.begin() as work:

@@ -156,9 +156,14 @@ class Driver:
                 },
             )
 
-    async def stop(self, meter_wh: int) -> None:
+    async def stop(self, meter_wh: int, *registers_wh: int) -> None:
+        """`registers_wh` are told in transactionData, which names no connector (OCPP 1.6 section 6.49)."""
+        data = [
+            {"timestamp": self._now(), "sampledValue": [{"value": str(register_wh)}]}
+            for register_wh in registers_wh
+        ]
         payload = {"transactionId": self.transaction, "meterStop": meter_wh, "timestamp": self._now()}
-        await self._say("StopTransaction", payload)
+        await self._say("StopTransaction", {**payload, **({"transactionData": data} if data else {})})
 
 
 @asynccontextmanager
@@ -280,6 +285,19 @@ async def test_recorder_goes_on_where_it_was(tmp_path: Path) -> None:
             await eventually(lambda: it.positions(RECORDS) == it.positions(TELEMETRY))
         (session,) = it.sessions()
         assert session.energy_wh == 250
+
+
+async def test_values_that_name_only_their_transaction_find_its_connector_after_a_restart(tmp_path: Path) -> None:
+    async with plant(tmp_path) as it, it.collector() as collector, driver(collector) as person:
+        async with it.recorder():
+            await person.start(0)
+            await person.energy(100)
+            await eventually(lambda: it.values() == [100])
+            await eventually(it.sessions)
+        await person.stop(200, 200)
+        async with it.recorder():
+            await eventually(lambda: it.values() == [100, 200])
+        assert it.values(connector=0) == []
 
 
 async def test_recorder_interrupted_at_any_moment_applies_each_entry_once(tmp_path: Path) -> None:

@@ -32,6 +32,12 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--json", type=Path, metavar="OUT", help="also write everything as JSON")
     parser.add_argument("--folder", type=Path, help="where servers keep data: a real disk (default: the system's)")
     parser.add_argument("--repeats", type=int, default=Size().repeats, help="default: %(default)s")
+    parser.add_argument(
+        "--tries",
+        type=int,
+        default=Size().tries,
+        help="on a busy machine: tries per repeat, of which the least disturbed counts (default: %(default)s)",
+    )
     parser.add_argument("--small", action="store_true", help="only see that everything runs")
     given = parser.parse_args()
     if unknown := set(given.names) - BENCHMARKS.keys():
@@ -42,7 +48,7 @@ def _arguments() -> argparse.Namespace:
 def main() -> int:
     given = _arguments()
     logging.basicConfig(level=logging.ERROR)
-    size = SMALL if given.small else msgspec.structs.replace(Size(), repeats=given.repeats)
+    size = SMALL if given.small else msgspec.structs.replace(Size(), repeats=given.repeats, tries=given.tries)
     about = machine()
     print("; ".join(f"{name} {value}" for name, value in about.items()), flush=True)
     results: list[Result] = []

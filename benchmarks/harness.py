@@ -22,6 +22,7 @@ class Size(msgspec.Struct, frozen=True, kw_only=True):
     """How much is measured. The defaults are those of the published figures."""
 
     repeats: int = 5
+    tries: int = 1  # per repeat of MeterValues; the one that others disturbed least counts
     seconds: float = 2.0  # measured, per repeat
     warm_up_s: float = 0.7
     connections: int = 200  # stations that talk, one outstanding call each
@@ -95,6 +96,12 @@ def pinned(core: int | None) -> Iterator[None]:
         yield
     finally:
         os.sched_setaffinity(0, before)
+
+
+def busy_s() -> float:
+    """Processor time of the whole machine so far, ours and everybody's."""
+    times = psutil.cpu_times()
+    return float(sum(times) - times.idle - getattr(times, "iowait", 0.0) - getattr(times, "guest", 0.0))
 
 
 class Running(NamedTuple):

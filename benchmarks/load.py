@@ -19,6 +19,8 @@ from typing import Any, NamedTuple, cast
 
 from websockets.frames import Frame, Opcode
 
+from benchmarks.harness import busy_s
+
 _HANDSHAKE_AT_ONCE = 50
 _PATIENCE_S = 30.0
 
@@ -149,6 +151,7 @@ class Measured(NamedTuple):
     p99_ms: float
     load_cpu: float  # of one core
     server_cpu: dict[str, float]  # of one core, by process
+    others_cpu: float  # of one core: what is neither the load nor the server
 
 
 async def connect(
@@ -206,11 +209,13 @@ class ClosedLoop:
         await asyncio.sleep(warm_up_s)
         self.latencies.clear()
         before, own, servers, begin = self.answered, _own_cpu_s(), cpu_s(), time.perf_counter()
+        busy = busy_s()
         await asyncio.sleep(seconds)
         took = time.perf_counter() - begin
         done = self.answered - before
         load_cpu = (_own_cpu_s() - own) / took
         server_cpu = {name: (spent - servers[name]) / took for name, spent in cpu_s().items()}
+        others_cpu = max((busy_s() - busy) / took - load_cpu - sum(server_cpu.values()), 0.0)
         latencies = sorted(self.latencies)
         self._stopping = True
         async with asyncio.timeout(_PATIENCE_S):
@@ -229,6 +234,7 @@ class ClosedLoop:
             p99_ms=1000 * latencies[int(0.99 * (len(latencies) - 1))],
             load_cpu=load_cpu,
             server_cpu=server_cpu,
+            others_cpu=others_cpu,
         )
 
 

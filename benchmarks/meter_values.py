@@ -15,6 +15,8 @@ from benchmarks.load import ClosedLoop, Measured, meter_calls
 ECHO = "`websockets` echo"
 OCPP = "`ocpp` server"
 FRAMES = 512
+QUIET = 0.1
+"""Of one core, used by others: below this a try counts at once."""
 
 
 class Target(NamedTuple):
@@ -51,6 +53,14 @@ def _once(target: Target, size: Size, folder: Path, frames: list[bytes]) -> Meas
         return uvloop.run(load(running))
 
 
+def _undisturbed(target: Target, size: Size, folder: Path, frames: list[bytes]) -> tuple[Measured, list[Measured]]:
+    """The try that counts, and all of them."""
+    tries: list[Measured] = []
+    while len(tries) < size.tries and not any(one.others_cpu < QUIET for one in tries):
+        tries.append(_once(target, size, folder, frames))
+    return min(tries, key=lambda one: one.others_cpu), tries
+
+
 def _row(target: Target, found: list[Measured]) -> Row:
     def middle(values: list[float], digits: int = 0) -> float:
         return round(statistics.median(values), digits)
@@ -63,6 +73,7 @@ def _row(target: Target, found: list[Measured]) -> Row:
     for name in found[0].server_cpu:
         notes[f"{name} cpu %"] = middle([100 * one.server_cpu[name] for one in found])
     notes["load cpu %"] = middle([100 * one.load_cpu for one in found])
+    notes["others' cpu %"] = middle([100 * one.others_cpu for one in found])
     return Row(
         name=target.name,
         unit="calls/s",
@@ -77,10 +88,12 @@ def run(size: Size, folder: Path) -> Result:
     frames = meter_calls(FRAMES)
     chosen = targets()
     found: dict[str, list[Measured]] = {target.name: [] for target in chosen}
+    everything: list[Measured] = []
     for _ in range(size.repeats):
         for target in chosen:
-            found[target.name].append(_once(target, size, folder, frames))
-    everything = [one for measured in found.values() for one in measured]
+            best, tries = _undisturbed(target, size, folder, frames)
+            found[target.name].append(best)
+            everything += tries
     return Result(
         benchmark="meter_values",
         title=f"MeterValues calls on one core, {size.connections} stations",

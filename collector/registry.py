@@ -90,13 +90,13 @@ class Registry:
             authorize=self.authorize,
         )
 
-    def authorize(self, id_tag: str, now: datetime | None = None) -> AuthorizationStatus:
+    def authorize(self, id_tag: str, now: datetime) -> AuthorizationStatus:
         """AuthorizationStatus of an idTag. Unknown ones by `ocpp.unknown_tokens`."""
         token = self._tokens.get(self._pseudonym(id_tag))
         if token is None:
             lenient = self._settings.unknown_tokens == "accept"
             return AuthorizationStatus.ACCEPTED if lenient else AuthorizationStatus.INVALID
-        if now is not None and token.expires_at is not None and token.expires_at <= now:
+        if token.expires_at is not None and token.expires_at <= now:
             return AuthorizationStatus.EXPIRED
         return token.status
 

@@ -15,7 +15,7 @@ class Policy(NamedTuple):
 
     heartbeat_interval_s: int = 300
     registration: str = "Accepted"  # RegistrationStatus, OCPP 1.6 section 7.38
-    authorize: Callable[[str], AuthorizationStatus] = lambda id_tag: AuthorizationStatus.ACCEPTED
+    authorize: Callable[[str, datetime], AuthorizationStatus] = lambda id_tag, now: AuthorizationStatus.ACCEPTED
     # (station, uniqueId) -> the transactionId that a recorded log shows another central system gave, or None
     recorded_transaction: Callable[[str, str], int | None] = lambda station_id, unique_id: None
 

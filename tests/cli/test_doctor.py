@@ -364,7 +364,7 @@ async def test_how_far_a_reader_is_behind_is_told_by_the_log(data: Path) -> None
     assert abs((utc_now() - behind[0].oldest).total_seconds()) < 30
 
 
-@pytest.mark.parametrize(("payload", "level"), [(500, Level.FAIL), (2000, Level.WARN), (10_000, Level.OK)])
+@pytest.mark.parametrize(("payload", "level"), [(500, Level.FAIL), (5000, Level.WARN), (10_000, Level.OK)])
 def test_max_payload_against_the_longest_frame(tmp_path: Path, payload: int, level: Level) -> None:
     subject = patient(tmp_path, ocpp=OcppSettings(max_frame_bytes=1024))
     subject.__dict__["log"] = state(max_payload=payload)

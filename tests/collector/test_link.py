@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -155,7 +156,7 @@ def test_pending_station_boots_and_beats_but_nothing_else() -> None:
 
 
 def test_our_own_failure_is_answered_and_kept() -> None:
-    def explode(_: str) -> AuthorizationStatus:
+    def explode(_: str, now: datetime) -> AuthorizationStatus:
         raise RuntimeError("boom")
 
     station = Speaker(policy=Policy(authorize=explode))
@@ -173,7 +174,7 @@ def test_retried_start_gets_the_same_transaction_id_from_any_collector() -> None
 
 
 def test_refused_driver_is_told_so() -> None:
-    station = Speaker(policy=Policy(authorize=lambda tag: AuthorizationStatus.BLOCKED))
+    station = Speaker(policy=Policy(authorize=lambda tag, now: AuthorizationStatus.BLOCKED))
     assert station.call("Authorize", {"idTag": "T"})[2] == {"idTagInfo": {"status": "Blocked"}}
 
 

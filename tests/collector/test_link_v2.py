@@ -288,7 +288,7 @@ def test_station_that_does_not_number_its_events_is_noted_once_a_connection() ->
 
 
 def test_refused_driver_is_told_so() -> None:
-    station = Speaker(policy=Policy(authorize=lambda tag: AuthorizationStatus.BLOCKED), protocol="ocpp2.0.1")
+    station = Speaker(policy=Policy(authorize=lambda tag, now: AuthorizationStatus.BLOCKED), protocol="ocpp2.0.1")
     assert station.call("Authorize", {"idToken": TOKEN})[2] == {"idTokenInfo": {"status": "Blocked"}}
     assert station.call("TransactionEvent", STARTED)[2] == {"idTokenInfo": {"status": "Blocked"}}
 

@@ -20,6 +20,8 @@ from collector.service import Collector
 from laddvakt.clock import utc_now
 from laddvakt.domain.entries import Entry, EntryKind
 from laddvakt.domain.errors import StoreUnavailableError
+from laddvakt.domain.facts import Measured, QuarantineReason, TransactionStarted
+from laddvakt.domain.readings import Reading
 from laddvakt.domain.sessions import Session, SessionState
 from laddvakt.eventlog.address import mqtt_url
 from laddvakt.eventlog.client import EventLog
@@ -342,6 +344,30 @@ async def test_device_of_a_mapping_file_comes_into_the_telemetry(tmp_path: Path)
         url = "mqtt://" + (mqtt_url(it.settings) or "").rpartition("@")[2]
         await asyncio.to_thread(publish, url, "tele/plug-7/SENSOR", '{"ENERGY": {"Total": 1.5}}')
         await eventually(lambda: it.values(source="mqtt") == [1500])
+
+
+async def test_what_the_stores_refuse_is_set_aside_and_the_rest_counts(tmp_path: Path) -> None:
+    now = utc_now()
+    huge = 2**63  # more than a database's integer holds
+    start = TransactionStarted(at=now, connector_id=1, transaction_id="1", meter_start_wh=huge)
+    value = Measured(at=now, connector_id=huge, readings=(Reading(at=now, field="power_w", value=1.0),))
+    async with plant(tmp_path) as it, it.collector() as collector:
+        for fact in (start, value):
+            await it.write(
+                Entry(station_id="SE-1", kind=EntryKind.OCPP_IN, received_at=now, raw="odd", facts=(fact,))
+            )
+        async with driver(collector) as person:
+            await person.start(0)
+            await person.energy(100)
+            async with it.recorder():
+                await eventually(lambda: it.sessions() and it.sessions()[0].energy_wh == 100)
+                await eventually(lambda: it.values() == [100])
+        assert len(it.sessions()) == 1
+        with it.records.read() as work:
+            kept = work.quarantine.page().items
+        assert {item.reason for item in kept} == {QuarantineReason.INTERNAL_ERROR}
+        assert all(item.raw == "odd" for item in kept)
+        assert kept
 
 
 async def test_services_give_signs_of_life_and_news(tmp_path: Path) -> None:

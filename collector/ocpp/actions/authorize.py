@@ -6,7 +6,7 @@ from laddvakt.domain.tokens import AuthorizationStatus
 
 
 def _presented(ask: Ask, id_tag: str) -> tuple[AuthorizationStatus, TokenPresented]:
-    status = ask.policy.authorize(id_tag)
+    status = ask.policy.authorize(id_tag, ask.received_at)
     fact = TokenPresented(
         at=ask.received_at,
         id_tag=id_tag,

@@ -27,7 +27,7 @@ def _v16(ask: Ask) -> Answer:
         meter_start_wh=payload["meterStart"],
         reservation_id=payload.get("reservationId"),
     )
-    status = ask.policy.authorize(payload["idTag"])
+    status = ask.policy.authorize(payload["idTag"], ask.received_at)
     return Answer({"idTagInfo": {"status": status.value}, "transactionId": number}, (fact,))
 
 

@@ -28,7 +28,9 @@ def _v16(ask: Ask) -> Answer:
     )
     if payload.get("idTag") is None:
         return Answer({}, tuple(facts))
-    return Answer({"idTagInfo": {"status": ask.policy.authorize(payload["idTag"]).value}}, tuple(facts))
+    return Answer(
+        {"idTagInfo": {"status": ask.policy.authorize(payload["idTag"], ask.received_at).value}}, tuple(facts)
+    )
 
 
 ACTION = Action("StopTransaction", {"ocpp1.6": _v16})

@@ -92,7 +92,9 @@ def _v2(ask: Ask) -> Answer:
         facts.append(NonConforming(at=ask.received_at, detail=_NOT_COUNTED))
     if event.id_tag is None:
         return Answer({}, tuple(facts))
-    return Answer({"idTokenInfo": {"status": ask.policy.authorize(event.id_tag).value}}, tuple(facts))
+    return Answer(
+        {"idTokenInfo": {"status": ask.policy.authorize(event.id_tag, ask.received_at).value}}, tuple(facts)
+    )
 
 
 def _started(

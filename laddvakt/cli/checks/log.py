@@ -15,7 +15,7 @@ NEARLY_FULL = 0.85  # the log is trimmed at 0.8 of its bound, where everybody ha
 FULL = 0.98
 SLOW_S = 30
 STUCK_S = 600
-_FRAME_IN_ENTRY = 4  # an entry holds the frame as a JSON text, what was read out of it, and the reply
+_FRAME_IN_ENTRY = 6  # an entry holds the frame, the reply, and what was read: of meter values 5 times as much
 _NOTHING = "nothing to check without an event log"
 
 

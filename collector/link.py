@@ -149,7 +149,7 @@ class Link:
             detail = f"{call.action}: {type(error).__name__}: {error}"
             return self._refuse(raw, call, now, "InternalError", QuarantineReason.INTERNAL_ERROR, detail)
         reply = call_result(call.unique_id, answer.reply)
-        facts = (*(fact for fact in answer.facts if self._is_news(fact)), *notes)
+        facts = (*filter(self._is_news, answer.facts), *notes)
         return Outcome(self._entry(raw, reply, now, facts), reply)
 
     def _is_news(self, fact: Fact) -> bool:

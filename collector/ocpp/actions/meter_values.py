@@ -50,7 +50,7 @@ def _read_one(sample: dict[str, Any], at: datetime, said: datetime | None) -> Re
     if sample.get("format") == "SignedData":
         return None
     measurand = sample.get("measurand", "Energy.Active.Import.Register")  # the default of section 7.43
-    said_unit, multiplier = _unit_of(sample)
+    said_unit, multiplier = _unit_of(sample) if "unitOfMeasure" in sample else (sample.get("unit"), 0)
     found = _field(measurand, said_unit, sample.get("phase"))
     if found is None:
         return f"{measurand} in {said_unit!r} on phase {sample.get('phase')!r} is not known"
@@ -58,7 +58,7 @@ def _read_one(sample: dict[str, Any], at: datetime, said: datetime | None) -> Re
     if value is None:
         return f"{measurand}: {str(sample['value'])[:60]!r} is not a number"
     name, unit = found
-    in_base = value * 10.0**multiplier * unit.factor + unit.offset
+    in_base = value * (10.0**multiplier if multiplier else 1.0) * unit.factor + unit.offset
     if not math.isfinite(in_base):
         return f"{measurand}: {value} times ten to the power of {multiplier} is out of range"
     return Reading(

@@ -303,7 +303,8 @@ async def test_values_that_name_only_their_transaction_find_its_connector_after_
 
 
 # On a machine that is busy with other things, a reader cancelled at the wrong moment now and then leaves a
-# "cannot reuse already awaited coroutine" behind in the event loop, from where is not known yet; the data is right.
+# "cannot reuse already awaited coroutine" behind in the event loop, from where is not known yet; the data is
+# right.
 @pytest.mark.soak
 async def test_recorder_interrupted_at_any_moment_applies_each_entry_once(tmp_path: Path) -> None:
     registers = list(range(100, 2000, 100))

@@ -15,8 +15,9 @@ from websockets.exceptions import InvalidStatus
 from websockets.frames import Frame, Opcode
 from websockets.typing import Subprotocol
 
+from collector.admission import basic_password, station_id_of
 from collector.registry import Registry
-from collector.server import StationServer, basic_password, station_id_of
+from collector.server import StationServer
 from laddvakt.clock import utc_now
 from laddvakt.domain.entries import EntryKind
 from laddvakt.domain.errors import SettingsError

@@ -12,8 +12,10 @@ from simulator.circuit import Circuit
 from simulator.drivers import Habits, Population, Visit
 from simulator.outbox import OnReply, Transaction
 from simulator.spec import Dialect
+from simulator.speech import Message, Speech
 
 Later = Callable[[float], None]
+_IN_TRANSACTION = {ConnectorState.CHARGING, ConnectorState.SUSPENDED_EV, ConnectorState.SUSPENDED_EVSE}
 _STARTED_WH = 5.0  # a driver who sees less than this on the display concludes that it does not charge
 
 
@@ -22,6 +24,7 @@ class Desk(Protocol):
 
     rng: random.Random
     dialect: Dialect
+    speech: Speech
     habits: Habits
     population: Population
     meter_interval_s: float
@@ -31,16 +34,9 @@ class Desk(Protocol):
     @property
     def online(self) -> bool: ...
     def after(self, delay_s: float, now_s: float, action: Later) -> None: ...
-    def call(
-        self,
-        action: str,
-        payload: dict[str, Any],
-        now_s: float,
-        *,
-        kept: bool = False,
-        transaction: Transaction | None = None,
-        on_reply: OnReply | None = None,
-        urgent: bool = False,
+    def name_transaction(self) -> str: ...
+    def say(
+        self, message: Message, now_s: float, *, on_reply: OnReply | None = None, urgent: bool = False
     ) -> None: ...
 
 
@@ -65,7 +61,7 @@ class Bay:
         self.operative = True
         self.visit: Visit | None = None
         self.transaction: Transaction | None = None
-        self._begin_value: dict[str, Any] | None = None
+        self.events = 0  # NotifyEvent counts them (2.x)
         self._began_wh = 0.0
         self._limit_a = circuit.spec.max_current_a
 
@@ -128,40 +124,37 @@ class Bay:
         if visit.driver.autocharge or not self.desk.online:
             self.begin(visit, now_s)
             return
-        request = {"idTag": visit.driver.id_tag}
-        self.desk.call(
-            "Authorize", request, now_s, on_reply=lambda reply, now: self._authorised(visit, reply, now)
-        )
+        request = self.desk.speech.authorize(visit.driver.id_tag)
+        self.desk.say(request, now_s, on_reply=lambda reply, now: self._authorised(visit, reply, now))
 
     def _authorised(self, visit: Visit, reply: dict[str, Any] | None, now_s: float) -> None:
         if self.visit is not visit or self.transaction is not None or self.status is not ConnectorState.PREPARING:
             return
         # Without an answer the station trusts its local list (LocalAuthorizeOffline).
-        if reply is None or accepted(reply):
+        if reply is None or self.desk.speech.accepted(reply):
             self.begin(visit, now_s)
             return
         self.desk.after(visit.unplug_after_s, now_s, lambda now: self._unplug(visit, now))
 
-    def begin(self, visit: Visit, now_s: float, id_tag: str | None = None) -> None:
+    def begin(
+        self, visit: Visit, now_s: float, id_tag: str | None = None, *, remote_start_id: int | None = None
+    ) -> None:
         """The station starts a transaction and closes its contactor."""
         desk, circuit = self.desk, self.circuit
         circuit.advance(now_s)
-        meter_start_wh = circuit.metered_wh(desk.dialect.register_step_wh)
-        transaction = Transaction(self.connector_id, id_tag or visit.driver.id_tag, meter_start_wh)
+        transaction = Transaction(
+            self.connector_id,
+            id_tag or visit.driver.id_tag,
+            circuit.metered_wh(desk.dialect.register_step_wh),
+            name=desk.name_transaction(),
+            begin_value=messages.edge_value(circuit, desk.dialect, now_s, "Transaction.Begin"),
+            remote_start_id=remote_start_id,
+        )
         self.transaction = transaction
         self._began_wh = circuit.energy_wh
-        self._begin_value = messages.edge_value(circuit, desk.dialect, now_s, "Transaction.Begin")
-        request = {
-            "connectorId": self.connector_id,
-            "idTag": transaction.id_tag,
-            "meterStart": meter_start_wh,
-            "timestamp": messages.timestamp(now_s),
-        }
-        desk.call(
-            "StartTransaction",
-            request,
+        desk.say(
+            desk.speech.start(self, transaction, now_s),
             now_s,
-            kept=True,
             on_reply=lambda reply, now: self._started(transaction, reply, now),
         )
         circuit.offered_a = self._limit_a
@@ -176,9 +169,8 @@ class Bay:
     def _started(self, transaction: Transaction, reply: dict[str, Any] | None, now_s: float) -> None:
         if reply is None:
             return
-        number = reply.get("transactionId")
-        transaction.id = number if isinstance(number, int) else None
-        if self.transaction is transaction and not accepted(reply):
+        self.desk.speech.started(transaction, reply)
+        if self.transaction is transaction and not self.desk.speech.accepted(reply):
             self.stop("DeAuthorized", now_s)
 
     def stop(self, reason: str, now_s: float, *, retry: bool = False) -> None:
@@ -188,19 +180,10 @@ class Bay:
             return
         desk, circuit = self.desk, self.circuit
         circuit.advance(now_s)
-        request: dict[str, Any] = {
-            "meterStop": circuit.metered_wh(desk.dialect.register_step_wh),
-            "timestamp": messages.timestamp(now_s),
-            "reason": reason,
-        }
-        if reason == "Local":
-            request["idTag"] = transaction.id_tag
-        if desk.dialect.transaction_data and self._begin_value is not None:
-            end = messages.edge_value(circuit, desk.dialect, now_s, "Transaction.End")
-            request["transactionData"] = [self._begin_value, end]
+        request = desk.speech.stop(self, transaction, reason, now_s)
         circuit.interrupt()
         self.transaction = None
-        desk.call("StopTransaction", request, now_s, kept=True, transaction=transaction)
+        desk.say(request, now_s)
         if self.status is not ConnectorState.FAULTED:
             self._set_status(ConnectorState.FINISHING, now_s)
         if visit is not None:
@@ -231,10 +214,8 @@ class Bay:
             self.desk.after(self.desk.meter_interval_s, now_s, lambda now: self._sample(transaction, now))
 
     def send_meter_values(self, now_s: float, context: str = "Sample.Periodic") -> None:
-        """MeterValues.req (section 6.31)."""
-        value = messages.meter_value(self.circuit, self.desk.dialect, now_s, context)
-        request = {"connectorId": self.connector_id, "meterValue": [value]}
-        self.desk.call("MeterValues", request, now_s, kept=True, transaction=self.transaction)
+        """What the meter shows now, with the transaction where there is one."""
+        self.desk.say(self.desk.speech.values(self, self.transaction, context, now_s), now_s)
 
     def _follow(self, now_s: float) -> None:
         """The status that the control pilot tells the station: who is holding back?"""
@@ -314,27 +295,16 @@ class Bay:
         return True
 
     def _set_status(self, status: ConnectorState, now_s: float) -> None:
-        if self.status is not status:
-            self.status = status
-            self.report(now_s)
+        if self.status is status:
+            return
+        before, self.status = self.status, status
+        self.report(now_s)
+        if self.transaction is not None and before in _IN_TRANSACTION and status in _IN_TRANSACTION:
+            changed = self.desk.speech.charging_state(self, self.transaction, now_s)
+            if changed is not None:
+                self.desk.say(changed, now_s)
 
     def report(self, now_s: float, *, urgent: bool = False) -> None:
-        """StatusNotification.req (section 6.47)."""
-        request: dict[str, Any] = {
-            "connectorId": self.connector_id,
-            "errorCode": self.fault.error_code if self.fault else "NoError",
-            "status": self.status.value,
-            "timestamp": messages.timestamp(now_s),
-        }
-        if self.fault and self.fault.info:
-            request["info"] = self.fault.info
-        if self.fault and self.fault.vendor_error_code:
-            request["vendorId"] = "https://chargex.inl.gov"
-            request["vendorErrorCode"] = self.fault.vendor_error_code
-        self.desk.call("StatusNotification", request, now_s, urgent=urgent)
-
-
-def accepted(reply: dict[str, Any]) -> bool:
-    """Whether an idTagInfo lets the driver charge."""
-    info = reply.get("idTagInfo")
-    return not isinstance(info, dict) or bool(info.get("status", "Accepted") == "Accepted")
+        """How the connector is."""
+        for message in self.desk.speech.status(self, now_s):
+            self.desk.say(message, now_s, urgent=urgent)

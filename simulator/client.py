@@ -70,7 +70,7 @@ class StationClient:
         try:
             socket = await connect(
                 self._url,
-                subprotocols=[Subprotocol("ocpp1.6")],
+                subprotocols=[Subprotocol(self._station.spec.protocol)],
                 additional_headers=self._credentials(),
                 compression=None,
                 proxy=None,

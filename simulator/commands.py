@@ -1,4 +1,4 @@
-"""What a simulated station answers to the central system's requests (OCPP 1.6 section 5). One row per action."""
+"""What a simulated station answers to the central system's requests. One row per action, a table per version."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from laddvakt.domain.stations import ConnectorState
+from simulator.messages import timestamp
+from simulator.speech import Message
 
 if TYPE_CHECKING:
     from simulator.bay import Bay
@@ -18,29 +20,43 @@ Handler = Callable[["Station", Payload, float], Payload]
 
 
 def _bay_of_transaction(station: Station, number: object) -> Bay | None:
-    return next((b for b in station.bays.values() if b.transaction and b.transaction.id == number), None)
+    """By the central system's number (1.6), or the station's own name (2.x)."""
+    charging = [bay for bay in station.bays.values() if bay.transaction is not None]
+    return next((b for b in charging if b.transaction and number in (b.transaction.id, b.transaction.name)), None)
 
 
 def _reset(station: Station, payload: Payload, now_s: float) -> Payload:
-    reason = "HardReset" if payload.get("type") == "Hard" else "SoftReset"
+    reason = "HardReset" if payload.get("type") in ("Hard", "Immediate") else "SoftReset"
     station.after(1.0, now_s, lambda now: station.restart(reason, now))
     return {"status": "Accepted"}
 
 
-def _remote_start(station: Station, payload: Payload, now_s: float) -> Payload:
-    wanted = payload.get("connectorId")
+def _start(station: Station, wanted: object, id_tag: str, now_s: float, remote_start_id: int | None) -> bool:
+    """A remote start: only where a vehicle waits."""
     bays = [bay for bay in station.bays.values() if wanted in (None, bay.connector_id)]
     bay = next((b for b in bays if b.status is ConnectorState.PREPARING and b.transaction is None), None)
     if bay is None or bay.visit is None:
-        return {"status": "Rejected"}
-    visit, id_tag, chosen = bay.visit, str(payload.get("idTag", "")), bay
+        return False
+    visit, chosen = bay.visit, bay
 
     def start(now: float) -> None:
         if chosen.visit is visit and chosen.transaction is None:
-            chosen.begin(visit, now, id_tag)
+            chosen.begin(visit, now, id_tag, remote_start_id=remote_start_id)
 
     station.after(0.5, now_s, start)
-    return {"status": "Accepted"}
+    return True
+
+
+def _remote_start(station: Station, payload: Payload, now_s: float) -> Payload:
+    begun = _start(station, payload.get("connectorId"), str(payload.get("idTag", "")), now_s, None)
+    return {"status": "Accepted" if begun else "Rejected"}
+
+
+def _request_start(station: Station, payload: Payload, now_s: float) -> Payload:
+    """RequestStartTransaction (2.0.1 part 2 F01, F02)."""
+    id_tag, number = str(payload["idToken"]["idToken"]), int(payload["remoteStartId"])
+    begun = _start(station, payload.get("evseId"), id_tag, now_s, number)
+    return {"status": "Accepted" if begun else "Rejected"}
 
 
 def _remote_stop(station: Station, payload: Payload, now_s: float) -> Payload:
@@ -51,8 +67,14 @@ def _remote_stop(station: Station, payload: Payload, now_s: float) -> Payload:
     return {"status": "Accepted"}
 
 
+def _evse(payload: Payload) -> object:
+    """Which connector a request is for: a number in 1.6, an EVSE in 2.x."""
+    evse = payload.get("evse")
+    return evse.get("id") if isinstance(evse, dict) else payload.get("connectorId", payload.get("evseId"))
+
+
 def _trigger(station: Station, payload: Payload, now_s: float) -> Payload:
-    wanted = payload.get("connectorId")
+    wanted = _evse(payload)
     bays = [bay for bay in station.bays.values() if wanted in (None, 0, bay.connector_id)]
 
     def report(now: float) -> None:
@@ -66,12 +88,10 @@ def _trigger(station: Station, payload: Payload, now_s: float) -> Payload:
 
     actions: dict[str, Callable[[float], None]] = {
         "BootNotification": station.send_boot,
-        "Heartbeat": lambda now: station.call("Heartbeat", {}, now),
+        "Heartbeat": lambda now: station.say(Message("Heartbeat", {}), now),
         "StatusNotification": report,
         "MeterValues": measure,
-        "FirmwareStatusNotification": lambda now: station.call(
-            "FirmwareStatusNotification", {"status": "Idle"}, now
-        ),
+        "FirmwareStatusNotification": lambda now: station.say(station.speech.firmware("Idle", 0), now),
     }
     action = actions.get(str(payload.get("requestedMessage")))
     if action is None:
@@ -81,18 +101,20 @@ def _trigger(station: Station, payload: Payload, now_s: float) -> Payload:
 
 
 def _availability(station: Station, payload: Payload, now_s: float) -> Payload:
-    wanted = payload.get("connectorId")
-    bays = [bay for bay in station.bays.values() if wanted in (0, bay.connector_id)]
+    wanted = _evse(payload)
+    bays = [bay for bay in station.bays.values() if wanted in (None, 0, bay.connector_id)]
     if not bays:
         return {"status": "Rejected"}
-    done = [bay.set_operative(payload.get("type") == "Operative", now_s) for bay in bays]
+    operative = payload.get("type", payload.get("operationalStatus")) == "Operative"
+    done = [bay.set_operative(operative, now_s) for bay in bays]
     return {"status": "Accepted" if all(done) else "Scheduled"}
 
 
 def _unlock(station: Station, payload: Payload, now_s: float) -> Payload:
-    bay = station.bays.get(payload.get("connectorId", 0))
+    wanted = payload.get("evseId", payload.get("connectorId", 0))
+    bay = next((bay for bay in station.bays.values() if bay.connector_id == wanted), None)
     if bay is None:
-        return {"status": "NotSupported"}
+        return {"status": "UnknownConnector" if "evseId" in payload else "NotSupported"}
     if bay.fault is not None and bay.fault.error_code == "ConnectorLockFailure":
         return {"status": "UnlockFailed"}
     station.after(0.5, now_s, lambda now: bay.stop("UnlockCommand", now))
@@ -134,6 +156,64 @@ def _change_configuration(station: Station, payload: Payload, now_s: float) -> P
     return {"status": "Accepted"}
 
 
+# component and variable of 2.x -> the same thing's key in 1.6 (2.0.1 part 2 appendix 3)
+_VARIABLES = {
+    ("OCPPCommCtrlr", "HeartbeatInterval"): "HeartbeatInterval",
+    ("SampledDataCtrlr", "TxUpdatedInterval"): "MeterValueSampleInterval",
+}
+
+
+def _named(item: Payload) -> Payload:
+    return {"component": item["component"], "variable": item["variable"]}
+
+
+def _key(item: Payload) -> str | None:
+    return _VARIABLES.get((str(item["component"]["name"]), str(item["variable"]["name"])))
+
+
+def _get_variables(station: Station, payload: Payload, now_s: float) -> Payload:
+    found = []
+    for item in payload["getVariableData"]:
+        key = _key(item)
+        if key is None:
+            found.append({"attributeStatus": "UnknownVariable", **_named(item)})
+            continue
+        value = _get_configuration(station, {"key": [key]}, now_s)["configurationKey"][0]["value"]
+        found.append({"attributeStatus": "Accepted", "attributeValue": value, **_named(item)})
+    return {"getVariableResult": found}
+
+
+def _set_variables(station: Station, payload: Payload, now_s: float) -> Payload:
+    done = []
+    for item in payload["setVariableData"]:
+        key = _key(item)
+        asked = {"key": key, "value": item["attributeValue"]}
+        status = _change_configuration(station, asked, now_s)["status"] if key else "UnknownVariable"
+        done.append({"attributeStatus": status, **_named(item)})
+    return {"setVariableResult": done}
+
+
+def _base_report(station: Station, payload: Payload, now_s: float) -> Payload:
+    """GetBaseReport (2.0.1 part 2 B07): a NotifyReport with the few variables there are."""
+
+    def tell(now: float) -> None:
+        told = _get_configuration(station, {"key": list(_VARIABLES.values())}, now)["configurationKey"]
+        values = {entry["key"]: entry["value"] for entry in told}
+        report = [
+            {
+                "component": {"name": component},
+                "variable": {"name": variable},
+                "variableAttribute": [{"type": "Actual", "value": values[key], "mutability": "ReadWrite"}],
+            }
+            for (component, variable), key in _VARIABLES.items()
+        ]
+        request = {"requestId": payload["requestId"], "generatedAt": timestamp(now), "seqNo": 0, "tbc": False}
+        station.say(Message("NotifyReport", {**request, "reportData": report}), now)
+
+    station.after(0.5, now_s, tell)
+    return {"status": "Accepted"}
+
+
 HANDLERS: dict[str, Handler] = {
     "Reset": _reset,
     "RemoteStartTransaction": _remote_start,
@@ -149,12 +229,30 @@ HANDLERS: dict[str, Handler] = {
 }
 
 
+HANDLERS_2X: dict[str, Handler] = {
+    "Reset": _reset,
+    "RequestStartTransaction": _request_start,
+    "RequestStopTransaction": _remote_stop,
+    "TriggerMessage": _trigger,
+    "ChangeAvailability": _availability,
+    "UnlockConnector": _unlock,
+    "GetVariables": _get_variables,
+    "SetVariables": _set_variables,
+    "GetBaseReport": _base_report,
+    "ClearCache": lambda station, payload, now_s: {"status": "Accepted"},
+    "ClearChargingProfile": lambda station, payload, now_s: {"status": "Unknown"},
+    "CostUpdated": lambda station, payload, now_s: {},
+    "DataTransfer": lambda station, payload, now_s: {"status": "UnknownVendorId"},
+}
+
+
 def answer(station: Station, unique_id: str, action: str, payload: Payload, now_s: float) -> list[Any]:
     """The CALLRESULT to a CALL, or the CALLERROR that it deserves (OCPP-J 1.6 section 4.2.3)."""
-    handler = HANDLERS.get(action)
+    table = HANDLERS if station.speech.protocol == "ocpp1.6" else HANDLERS_2X
+    handler = table.get(action)
     if handler is None:
         return [4, unique_id, "NotImplemented", f"{action} is not implemented", {}]
     try:
         return [3, unique_id, handler(station, payload, now_s)]
-    except (TypeError, ValueError) as error:  # a value of another type than the specification gives it
+    except (KeyError, TypeError, ValueError) as error:  # a value of another type than the specification gives it
         return [4, unique_id, "TypeConstraintViolation", str(error)[:255], {}]

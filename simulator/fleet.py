@@ -21,7 +21,7 @@ from simulator.faults import FaultPlan
 from simulator.faults.schedule import live_faults, truth_record
 from simulator.messages import timestamp
 from simulator.mqtt import Devices
-from simulator.spec import StationSpec, make_specs, make_tokens
+from simulator.spec import StationSpec, make_specs, make_tokens, speaking
 from simulator.station import Acknowledged, Output, Publish, Station, StationOptions
 
 logger = logging.getLogger(__name__)
@@ -46,6 +46,7 @@ class FleetOptions(msgspec.Struct, frozen=True, kw_only=True):
     meter_interval_s: float = 10.0
     session_s: tuple[float, float] | None = None  # bounds of a session's length; None is a natural mix
     acks: Path | None = None  # JSON Lines of every acknowledged call
+    protocols: tuple[str, ...] | None = None  # versions of OCPP that the stations take turns with
     specs: tuple[StationSpec, ...] | None = None  # instead of a made-up fleet of `stations`
     tokens: tuple[str, ...] | None = None
     truth: Path | None = None  # where to write which faults are to come
@@ -89,6 +90,7 @@ class _Troubles:
 def build_fleet(options: FleetOptions, now_s: float) -> list[Station]:
     """The stations of a fleet, none of them connected yet."""
     specs = options.specs if options.specs is not None else make_specs(options.stations)
+    specs = speaking(specs, options.protocols) if options.protocols else specs
     rng = random.Random(f"fleet/{options.seed}")
     bays = sum(len(spec.connectors) for spec in specs)
     tokens = options.tokens or make_tokens(max(bays * 2, 20), options.seed)

@@ -23,7 +23,7 @@ from simulator.drivers import Habits, Population
 from simulator.faults import KINDS, FaultPlan
 from simulator.faults.schedule import shows, spread_faults, truth_record
 from simulator.messages import timestamp
-from simulator.spec import StationSpec, make_specs, make_tokens
+from simulator.spec import StationSpec, make_specs, make_tokens, speaking
 from simulator.station import Output, Publish, Send, Station, StationOptions
 
 DEFAULT_START_S = 1_772_409_600.0  # 2026-03-02T00:00:00Z, a Monday
@@ -49,6 +49,7 @@ class LogOptions(msgspec.Struct, frozen=True, kw_only=True):
     session_s: tuple[float, float] | None = None
     drops_per_day: float = 0.4  # short losses of the link per station: no fault
     specs: tuple[StationSpec, ...] | None = None
+    protocols: tuple[str, ...] | None = None  # versions of OCPP that the stations take turns with
     tokens: tuple[str, ...] | None = None
 
 
@@ -118,7 +119,9 @@ class _World:
             return
         link.up = True
         link.epoch += 1
-        self._line(now_s, station_id=link.station.spec.station_id, kind="connected", protocol="ocpp1.6")
+        self._line(
+            now_s, station_id=link.station.spec.station_id, kind="connected", protocol=link.station.spec.protocol
+        )
         link.last_s = now_s
         self._apply(link, link.station.link_up(now_s), now_s)
 
@@ -199,7 +202,8 @@ class _World:
 
     def _answer(self, link: _Link, frame: list[Any], now_s: float) -> None:
         _, unique_id, action, _ = frame
-        reply = [3, unique_id, self._reply(action, unique_id, now_s)]
+        old = link.station.spec.protocol == "ocpp1.6"
+        reply = [3, unique_id, self._reply(action, unique_id, now_s) if old else _reply_2x(frame, now_s)]
         text = _encoder.encode(reply)
         epoch = link.epoch
 
@@ -244,9 +248,24 @@ class _World:
         self.lines += 1
 
 
+def _reply_2x(frame: list[Any], now_s: float) -> dict[str, Any]:
+    _, _, action, payload = frame
+    match action:
+        case "BootNotification":
+            return {"currentTime": timestamp(now_s), "interval": _HEARTBEAT_S, "status": "Accepted"}
+        case "Heartbeat":
+            return {"currentTime": timestamp(now_s)}
+        case "Authorize":
+            return {"idTokenInfo": {"status": "Accepted"}}
+        case "TransactionEvent" if "idToken" in payload:
+            return {"idTokenInfo": {"status": "Accepted"}}
+    return {}
+
+
 def write_log(options: LogOptions, out: Path, truth: Path) -> LogSummary:
     """Writes the log (packed when its name ends in `.gz`) and its ground truth."""
     specs = options.specs if options.specs is not None else make_specs(options.stations)
+    specs = speaking(specs, options.protocols) if options.protocols else specs
     until_s = options.start_s + options.days * 86_400
     plans = options.plans
     if plans is None:

@@ -1,4 +1,4 @@
-"""Payloads of OCPP 1.6 requests and of native MQTT messages, from a circuit and a dialect. Pure."""
+"""What a circuit measures, as OCPP 1.6 and native MQTT write it, from a circuit and a dialect. Pure."""
 
 from __future__ import annotations
 

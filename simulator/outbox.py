@@ -19,18 +19,41 @@ OnReply = Callable[[dict[str, Any] | None, float], None]
 CALL_TIMEOUT_S = 30.0
 MAX_ATTEMPTS = 3  # TransactionMessageAttempts
 RETRY_INTERVAL_S = 10.0  # TransactionMessageRetryInterval, times the number of attempts
-MAX_QUEUED = 5000  # beyond this, intermediate meter values are left out (section 4.7 allows it)
+MAX_QUEUED = 5000  # beyond this, intermediate meter values are left out (section 4.7, 2.0.1 part 2 E04, allow it)
 
 
 class Transaction:
-    """A transaction as the station knows it; `id` is what the central system answered."""
+    """A transaction as the station knows it. `id` is what the central system answered (OCPP 1.6); `name` is the
+    station's own, and `seq_no` the number of its next event (2.x)."""
 
-    __slots__ = ("connector_id", "id", "id_tag", "meter_start_wh")
+    __slots__ = (
+        "begin_value",
+        "connector_id",
+        "id",
+        "id_tag",
+        "meter_start_wh",
+        "name",
+        "remote_start_id",
+        "seq_no",
+    )
 
-    def __init__(self, connector_id: int, id_tag: str, meter_start_wh: int) -> None:
+    def __init__(
+        self,
+        connector_id: int,
+        id_tag: str,
+        meter_start_wh: int,
+        *,
+        name: str = "",
+        begin_value: dict[str, Any] | None = None,
+        remote_start_id: int | None = None,
+    ) -> None:
         self.connector_id = connector_id
         self.id_tag = id_tag
         self.meter_start_wh = meter_start_wh
+        self.name = name
+        self.begin_value = begin_value  # the register at the begin, a MeterValue of OCPP 1.6
+        self.remote_start_id = remote_start_id
+        self.seq_no = 0
         self.id: int | None = None
 
 
@@ -67,6 +90,11 @@ class Call:
         return [2, self.unique_id, self.action, self.payload]
 
 
+def _between(action: str, payload: dict[str, Any]) -> bool:
+    """Whether a request is neither a transaction's start nor its end."""
+    return action == "MeterValues" or (action == "TransactionEvent" and payload.get("eventType") == "Updated")
+
+
 class Outbox:
     """The queue. `online` is set by connected/disconnected; `accepted` by the answer to BootNotification."""
 
@@ -98,11 +126,15 @@ class Outbox:
             if on_reply:
                 on_reply(None, now_s)
             return
-        if action == "MeterValues" and len(self._waiting) >= MAX_QUEUED:
+        if len(self._waiting) >= MAX_QUEUED and _between(action, payload):
             return
-        unique_id = str(uuid.UUID(int=self._rng.getrandbits(128), version=4))
+        unique_id = self.fresh_id()
         call = Call(unique_id, action, payload, kept=kept, transaction=transaction, on_reply=on_reply)
         self._waiting.appendleft(call) if urgent else self._waiting.append(call)
+
+    def fresh_id(self) -> str:
+        """A UUID, as stations name messages and transactions."""
+        return str(uuid.UUID(int=self._rng.getrandbits(128), version=4))
 
     def next_frame(self, now_s: float) -> list[Any] | None:
         """The frame to send now, if any; the call is then under way."""

@@ -38,6 +38,7 @@ class StationSpec(msgspec.Struct, frozen=True, kw_only=True):
     site_id: str = ""
     firmware: str = "1.8.2"
     password: str | None = None  # HTTP Basic, security profile 1
+    protocol: str = "ocpp1.6"  # or ocpp2.0.1, ocpp2.1
 
 
 class Dialect(NamedTuple):
@@ -110,6 +111,14 @@ def _make(number: int, model: _Model) -> StationSpec:
         max_power_w=model.max_power_w,
         connectors=connectors,
         site_id=f"SITE-{(number - 1) // 5 + 1}",
+    )
+
+
+def speaking(specs: tuple[StationSpec, ...], protocols: tuple[str, ...]) -> tuple[StationSpec, ...]:
+    """The same stations, which take turns with the versions of OCPP."""
+    return tuple(
+        msgspec.structs.replace(spec, protocol=protocols[number % len(protocols)])
+        for number, spec in enumerate(specs)
     )
 
 

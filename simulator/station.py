@@ -1,4 +1,4 @@
-"""One OCPP 1.6 station: events and `now` in, frames out. No sockets, no clock, no sleep."""
+"""One station: events and `now` in, frames out. No sockets, no clock, no sleep."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from simulator.bay import Bay
 from simulator.circuit import Circuit
 from simulator.drivers import Habits, Population
 from simulator.faults import FaultPlan, begin, end
-from simulator.outbox import OnReply, Outbox, Transaction
+from simulator.outbox import OnReply, Outbox
 from simulator.spec import StationSpec, dialect_of
+from simulator.speech import Message, speech_of
 
 _BOOT_RETRY_S = 60.0  # when the central system names no interval (section 4.2)
 
@@ -75,6 +76,8 @@ class Station:
         self.options = options or StationOptions()
         self.rng = random.Random(f"{seed}/{spec.station_id}")
         self.dialect = dialect_of(spec)
+        self.speech = speech_of(spec.protocol)
+        self._boot_reason = "PowerUp"
         self.habits = self.options.habits
         self.population = population
         self.meter_interval_s = self.options.meter_interval_s
@@ -187,20 +190,21 @@ class Station:
         """Runs `action(at)` once `delay_s` from `now_s` have passed."""
         heapq.heappush(self._agenda, (now_s + max(delay_s, 0.0), next(self._count), action))
 
-    def call(
-        self,
-        action: str,
-        payload: dict[str, Any],
-        now_s: float,
-        *,
-        kept: bool = False,
-        transaction: Transaction | None = None,
-        on_reply: OnReply | None = None,
-        urgent: bool = False,
+    def name_transaction(self) -> str:
+        return self._outbox.fresh_id() if self.speech.protocol != "ocpp1.6" else ""
+
+    def say(
+        self, message: Message, now_s: float, *, on_reply: OnReply | None = None, urgent: bool = False
     ) -> None:
-        """Queues a call, see Outbox.push."""
+        """Queues a request, see Outbox.push."""
         self._outbox.push(
-            action, payload, now_s, kept=kept, transaction=transaction, on_reply=on_reply, urgent=urgent
+            message.action,
+            message.payload,
+            now_s,
+            kept=message.kept,
+            transaction=message.numbered,
+            on_reply=on_reply,
+            urgent=urgent,
         )
 
     def power_off(self, now_s: float) -> None:
@@ -217,6 +221,7 @@ class Station:
 
     def restart(self, reason: str, now_s: float) -> None:
         """Reset.req: transactions end, the link drops, the station boots again after a while."""
+        self._boot_reason = "RemoteReset"
         for bay in self.bays.values():
             bay.stop(reason, now_s)
         self.power_off(now_s)
@@ -225,8 +230,8 @@ class Station:
     # Boot, heartbeat, reports.
 
     def send_boot(self, now_s: float) -> None:
-        """BootNotification.req (section 4.2)."""
-        self.call("BootNotification", messages.boot(self.spec), now_s, on_reply=self._booted, urgent=True)
+        """It (re)started."""
+        self.say(self.speech.boot(self.spec, self._boot_reason), now_s, on_reply=self._booted, urgent=True)
 
     def _booted(self, reply: dict[str, Any] | None, now_s: float) -> None:
         if reply is None:
@@ -236,6 +241,7 @@ class Station:
         interval_s = float(said) if isinstance(said, int) and said > 0 else 0.0
         if reply.get("status") == "Accepted":
             self._outbox.accepted = True
+            self._boot_reason = "PowerUp"
             self.heartbeat_s = interval_s or self.heartbeat_s
             self._report_all(now_s)
             self._start_heartbeat(now_s)
@@ -250,9 +256,9 @@ class Station:
     def _report_all(self, now_s: float) -> None:
         for bay in reversed(list(self.bays.values())):
             bay.report(now_s, urgent=True)
-        request = {"connectorId": 0, "errorCode": "NoError", "status": "Available"}
-        request["timestamp"] = messages.timestamp(now_s)
-        self.call("StatusNotification", request, now_s, urgent=True)
+        whole = self.speech.whole_station(now_s)
+        if whole is not None:
+            self.say(whole, now_s, urgent=True)
 
     def _start_heartbeat(self, now_s: float) -> None:
         self._beat += 1
@@ -261,7 +267,7 @@ class Station:
         def heartbeat(now: float) -> None:
             if beat != self._beat or not self.online:
                 return
-            self.call("Heartbeat", {}, now)
+            self.say(Message("Heartbeat", {}), now)
             self.after(self.heartbeat_s, now, heartbeat)
 
         self.after(self.heartbeat_s * self.rng.uniform(0.5, 1.0), now_s, heartbeat)
@@ -272,14 +278,14 @@ class Station:
 
     def _update_firmware(self, now_s: float) -> None:
         """An update the maker pushed: told step by step (section 4.5), without a restart."""
-        at_s = 0.0
+        at_s, request = 0.0, int(now_s) % 2**31
         for status in ("Downloading", "Downloaded", "Installing", "Installed"):
-            self.after(at_s, now_s, self._firmware_step(status))
+            self.after(at_s, now_s, self._firmware_step(status, request))
             at_s += self.rng.uniform(20, 90)
         self._plan_firmware(now_s)
 
-    def _firmware_step(self, status: str) -> Callable[[float], None]:
-        return lambda now: self.call("FirmwareStatusNotification", {"status": status}, now)
+    def _firmware_step(self, status: str, request: int) -> Callable[[float], None]:
+        return lambda now: self.say(self.speech.firmware(status, request), now)
 
     # Independent devices.
 

@@ -91,6 +91,13 @@ def _live(options: FleetOptions) -> None:
     help="Shortest and longest session, seconds; a natural mix when left out.",
 )
 @click.option(
+    "--ocpp",
+    "protocols",
+    multiple=True,
+    type=click.Choice(["1.6", "2.0.1", "2.1"]),
+    help="Version of OCPP (default 1.6); give it several times and the stations take turns.",
+)
+@click.option(
     "--acks", type=click.Path(dir_okay=False, path_type=Path), help="Append every acknowledged call here."
 )
 @click.option(
@@ -113,6 +120,7 @@ def command(
     demo: bool,
     meter_interval: float | None,
     session: tuple[float, float] | None,
+    protocols: tuple[str, ...],
     acks: Path | None,
     out: Path | None,
     truth: Path | None,
@@ -124,6 +132,7 @@ def command(
     if session is not None and session[0] > session[1]:
         raise click.BadParameter("the shortest comes first", param_hint="--session")
     specs, tokens = _network(network, demo=demo, stations=stations)
+    spoken = tuple(f"ocpp{version}" for version in protocols) or None
     if url is not None:
         _live(
             FleetOptions(
@@ -138,6 +147,7 @@ def command(
                 acks=acks,
                 truth=truth,
                 specs=specs,
+                protocols=spoken,
                 tokens=tokens,
             )
         )
@@ -153,6 +163,7 @@ def command(
             meter_interval_s=meter_interval or 60.0,
             session_s=session,
             specs=specs,
+            protocols=spoken,
             tokens=tokens,
         ),
         out,

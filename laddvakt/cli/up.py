@@ -84,6 +84,7 @@ def _services(names: list[str], config: Path | None, environment: dict[str, str]
 def _simulator(stations: int, listen: str, mqtt: str | None, environment: dict[str, str]) -> Service:
     argv = [sys.executable, "-m", "laddvakt.cli", "simulate", "--demo", "--url", f"ws://{listen}"]
     argv += ["--stations", str(stations), "--faults", "0.08"]
+    argv += ["--ocpp", "1.6", "--ocpp", "2.0.1", "--ocpp", "1.6", "--ocpp", "2.1"]
     if mqtt is not None:
         environment = {**environment, "LADDVAKT_SIMULATE_MQTT": mqtt}  # carries a password: not for `ps`
     return Service(name="simulator", argv=tuple(argv), environment=environment)

@@ -44,4 +44,10 @@ def _end(station: Station, plan: FaultPlan, now_s: float) -> None:
     circuit.register_error_wh += _lost_wh(plan)
 
 
-KIND = FaultKind("meter_rollback", _plan, _begin, _end, shown_by=frozenset({"StartTransaction", "MeterValues"}))
+KIND = FaultKind(
+    "meter_rollback",
+    _plan,
+    _begin,
+    _end,
+    shown_by=frozenset({"StartTransaction", "MeterValues", "TransactionEvent"}),
+)

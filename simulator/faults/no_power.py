@@ -36,4 +36,4 @@ def _end(station: Station, plan: FaultPlan, now_s: float) -> None:
     circuit.contactor_fails = False
 
 
-KIND = FaultKind("no_power", _plan, _begin, _end, shown_by=frozenset({"MeterValues"}))
+KIND = FaultKind("no_power", _plan, _begin, _end, shown_by=frozenset({"MeterValues", "TransactionEvent"}))

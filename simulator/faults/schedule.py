@@ -80,7 +80,13 @@ def _assign(
 def shows(plan: FaultPlan, action: str, payload: dict[str, Any], at_s: float) -> bool:
     """Whether a request is the kind that shows this fault while it lasts."""
     during = plan.since_s <= at_s and (plan.until_s is None or at_s < plan.until_s)
-    return during and action in KINDS[plan.fault].shown_by and payload.get("connectorId") == plan.connector_id
+    return during and action in KINDS[plan.fault].shown_by and _connector(payload) == plan.connector_id
+
+
+def _connector(payload: dict[str, Any]) -> object:
+    """The connector's number in 1.6; in 2.x that of its EVSE, which has one connector."""
+    evse = payload.get("evse")
+    return evse.get("id") if isinstance(evse, dict) else payload.get("evseId", payload.get("connectorId"))
 
 
 def truth_record(plan: FaultPlan, shown_s: float | None) -> dict[str, Any]:

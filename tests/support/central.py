@@ -75,8 +75,10 @@ class Central:
                 return {"status": "Accepted", "interval": 300, "currentTime": "2026-11-18T10:00:00Z"}
             case "StartTransaction":
                 return {"transactionId": next(self._transactions), "idTagInfo": {"status": "Accepted"}}
-            case "Authorize":
+            case "Authorize" if "idTag" in call.payload:
                 return {"idTagInfo": {"status": "Accepted"}}
+            case "Authorize" | "TransactionEvent" if "idToken" in call.payload:
+                return {"idTokenInfo": {"status": "Accepted"}}
         return {}
 
     def connect(self) -> None:
@@ -139,6 +141,13 @@ def schema(action: str) -> jsonschema_rs.Draft4Validator:
     """The official OCPP 1.6 schema of a request."""
     text = files("ocpp").joinpath("v16", "schemas", f"{action}.json").read_text("utf-8-sig")
     return jsonschema_rs.Draft4Validator(json.loads(text))
+
+
+def schema_2x(protocol: str, name: str) -> Any:
+    """The official schema of `<Action>Request` or `<Action>Response`."""
+    folder = {"ocpp2.0.1": "v201", "ocpp2.1": "v21"}[protocol]
+    text = files("ocpp").joinpath(folder, "schemas", f"{name}.json").read_text("utf-8-sig")
+    return jsonschema_rs.validator_for(json.loads(text))
 
 
 def register_wh(payload: dict[str, Any]) -> float:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable
+from datetime import datetime
 
 from msgspec.structs import replace
 
@@ -68,7 +69,8 @@ class Book:
         self._pseudonym = pseudonym
         self._shelf = shelf
         self._stations: dict[str, Station] = {}
-        self._unended: dict[str, dict[str, Session]] = {}  # session_id -> session, by station
+        self._seen: dict[str, datetime] = {}  # station -> when it last spoke, of these entries
+        self._sessions: dict[str, dict[str, Session]] = {}  # by station: those not ended, and those that changed
         self._assignments: list[Assignment] | None = None
         self.changed_stations: dict[str, Station] = {}
         self.changed_sessions: dict[str, Session] = {}
@@ -80,24 +82,25 @@ class Book:
         found = self._work.stations.many(wanted)
         for station_id in wanted:
             self._stations[station_id] = found.get(station_id) or Station(station_id=station_id)
-            self._unended[station_id] = {}
+            self._sessions[station_id] = {}
         for session in self._work.sessions.unended(wanted):
-            self._unended[session.station_id][session.session_id] = session
+            self._sessions[session.station_id][session.session_id] = session
 
     def apply(self, entry: Entry) -> None:
         """One entry. Its station must be preloaded."""
-        heard = entry.kind is EntryKind.OCPP_IN
-        if heard or entry.kind is EntryKind.CONNECTED:
-            station = self._stations[entry.station_id]
-            seen = entry.received_at if station.last_seen is None else max(station.last_seen, entry.received_at)
-            self._keep(replace(station, last_seen=seen))
+        if entry.kind is EntryKind.OCPP_IN or entry.kind is EntryKind.CONNECTED:
+            seen = self._seen.get(entry.station_id, entry.received_at)
+            self._seen[entry.station_id] = max(seen, entry.received_at)
         for number, fact in enumerate(entry.facts):
             self._fact(entry, number, fact)
 
     def write(self) -> None:
-        """Saves what changed, sessions with what they cost now."""
+        """Saves what changed: sessions with what they cost now, stations with the word for what they do. Both are
+        worked out here, once, however often an object changed before."""
         for session_id, session in self.changed_sessions.items():
             self.changed_sessions[session_id] = self._priced(session)
+        for station_id in self.changed_stations.keys() | self._seen.keys():
+            self.changed_stations[station_id] = self._settled(self._stations[station_id])
         self._work.stations.save(self.changed_stations.values())
         self._work.sessions.save(self.changed_sessions.values())
         if self.quarantine:
@@ -208,7 +211,7 @@ class Book:
             self._keep_session(self._with_tariff(session, fact.id_tag) if fact.id_tag else session)
             return
         session = life.begin(fact, station, self._driver(fact.id_tag))
-        if session.session_id in self._unended[station_id] or self._work.sessions.get(session.session_id):
+        if session.session_id in self._sessions[station_id] or self._work.sessions.get(session.session_id):
             return  # a retried start: the session is there already
         self._take_connector(session)
         self._keep_session(self._with_tariff(session, fact.id_tag))
@@ -319,31 +322,34 @@ class Book:
         return session is None or session.last_reading_at is None or readings[-1].at >= session.last_reading_at
 
     def _keep(self, station: Station) -> None:
+        self._stations[station.station_id] = self.changed_stations[station.station_id] = station
+
+    def _settled(self, station: Station) -> Station:
+        seen = [at for at in (station.last_seen, self._seen.get(station.station_id)) if at is not None]
         state = station_state(connected=station.connected, statuses=[c.status for c in station.connectors])
-        station = replace(station, state=state)
-        self._stations[station.station_id] = station
-        self.changed_stations[station.station_id] = station
+        return replace(station, last_seen=max(seen, default=None), state=state)
 
     def _connector(self, station_id: str, connector_id: int) -> Connector:
         return self._stations[station_id].connector(connector_id) or Connector(connector_id=connector_id)
 
     def _with_connector(self, station_id: str, connector: Connector) -> Station:
         station = self._stations[station_id]
-        others = [c for c in station.connectors if c.connector_id != connector.connector_id]
-        connectors = tuple(sorted([*others, connector], key=lambda c: c.connector_id))
-        self._keep(replace(station, connectors=connectors))
-        return self._stations[station_id]
+        if station.connector(connector.connector_id) != connector:
+            others = [c for c in station.connectors if c.connector_id != connector.connector_id]
+            connectors = tuple(sorted([*others, connector], key=lambda c: c.connector_id))
+            station = replace(station, connectors=connectors)
+            self._keep(station)
+        return station
 
     def _open_on(self, station_id: str, connector_id: int) -> list[Session]:
-        return [s for s in self._unended[station_id].values() if s.connector_id == connector_id]
+        return [
+            session
+            for session in self._sessions[station_id].values()
+            if session.connector_id == connector_id and session.state is not SessionState.ENDED
+        ]
 
     def _by_transaction(self, station_id: str, transaction_id: str) -> Session | None:
-        here = [s for s in self._unended[station_id].values() if s.transaction_id == transaction_id]
-        here += [
-            s
-            for s in self.changed_sessions.values()
-            if s.station_id == station_id and s.transaction_id == transaction_id and s not in here
-        ]
+        here = [s for s in self._sessions[station_id].values() if s.transaction_id == transaction_id]
         if here:
             return max(here, key=lambda s: s.started_at)
         return self._work.sessions.by_transaction(station_id, transaction_id)
@@ -384,11 +390,9 @@ class Book:
         """Puts a session where it belongs; an ended one leaves its connector. `write` prices it, once, however
         often it changes before."""
         self.changed_sessions[session.session_id] = session
-        unended = self._unended[session.station_id]
+        self._sessions[session.station_id][session.session_id] = session
         if session.state is not SessionState.ENDED:
-            unended[session.session_id] = session
             return
-        unended.pop(session.session_id, None)
         connector = self._stations[session.station_id].connector(session.connector_id)
         if connector is not None and connector.session_id == session.session_id:
             self._with_connector(session.station_id, replace(connector, session_id=None, power_w=None))

@@ -1,4 +1,4 @@
-"""What a session costs: exact arithmetic on fractions, rounded once per line as an invoice is.
+"""What a session costs: exact arithmetic on whole numbers, rounded once per line as an invoice is.
 
 - The net amount of a line is rounded half up to the currency's smallest unit; VAT is that of the sum of the
   rounded net amounts of its rate, rounded likewise (EN 16931 BR-CO-17), so an invoice adds up to the cent.
@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal
 from fractions import Fraction
-from math import ceil, floor
+from math import ceil
 
 from laddvakt.billing.charge import Charge
 from laddvakt.billing.components import COMPONENTS
@@ -29,24 +29,23 @@ def price(tariff: Tariff, charge: Charge) -> Cost:
     """The cost of a session so far (`charge.final` false) or for good. Never negative, and never less than for a
     smaller charge under the same tariff."""
     amounts = {
-        component.dimension: Fraction(COMPONENTS[component.dimension].amount(charge))
-        for component in tariff.components
+        component.dimension: COMPONENTS[component.dimension].amount(charge) for component in tariff.components
     }
     return price_amounts(tariff, amounts, final=charge.final)
 
 
-def price_amounts(tariff: Tariff, amounts: Mapping[str, Fraction], *, final: bool) -> Cost:
+def price_amounts(tariff: Tariff, amounts: Mapping[str, int | Fraction], *, final: bool) -> Cost:
     """As `price`, from amounts by dimension in smallest units (Wh, s, 1). A dimension without an amount costs
     nothing."""
     places = minor_units(tariff.currency)
-    billed = [(item, _billed(item, amounts.get(item.dimension, Fraction(0)), final)) for item in tariff.components]
+    billed = [(item, _billed(item, amounts.get(item.dimension, 0), final)) for item in tariff.components]
     used = [(item, amount) for item, amount in billed if amount > 0]
-    net = [_minor(amount * Fraction(item.price), places) for item, amount in used]
+    net = [_times(amount, item.price, places, COMPONENTS[item.dimension].per_unit) for item, amount in used]
     vat = _vat(net, [item.vat_pct for item, _ in used])
     lines = [
         CostLine(
             component=item.dimension,
-            quantity=_decimal(_minor(amount, _QUANTITY_PLACES), _QUANTITY_PLACES).normalize() + 0,
+            quantity=_quantity(amount, COMPONENTS[item.dimension].per_unit),
             unit=COMPONENTS[item.dimension].unit,
             price=item.price,
             vat_pct=item.vat_pct,
@@ -58,12 +57,11 @@ def price_amounts(tariff: Tariff, amounts: Mapping[str, Fraction], *, final: boo
     return _total(tariff, lines, sum(net), sum(net) + sum(vat), places)
 
 
-def _billed(item: PriceComponent, amount: Fraction, final: bool) -> Fraction:
-    """The quantity to bill, in units of the price."""
-    component = COMPONENTS[item.dimension]
-    if final and component.stepped:
-        amount = Fraction(ceil(amount / item.step_size) * item.step_size)
-    return amount / component.per_unit
+def _billed(item: PriceComponent, amount: int | Fraction, final: bool) -> int | Fraction:
+    """The amount to bill, in smallest units."""
+    if final and COMPONENTS[item.dimension].stepped:
+        return ceil(Fraction(amount, item.step_size)) * item.step_size
+    return amount
 
 
 def _vat(net: list[int], rates: list[Decimal | None]) -> list[int]:
@@ -74,7 +72,7 @@ def _vat(net: list[int], rates: list[Decimal | None]) -> list[int]:
         pct = rate or Decimal(0)
         before = sums.get(pct, 0)
         sums[pct] = before + line_net
-        vat.append(_half_up(sums[pct] * Fraction(pct) / 100) - _half_up(before * Fraction(pct) / 100))
+        vat.append(_times(sums[pct], pct, 0, 100) - _times(before, pct, 0, 100))
     return vat
 
 
@@ -82,8 +80,8 @@ def _total(tariff: Tariff, lines: list[CostLine], excl: int, incl: int, places: 
     for label, limit, bound in (("MIN_PRICE", tariff.min_price, max), ("MAX_PRICE", tariff.max_price, min)):
         if limit is None:
             continue
-        bounded_excl = bound(excl, _minor(Fraction(limit.excl_vat), places))
-        bounded_incl = bound(incl, _minor(Fraction(limit.incl_vat), places))
+        bounded_excl = bound(excl, _minor(limit.excl_vat, places))
+        bounded_incl = bound(incl, _minor(limit.incl_vat, places))
         if (bounded_excl, bounded_incl) != (excl, incl):
             lines = [*lines, _adjustment(label, bounded_excl - excl, bounded_incl - incl, places)]
         excl, incl = bounded_excl, bounded_incl
@@ -107,12 +105,24 @@ def _adjustment(label: str, excl: int, incl: int, places: int) -> CostLine:
     )
 
 
-def _minor(amount: Fraction, places: int) -> int:
-    return _half_up(amount * 10**places)
+def _minor(amount: Decimal, places: int) -> int:
+    return _times(1, amount, places, 1)
 
 
-def _half_up(amount: Fraction) -> int:
-    return floor(amount + Fraction(1, 2))
+def _quantity(amount: int | Fraction, per_unit: int) -> Decimal:
+    minor = _half_up(amount.numerator * 10**_QUANTITY_PLACES, amount.denominator * per_unit)
+    return _decimal(minor, _QUANTITY_PLACES).normalize() + 0
+
+
+def _times(amount: int | Fraction, price: Decimal, places: int, per_unit: int) -> int:
+    """`amount * price / per_unit` to so many places. Whole numbers over one denominator: every session is priced
+    at each of its readings, and Fraction would look for a common divisor at each step."""
+    numerator, denominator = price.as_integer_ratio()
+    return _half_up(amount.numerator * numerator * 10**places, amount.denominator * denominator * per_unit)
+
+
+def _half_up(numerator: int, denominator: int) -> int:
+    return (2 * numerator + denominator) // (2 * denominator)
 
 
 def _decimal(minor: int, places: int) -> Decimal:

@@ -142,6 +142,15 @@ def test_retried_start_after_the_stop_does_not_revive_the_session(records: Recor
     assert only(records).state is SessionState.ENDED
 
 
+def test_retried_start_behind_the_stop_in_one_transaction_does_not_revive_the_session(records: Records) -> None:
+    station = Speaker()
+    number = station.start(0, meter=0)
+    station.stop(number, 100, 60)
+    station.start(0, meter=0)
+    record(records, station)
+    assert only(records).state is SessionState.ENDED
+
+
 def test_stop_of_an_unknown_transaction_is_set_aside(records: Records) -> None:
     station = Speaker()
     assert station.stop(99, 100, 60)[0] == 3

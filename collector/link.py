@@ -6,10 +6,24 @@ import logging
 from datetime import datetime
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from collector.ocpp import schemas
 from collector.ocpp.action import Answer, Ask, Policy
 from collector.ocpp.actions import ACTIONS
-from collector.ocpp.frames import Call, CallResult, call_error, call_result, error_code, parse
+from collector.ocpp.frames import (
+    Call,
+    CallError,
+    CallResult,
+    CallResultError,
+    Send,
+    call_error,
+    call_result,
+    call_result_error,
+    error_code,
+    parse,
+    unknown_type,
+)
 from laddvakt.domain.entries import Entry, EntryKind
 from laddvakt.domain.errors import FrameError
 from laddvakt.domain.facts import Fact, LinkDown, LinkUp, NonConforming, Quarantined, QuarantineReason
@@ -90,11 +104,17 @@ class Link:
         try:
             frame = parse(message)
         except FrameError as error:
-            reply = self._frame_error(error)
-            return self._quarantine(raw, reply, now, QuarantineReason.MALFORMED_FRAME, error.message)
-        if not isinstance(frame, Call):
+            return self._malformed(raw, error, now)
+        if isinstance(frame, Call):
+            return self._called(raw, frame, now)
+        if isinstance(frame, CallResult | CallError):
             return self._answered(raw, frame.unique_id, isinstance(frame, CallResult), now)
-        return self._called(raw, frame, now)
+        if self.protocol != "ocpp2.1":
+            kind = 6 if isinstance(frame, Send) else 5
+            return self._malformed(raw, unknown_type(kind, frame.unique_id), now)
+        if isinstance(frame, Send):
+            return self._sent_to_us(raw, frame, now)
+        return self._reply_refused(raw, frame, now)
 
     def unloggable(self, outcome: Outcome, why: str) -> Outcome:
         """Instead of an outcome whose entry the log can never take: a part of the message is kept, and the
@@ -106,12 +126,37 @@ class Link:
             entry.raw[:_KEPT_OF_UNLOGGABLE], reply, entry.received_at, QuarantineReason.INTERNAL_ERROR, why
         )
 
+    def _malformed(self, raw: str, error: FrameError, now: datetime) -> Outcome:
+        reply = self._frame_error(error)
+        return self._quarantine(raw, reply, now, QuarantineReason.MALFORMED_FRAME, error.message)
+
     def _frame_error(self, error: FrameError) -> str | None:
-        """1.6 has no answer to a frame without a readable id; 2.x answers to "-1" (2.0.1 part 4 section 4.2.3)."""
-        unique_id = error.unique_id or ("-1" if self.protocol != "ocpp1.6" else None)
-        if unique_id is None:
+        """Only what may be a CALL is answered with a CALLERROR; a CALLRESULT has its own answer in 2.1. 1.6
+        ignores message types that it does not have (OCPP-J 1.6 section 4.1.3) and has no answer to a frame
+        without a readable id; 2.x answers to "-1" (2.0.1 part 4 section 4.2.3)."""
+        code = error_code(self.protocol, error.code)
+        if error.kind == 3 and self.protocol == "ocpp2.1" and error.unique_id:
+            return call_result_error(error.unique_id, code, error.message)
+        if error.kind not in (None, 2):
             return None
-        return call_error(unique_id, error_code(self.protocol, error.code), error.message)
+        if self.protocol == "ocpp1.6":
+            if error.kind is None or not error.unique_id:
+                return None
+            return call_error(error.unique_id, code, error.message)
+        return call_error(error.unique_id or "-1", code, error.message)
+
+    def _sent_to_us(self, raw: str, send: Send, now: datetime) -> Outcome:
+        """A SEND (OCPP 2.1 part 4 section 4.2.4) is read like a CALL and never answered."""
+        entry = self._called(raw, Call(*send), now).entry
+        if send.action not in schemas.SENT:
+            note = NonConforming(at=now, detail=f"{send.action} came as a SEND")
+            entry = replace(entry, facts=(*entry.facts, *filter(self._is_news, (note,))))
+        return Outcome(replace(entry, reply=None), None)
+
+    def _reply_refused(self, raw: str, frame: CallResultError, now: datetime) -> Outcome:
+        """The station cannot use our answer to one of its calls: somebody should know."""
+        detail = f"the station refused our answer to {frame.unique_id!r}: {frame.code} {frame.description}"
+        return self._quarantine(raw, None, now, QuarantineReason.REFUSED_REPLY, detail[:500])
 
     def _called(self, raw: str, call: Call, now: datetime) -> Outcome:
         if self.protocol not in SUPPORTED:
@@ -119,8 +164,8 @@ class Link:
             return self._refuse(raw, call, now, "NotSupported", QuarantineReason.UNSUPPORTED_PROTOCOL, detail)
         action = ACTIONS.get(call.action)
         if action is None or self.protocol not in action.versions:
-            if call.action in schemas.actions(self.protocol):
-                detail = f"{call.action} is not handled by this central system"
+            if call.action in schemas.actions(self.protocol):  # recognised: section 4.2.3 has a code of its own
+                detail = f"{call.action} is for the central system to call"
                 return self._refuse(raw, call, now, "NotSupported", QuarantineReason.UNSUPPORTED_ACTION, detail)
             detail = f"{call.action!r} is not an action of {self.protocol}"
             return self._refuse(raw, call, now, "NotImplemented", QuarantineReason.UNKNOWN_ACTION, detail)

@@ -18,6 +18,8 @@ import click
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from collector.ocpp.directions import FROM_CENTRAL_SYSTEM, FROM_STATION
+from collector.ocpp.schemas import actions
 from dashboard.api import create_api
 from dashboard.context import AppContext
 from detector.rules import RULES
@@ -210,7 +212,26 @@ def units_part() -> str:
     return "\n" + table(("field ends in", "units, in any case"), rows) + "\n"
 
 
+# OCPP
+
+
+def _caller(protocol: str, action: str) -> str:
+    if action in FROM_STATION[protocol] & FROM_CENTRAL_SYSTEM[protocol]:
+        return "both"
+    if action in FROM_STATION[protocol]:
+        return "station"
+    return "central system" if action in FROM_CENTRAL_SYSTEM[protocol] else ""
+
+
+def actions_part() -> str:
+    versions = sorted(FROM_STATION)
+    names = sorted({action for protocol in versions for action in actions(protocol)}, key=str.lower)
+    rows = ([name, *(_caller(protocol, name) for protocol in versions)] for name in names)
+    return "\n" + table(["message", *(protocol.removeprefix("ocpp") for protocol in versions)], rows) + "\n"
+
+
 PARTS: dict[str, Callable[[], str]] = {
+    "actions": actions_part,
     "settings": settings_part,
     "rules": rules_part,
     "codes": codes_part,

@@ -107,7 +107,8 @@ def test_every_rule_is_documented_with_its_thresholds(rule: generate_docs.Rule) 
 
 @pytest.mark.parametrize("action", ACTIONS)
 def test_every_action_is_documented(action: str) -> None:
-    assert action in _text("reference/ocpp.md")
+    table, _, _ = _text("reference/ocpp.md").partition("Everything else gets")
+    assert re.search(rf"^\|[^|]*\b{action}\b[^|]*\|", table, re.MULTILINE)
 
 
 @pytest.mark.parametrize("table", NETWORK_TABLES)

@@ -1,4 +1,5 @@
-"""Text <-> Call / CallResult / CallError (OCPP-J 1.6 section 4.2)."""
+"""Text <-> frames: Call, CallResult, CallError (OCPP-J 1.6 section 4.2), and Send and CallResultError, which OCPP
+2.1 adds (2.1 part 4 section 4.2)."""
 
 from __future__ import annotations
 
@@ -35,15 +36,32 @@ class CallError(NamedTuple):
     details: dict[str, Any]
 
 
-Frame = Call | CallResult | CallError
+class CallResultError(NamedTuple):
+    """[5, uniqueId, errorCode, errorDescription, errorDetails]: a CALLRESULT could not be used (OCPP 2.1)."""
+
+    unique_id: str
+    code: str
+    description: str
+    details: dict[str, Any]
+
+
+class Send(NamedTuple):
+    """[6, uniqueId, action, payload]: like a CALL, never answered (OCPP 2.1)."""
+
+    unique_id: str
+    action: str
+    payload: dict[str, Any]
+
+
+Frame = Call | CallResult | CallError | CallResultError | Send
 
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
 
 
 def parse(text: str | bytes) -> Frame:
-    """A frame from its text. Raises FrameError with the CALLERROR code to answer and, where one could be read,
-    the unique id to answer to."""
+    """A frame from its text. Raises FrameError with the CALLERROR code and, where they could be read, the message
+    type and the unique id."""
     try:
         message = _decode(text)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
@@ -52,26 +70,37 @@ def parse(text: str | bytes) -> Frame:
         raise FrameError("FormationViolation", "an OCPP-J message is a JSON array that begins with its type")
     unique_id = message[1] if len(message) > 1 and isinstance(message[1], str) else None
     kind = message[0]
-    if kind == 2 and len(message) == 4:
+    if kind in (2, 6) and len(message) == 4:
         _, _, action, payload = message
         if unique_id and isinstance(action, str) and isinstance(payload, dict):
-            return Call(unique_id, action, payload)
+            return Call(unique_id, action, payload) if kind == 2 else Send(unique_id, action, payload)
     elif kind == 3 and len(message) == 3 and unique_id and isinstance(message[2], dict):
         return CallResult(unique_id, message[2])
-    elif kind == 4 and len(message) >= 4 and unique_id:
+    elif kind in (4, 5) and len(message) >= 4 and unique_id:
         details = message[4] if len(message) > 4 and isinstance(message[4], dict) else {}
-        return CallError(unique_id, str(message[2]), str(message[3]), details)
-    raise FrameError("FormationViolation", _shape_problem(message), unique_id)
+        shape = CallError if kind == 4 else CallResultError
+        return shape(unique_id, str(message[2]), str(message[3]), details)
+    raise _misshapen(kind, unique_id)
 
 
-def _shape_problem(message: list[Any]) -> str:
-    if message[0] == 2:
-        return "a CALL is [2, uniqueId, action, payload] with a text id, a text action and an object payload"
-    if message[0] == 3:
-        return "a CALLRESULT is [3, uniqueId, payload]"
-    if message[0] == 4:
-        return "a CALLERROR is [4, uniqueId, errorCode, errorDescription, errorDetails]"
-    return "the message type must be 2 (CALL), 3 (CALLRESULT) or 4 (CALLERROR)"
+_SHAPES = {
+    2: "a CALL is [2, uniqueId, action, payload] with a text id, a text action and an object payload",
+    3: "a CALLRESULT is [3, uniqueId, payload]",
+    4: "a CALLERROR is [4, uniqueId, errorCode, errorDescription, errorDetails]",
+    5: "a CALLRESULTERROR is [5, uniqueId, errorCode, errorDescription, errorDetails]",
+    6: "a SEND is [6, uniqueId, action, payload] with a text id, a text action and an object payload",
+}
+
+
+def _misshapen(kind: object, unique_id: str | None) -> FrameError:
+    if isinstance(kind, int) and kind in _SHAPES:
+        return FrameError("FormationViolation", _SHAPES[kind], unique_id, kind)
+    return unknown_type(kind, unique_id)
+
+
+def unknown_type(kind: object, unique_id: str | None) -> FrameError:
+    """For a frame whose message type the protocol version does not have."""
+    return FrameError("MessageTypeNotSupported", f"there is no message type {str(kind)[:40]}", unique_id)
 
 
 def call_result(unique_id: str, payload: dict[str, Any]) -> str:
@@ -94,3 +123,8 @@ def error_code(protocol: str, code: str) -> str:
 def call_error(unique_id: str, code: str, description: str) -> str:
     """The text of a CALLERROR; the description is cut at 255 characters as the specification allows."""
     return _encode((4, unique_id, code, description[:255], {})).decode()
+
+
+def call_result_error(unique_id: str, code: str, description: str) -> str:
+    """The text of a CALLRESULTERROR (OCPP 2.1): tells a station that its answer cannot be used."""
+    return _encode((5, unique_id, code, description[:255], {})).decode()

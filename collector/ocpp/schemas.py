@@ -24,6 +24,9 @@ _ERROR_CODES = {
     "MaxItems": "OccurenceConstraintViolation",
     "Type": "TypeConstraintViolation",
 }
+SENT = frozenset({"NotifyPeriodicEventStream"})
+"""Actions of OCPP 2.1 that travel as SEND: they have no response."""
+
 _TOLERATED = {"AdditionalProperties", "Enum", "MaxLength", "Format", "MultipleOf"}
 
 
@@ -52,7 +55,7 @@ def _validator(protocol: str, name: str) -> Any:
 
 def request_validator(protocol: str, action: str) -> Any:
     """The compiled validator of an action's request. `is_valid(payload)` is the fast way to a plain yes."""
-    return _validator(protocol, action if protocol == "ocpp1.6" else f"{action}Request")
+    return _validator(protocol, action if protocol == "ocpp1.6" or action in SENT else f"{action}Request")
 
 
 def response_validator(protocol: str, action: str) -> Any:

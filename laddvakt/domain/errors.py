@@ -56,12 +56,14 @@ class TariffError(LaddvaktError):
 
 
 class FrameError(LaddvaktError):
-    """A text is not an OCPP-J frame. `code` is the CALLERROR code of OCPP-J 1.6 section 4.2.3."""
+    """A text is not an OCPP-J frame. `code` is the CALLERROR code of OCPP-J 1.6 section 4.2.3, or
+    MessageTypeNotSupported (2.0.1 part 4 section 4.3); `kind` the message type, where it is one that exists."""
 
-    def __init__(self, code: str, message: str, unique_id: str | None = None) -> None:
+    def __init__(self, code: str, message: str, unique_id: str | None = None, kind: int | None = None) -> None:
         super().__init__(message)
         self.code = code
         self.unique_id = unique_id
+        self.kind = kind
 
 
 class PayloadError(LaddvaktError):

@@ -199,6 +199,7 @@ class QuarantineReason(StrEnum):
     UNSUPPORTED_ACTION = "unsupported_action"  # a real action that this version of Laddvakt does not read
     UNSUPPORTED_PROTOCOL = "unsupported_protocol"  # a protocol version that this version does not read
     INVALID_PAYLOAD = "invalid_payload"  # the official schema refuses it
+    REFUSED_REPLY = "refused_reply"  # a station says that it cannot use our reply (CALLRESULTERROR of OCPP 2.1)
     UNREADABLE_VALUE = "unreadable_value"  # a sampled value that is not a number
     UNKNOWN_TRANSACTION = "unknown_transaction"  # a stop or values of a transaction never seen
     UNKNOWN_STATION = "unknown_station"  # a station or device that no network file names

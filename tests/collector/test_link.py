@@ -24,27 +24,10 @@ from laddvakt.domain.facts import (
 )
 from laddvakt.domain.stations import ConnectorState
 from laddvakt.domain.tokens import AuthorizationStatus
+from tests.support.payloads import HAPPY as EVERY
 from tests.support.stations import T0, Speaker, at, stamp
 
-HAPPY: dict[str, dict[str, Any]] = {
-    "Authorize": {"idTag": "TAG1"},
-    "BootNotification": {"chargePointVendor": "Acme", "chargePointModel": "One"},
-    "DataTransfer": {"vendorId": "com.acme", "messageId": "x", "data": "y"},
-    "DiagnosticsStatusNotification": {"status": "Uploaded"},
-    "FirmwareStatusNotification": {"status": "Installed"},
-    "Heartbeat": {},
-    "LogStatusNotification": {"status": "Uploaded", "requestId": 1},
-    "MeterValues": {
-        "connectorId": 1,
-        "meterValue": [{"timestamp": stamp(0), "sampledValue": [{"value": "12"}]}],
-    },
-    "SecurityEventNotification": {"type": "SettingSystemTime", "timestamp": stamp(0), "techInfo": "x"},
-    "SignCertificate": {"csr": "-----BEGIN CERTIFICATE REQUEST-----"},
-    "SignedFirmwareStatusNotification": {"status": "Installed", "requestId": 1},
-    "StartTransaction": {"connectorId": 1, "idTag": "TAG1", "meterStart": 0, "timestamp": stamp(0)},
-    "StatusNotification": {"connectorId": 1, "errorCode": "NoError", "status": "Available"},
-    "StopTransaction": {"transactionId": 5, "meterStop": 10, "timestamp": stamp(0), "idTag": "TAG1"},
-}
+HAPPY = EVERY["ocpp1.6"]
 
 
 def test_every_action_is_tried_here() -> None:
@@ -119,6 +102,31 @@ def test_malformed_text_without_an_id_is_kept_without_a_reply() -> None:
     assert outcome.reply is None
     assert outcome.entry.raw == "this is not JSON"
     assert outcome.entry.facts[0].reason is QuarantineReason.MALFORMED_FRAME
+
+
+@pytest.mark.parametrize(
+    ("text", "replies"),
+    [
+        # what may be a CALL is answered; 1.6 ignores a message type that it does not have
+        ('[2,"1"]', ('[4,"1","FormationViolation"', '[4,"1","RpcFrameworkError"', '[4,"1","RpcFrameworkError"')),
+        ('[2,5,"Heartbeat",{}]', (None, '[4,"-1","RpcFrameworkError"', '[4,"-1","RpcFrameworkError"')),
+        ("[2]", (None, '[4,"-1","RpcFrameworkError"', '[4,"-1","RpcFrameworkError"')),
+        ('[9,"1",{}]', (None, '[4,"1","MessageTypeNotSupported"', '[4,"1","MessageTypeNotSupported"')),
+        # an answer is never answered with a CALLERROR: the id is one of ours
+        ('[3,"1"]', (None, None, '[5,"1","RpcFrameworkError"')),
+        ('[4,"1"]', (None, None, None)),
+        # 2.1 alone has CALLRESULTERROR and SEND
+        ('[5,"1","InternalError","",{}]', (None, '[4,"1","MessageTypeNotSupported"', None)),
+        ('[6,"1","NotifyPeriodicEventStream",{}]', (None, '[4,"1","MessageTypeNotSupported"', None)),
+        ('[6,"1"]', (None, None, None)),
+    ],
+)
+def test_odd_frame_is_kept_and_answered_as_its_version_asks(text: str, replies: tuple[str | None, ...]) -> None:
+    for protocol, expected in zip(("ocpp1.6", "ocpp2.0.1", "ocpp2.1"), replies, strict=True):
+        outcome = Speaker(protocol=protocol).text(text)
+        assert (outcome.reply or "").startswith(expected or ""), protocol
+        assert (outcome.reply is None) == (expected is None), protocol
+        assert [type(fact) for fact in outcome.entry.facts] == [Quarantined], protocol
 
 
 def test_broken_utf8_is_kept_readably() -> None:

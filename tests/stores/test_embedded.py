@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import sqlite3
+import tempfile
 import threading
+from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from laddvakt.domain.errors import StoreUnavailableError
 from laddvakt.stores.ports import Point
-from laddvakt.stores.telemetry import EmbeddedTelemetry
+from laddvakt.stores.telemetry import EmbeddedTelemetry, MemoryTelemetry
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -117,3 +122,61 @@ def test_a_file_that_is_no_database_says_so(tmp_path: Path) -> None:
     (tmp_path / "2026-11-21.sqlite").write_bytes(b"not a database" * 100)
     with pytest.raises(StoreError, match="not a database"):
         EmbeddedTelemetry(tmp_path).write([point(NOON)])
+
+
+def test_a_file_with_a_row_for_each_value_is_taken_over(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "2026-11-21.sqlite", isolation_level=None)) as former:
+        former.executescript(
+            """
+            CREATE TABLE series (
+                id INTEGER PRIMARY KEY, station TEXT, connector INTEGER, source TEXT, field TEXT);
+            CREATE TABLE samples (
+                series_id INTEGER, at_us INTEGER, value REAL, PRIMARY KEY (series_id, at_us)) WITHOUT ROWID;
+            INSERT INTO series VALUES (1, 'SE-1', 1, 'ocpp', 'power_w'), (2, 'SE-1', 1, 'ocpp', 'energy_wh');
+            """
+        )
+        noon_us = int(NOON.timestamp()) * 1_000_000
+        former.executemany(
+            "INSERT INTO samples VALUES (?, ?, ?)", [(1, noon_us, 5.0), (2, noon_us, 9.0), (1, noon_us + 1, 6.0)]
+        )
+    store = EmbeddedTelemetry(tmp_path)
+    assert values(store) == [5.0, 6.0]
+    assert store.fields(station_id="SE-1", from_=NOON, to=NOON + DAY) == {"power_w", "energy_wh"}
+    store.write([point(NOON, 7.0)])
+    assert values(EmbeddedTelemetry(tmp_path)) == [7.0, 6.0]
+
+
+_POINTS = st.builds(
+    Point,
+    station_id=st.sampled_from(["SE-1", "SE-2"]),
+    connector_id=st.integers(0, 1),
+    source=st.sampled_from(["ocpp", "mqtt"]),
+    at=st.sampled_from([NOON, NOON + timedelta(seconds=1), NOON + DAY]),
+    values=st.dictionaries(st.sampled_from(["power_w", "energy_wh", "soc_pct"]), st.integers(0, 9).map(float)),
+)
+
+
+@settings(max_examples=25)  # each writes real files
+@given(st.lists(st.lists(_POINTS, max_size=6), max_size=6))
+def test_any_writes_read_as_they_do_from_memory(batches: list[list[Point]]) -> None:
+    fields = ["power_w", "energy_wh", "soc_pct"]
+    with tempfile.TemporaryDirectory() as folder:
+        stores = EmbeddedTelemetry(Path(folder)), MemoryTelemetry()
+        for store in stores:
+            for batch in batches:
+                store.write(batch)
+        for connector in (None, 0, 1):
+            for limit in (1, 3, 99):
+                one, other = (
+                    store.read(
+                        station_id="SE-1",
+                        connector_id=connector,
+                        fields=fields,
+                        from_=NOON,
+                        to=NOON + 2 * DAY,
+                        limit=limit,
+                    )
+                    for store in stores
+                )
+                assert one == other
+        stores[0].close()

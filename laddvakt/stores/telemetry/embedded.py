@@ -9,29 +9,20 @@ import sqlite3
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from datetime import date, datetime
+from itertools import groupby
 from pathlib import Path
-from typing import NamedTuple
 
 from laddvakt.domain.errors import StoreError, StoreUnavailableError
 from laddvakt.stores.ports import Point, Sample
+from laddvakt.stores.telemetry.dayfile import DayFile, Row
 from laddvakt.stores.telemetry.values import checked, microseconds, moment
 
-BUSY_TIMEOUT_S = 30
 OPEN_FILES = 8
 """Days kept open: today, and what is being read."""
 
 _DAY_US = 86_400_000_000
-
-_SCHEMA = (
-    """CREATE TABLE IF NOT EXISTS series (
-        id INTEGER PRIMARY KEY, station TEXT NOT NULL, connector INTEGER NOT NULL, source TEXT NOT NULL,
-        field TEXT NOT NULL, UNIQUE (station, connector, source, field))""",
-    """CREATE TABLE IF NOT EXISTS samples (
-        series_id INTEGER NOT NULL, at_us INTEGER NOT NULL, value REAL NOT NULL,
-        PRIMARY KEY (series_id, at_us)) WITHOUT ROWID""",
-)
 
 _PASSING = {
     sqlite3.SQLITE_BUSY,
@@ -41,17 +32,6 @@ _PASSING = {
     sqlite3.SQLITE_FULL,
     sqlite3.SQLITE_READONLY,
 }
-
-_Key = tuple[str, int, str, str]  # station, connector, source, field
-_Row = tuple[_Key, int, float]
-
-
-class _Day(NamedTuple):
-    """An open file: its connection, the series it is known to hold, and which file on disk it is."""
-
-    connection: sqlite3.Connection
-    series: dict[_Key, int]
-    inode: int
 
 
 @contextmanager
@@ -72,43 +52,25 @@ class EmbeddedTelemetry:
     def __init__(self, folder: Path, *, open_files: int = OPEN_FILES) -> None:
         self._folder = folder
         self._open_files = open_files
-        self._days: OrderedDict[date, _Day] = OrderedDict()
+        self._days: OrderedDict[date, DayFile] = OrderedDict()
         self._lock = threading.RLock()
 
     def write(self, points: Iterable[Point]) -> None:
         """One transaction per day touched, fsync'd. Repeating a write that failed half-way is harmless."""
-        by_day: dict[date, list[_Row]] = {}
-        for point in checked(points):
-            at_us = microseconds(point.at)
-            rows = by_day.setdefault(moment(at_us).date(), [])
-            for field, value in point.values.items():
-                rows.append(((point.station_id, point.connector_id, point.source, field), at_us, float(value)))
+        by_day: dict[date, list[Row]] = {}
+        rows = (_row(point) for point in checked(points) if point.values)
+        for number, of_day in groupby(rows, key=lambda row: row.at_us // _DAY_US):
+            by_day.setdefault(moment(number * _DAY_US).date(), []).extend(of_day)
         with self._lock:
-            for day, rows in by_day.items():
+            for day, its_rows in by_day.items():
                 with _translated(self._path(day)):
-                    self._write_day(day, rows)
+                    self._write_day(day, its_rows)
 
-    def _write_day(self, day: date, rows: list[_Row]) -> None:
+    def _write_day(self, day: date, rows: list[Row]) -> None:
         opened = self._open(day, create=True)
         if opened is None:
             raise StoreError(f"telemetry file {self._path(day)} vanished while it was opened.")
-        connection = opened.connection
-        fresh: dict[_Key, int] = {}
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            for key in {key for key, _, _ in rows} - opened.series.keys():
-                fresh[key] = _series_id(connection, key)
-            ids = opened.series | fresh if fresh else opened.series
-            connection.executemany(
-                "INSERT INTO samples VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET value = excluded.value",
-                [(ids[key], at_us, value) for key, at_us, value in rows],
-            )
-            connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
-        opened.series.update(fresh)  # only now are their numbers true
+        opened.write(rows)
 
     def read(
         self,
@@ -123,35 +85,23 @@ class EmbeddedTelemetry:
     ) -> dict[str, list[Sample]]:
         found: dict[str, list[Sample]] = {field: [] for field in fields}
         start, stop = microseconds(from_), microseconds(to)
-        where = "station = ? AND source = ? AND field = ?" + ("" if connector_id is None else " AND connector = ?")
-        query = (
-            "SELECT at_us, value FROM samples JOIN series ON id = series_id "  # noqa: S608 - constant texts only
-            f"WHERE {where} AND at_us >= ? AND at_us < ? ORDER BY at_us, connector LIMIT ?"
-        )
-        which = () if connector_id is None else (connector_id,)
         for day in self._days_between(start, stop):
-            wanted = [field for field, samples in found.items() if len(samples) < limit]
+            room = {field: limit - len(samples) for field, samples in found.items() if len(samples) < limit}
             with self._lock, _translated(self._path(day)):
-                opened = self._open(day, create=False) if wanted else None
-                for field in wanted if opened else ():
-                    room = limit - len(found[field])
-                    values = (station_id, source, field, *which, start, stop, room)
-                    rows = opened.connection.execute(query, values).fetchall() if opened else []
-                    found[field] += [Sample(at=moment(at_us), value=value) for at_us, value in rows]
+                opened = self._open(day, create=False) if room else None
+                values = opened.read(station_id, connector_id, source, room, start, stop) if opened else {}
+            for field, samples in values.items():
+                found[field] += [Sample(at=moment(at_us), value=value) for at_us, value in samples]
         return found
 
     def fields(self, *, station_id: str, from_: datetime, to: datetime) -> set[str]:
         start, stop = microseconds(from_), microseconds(to)
         found: set[str] = set()
-        query = (
-            "SELECT DISTINCT field FROM series WHERE station = ? AND EXISTS "
-            "(SELECT 1 FROM samples WHERE series_id = id AND at_us >= ? AND at_us < ?)"
-        )
         for day in self._days_between(start, stop):
             with self._lock, _translated(self._path(day)):
                 opened = self._open(day, create=False)
                 if opened:
-                    found.update(field for (field,) in opened.connection.execute(query, (station_id, start, stop)))
+                    found |= opened.fields(station_id, start, stop)
         return found
 
     def expire(self, before: date) -> None:
@@ -188,9 +138,9 @@ class EmbeddedTelemetry:
     def _shut(self, day: date) -> None:
         opened = self._days.pop(day, None)
         if opened:
-            opened.connection.close()
+            opened.close()
 
-    def _open(self, day: date, *, create: bool) -> _Day | None:
+    def _open(self, day: date, *, create: bool) -> DayFile | None:
         """The open file of a day; None when it is not there and not to be created."""
         path, opened = self._path(day), self._days.get(day)
         inode = path.stat().st_ino if path.exists() else None
@@ -201,36 +151,12 @@ class EmbeddedTelemetry:
         if inode is None and not create:
             return None
         path.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(
-            f"{path.absolute().as_uri()}?mode={'rwc' if create else 'rw'}",
-            uri=True,
-            timeout=BUSY_TIMEOUT_S,
-            isolation_level=None,
-            check_same_thread=False,
-        )
-        try:
-            _prepare(connection)
-            opened = self._days[day] = _Day(connection, {}, path.stat().st_ino)
-        except BaseException:
-            connection.close()
-            raise
+        opened = self._days[day] = DayFile(path, create=create)
         while len(self._days) > self._open_files:
             self._shut(next(iter(self._days)))
         return opened
 
 
-def _prepare(connection: sqlite3.Connection) -> None:
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute("PRAGMA synchronous=FULL")
-    for statement in _SCHEMA:
-        connection.execute(statement)
-
-
-def _series_id(connection: sqlite3.Connection, key: _Key) -> int:
-    """The number of a series, given out on first sight."""
-    connection.execute(
-        "INSERT INTO series (station, connector, source, field) VALUES (?,?,?,?) ON CONFLICT DO NOTHING", key
-    )
-    query = "SELECT id FROM series WHERE station = ? AND connector = ? AND source = ? AND field = ?"
-    with closing(connection.execute(query, key)) as cursor:
-        return int(cursor.fetchone()[0])
+def _row(point: Point) -> Row:
+    device = (point.station_id, point.connector_id, point.source)
+    return Row(device, microseconds(point.at), tuple(point.values), tuple(point.values.values()))

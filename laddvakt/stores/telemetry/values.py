@@ -31,9 +31,9 @@ def checked(points: Iterable[Point]) -> Iterator[Point]:
         require_utc(point.at)
         if not -_INT64 <= point.connector_id < _INT64:
             raise ValueError(f"connector {point.connector_id} of station {point.station_id} is beyond 64 bits")
-        for field, value in point.values.items():
-            if not field:
-                raise ValueError(f"a value of station {point.station_id} has no field name")
-            if not math.isfinite(value):
-                raise ValueError(f"{field} of station {point.station_id} is {value}, not a finite number")
+        if "" in point.values:
+            raise ValueError(f"a value of station {point.station_id} has no field name")
+        if not all(map(math.isfinite, point.values.values())):
+            field, value = next(item for item in point.values.items() if not math.isfinite(item[1]))
+            raise ValueError(f"{field} of station {point.station_id} is {value}, not a finite number")
         yield point

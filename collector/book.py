@@ -32,6 +32,7 @@ from laddvakt.domain.facts import (
     TransactionStarted,
     TransactionStopped,
 )
+from laddvakt.domain.identification import Shown, look_up
 from laddvakt.domain.readings import Reading
 from laddvakt.domain.sessions import Session, SessionState
 from laddvakt.domain.stations import Connector, ConnectorState, Station, station_state
@@ -206,15 +207,17 @@ class Book:
         station = self._stations[station_id]
         known = self._by_transaction(station_id, fact.transaction_id) if fact.numbered else None
         if known is not None and not numbered.is_another(known, fact):
-            session = numbered.with_start(known, fact, self._driver(fact.id_tag))
+            driver = self._driver(fact)
+            session = numbered.with_start(known, fact, driver)
             session = numbered.settle(session, self._rated_power(session))
-            self._keep_session(self._with_tariff(session, fact.id_tag) if fact.id_tag else session)
+            self._keep_session(self._with_tariff(session, driver) if fact.id_tag else session)
             return
-        session = life.begin(fact, station, self._driver(fact.id_tag))
+        driver = self._driver(fact)
+        session = life.begin(fact, station, driver)
         if session.session_id in self._sessions[station_id] or self._work.sessions.get(session.session_id):
             return  # a retried start: the session is there already
         self._take_connector(session)
-        self._keep_session(self._with_tariff(session, fact.id_tag))
+        self._keep_session(self._with_tariff(session, driver))
 
     def _take_connector(self, session: Session) -> None:
         """The connector shows this session; an older one that never ended is closed by estimate."""
@@ -225,6 +228,8 @@ class Book:
             for other in self._open_on(session.station_id, session.connector_id)
             if other.session_id != session.session_id
         ]
+        if others and life.is_refused(session):
+            return  # it ends no live session: the station may turn it away yet
         for other in others:
             if other.started_at <= session.started_at:
                 self._keep_session(life.close_without_stop(other, session.started_at))
@@ -236,17 +241,19 @@ class Book:
         """One event of an OCPP 2.x transaction, whichever comes first."""
         station = self._stations[station_id]
         ending = fact.event == "Ended"
-        id_tag = None if ending else fact.id_tag  # at the end it is who stopped it, perhaps another
         session = self._by_transaction(station_id, fact.transaction_id)
+        asked = session is None or session.token is None or fact.refused is not None
+        # At the end it is who stopped it, perhaps another.
+        driver = self._driver(fact) if asked and not ending else life.Driver()
         if session is None:
-            session = numbered.opened(fact, station, self._driver(id_tag))
-            session = self._with_tariff(session, id_tag)
+            session = numbered.opened(fact, station, driver)
+            session = self._with_tariff(session, driver)
         placed = session.connector_id
         session = numbered.heard(session, fact, station)
-        if session.token is None and id_tag is not None:
-            driver = self._driver(id_tag)
-            session = replace(session, token=driver.token, driver_id=driver.driver_id)
-            session = self._with_tariff(session, id_tag)
+        if session.token is None and driver.token is not None:
+            session = self._with_tariff(numbered.with_driver(session, driver), driver)
+        if driver.token is not None and session.token == driver.token:
+            session = life.refused(session, fact.refused)
         if numbered.closed_by_us(session) and not self._open_on(station_id, session.connector_id):
             session = numbered.resumed(session, fact)
         if session.state is not SessionState.ENDED and not placed and not ending:
@@ -359,17 +366,18 @@ class Book:
         connector = station.connector(session.connector_id)
         return (connector.max_power_w if connector else None) or station.max_power_w
 
-    def _driver(self, id_tag: str | None) -> life.Driver:
-        if not id_tag:
-            return life.Driver()
-        token = self._pseudonym(id_tag)
-        known = self._work.tokens.get(token)
-        if known is None or known.driver_id is None:
-            return life.Driver(token=token)
-        driver = self._work.tokens.driver(known.driver_id)
-        return life.Driver(token=token, driver_id=known.driver_id, plan=driver.plan if driver else None)
+    def _driver(self, fact: TransactionStarted | TransactionReported) -> life.Driver:
+        if not fact.id_tag:
+            return life.Driver(kind=fact.token_kind)
+        shown = Shown(fact.id_tag, fact.token_kind)
+        token, known = look_up(shown, self._pseudonym, self._work.tokens.get)
+        if known is None:
+            return life.Driver(token=token, kind=fact.token_kind)
+        driver = self._work.tokens.driver(known.driver_id) if known.driver_id else None
+        plan = driver.plan if driver else None
+        return life.Driver(token=token, kind=known.kind, driver_id=known.driver_id, plan=plan)
 
-    def _with_tariff(self, session: Session, id_tag: str | None) -> Session:
+    def _with_tariff(self, session: Session, driver: life.Driver) -> Session:
         """Freezes the tariff version that is valid at the start."""
         if self._assignments is None:
             self._assignments = self._work.tariffs.assignments()
@@ -378,7 +386,7 @@ class Book:
             station_id=session.station_id,
             site_id=session.site_id,
             connector_id=session.connector_id,
-            plan=self._driver(id_tag).plan,
+            plan=driver.plan,
             at=session.started_at,
         )
         version = self._work.tariffs.get(chosen.tariff_id) if chosen else None

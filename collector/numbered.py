@@ -97,6 +97,7 @@ def opened(fact: TransactionReported, station: Station, driver: life.Driver) -> 
         site_id=station.site_id,
         transaction_id=fact.transaction_id,
         token=driver.token,
+        token_kind=driver.kind,
         driver_id=driver.driver_id,
         started_at=fact.at,
         charging_type=station.current,
@@ -109,18 +110,20 @@ def with_start(session: Session, fact: TransactionStarted, driver: life.Driver) 
     """The session after its start, which came late."""
     if START_UNHEARD not in session.quality_reasons:
         return session  # a repetition
-    session = _forgive(session, START_UNHEARD)
-    session = replace(
-        session,
-        started_at=fact.at,
-        token=driver.token or session.token,
-        driver_id=driver.driver_id if driver.token else session.driver_id,
-    )
+    session = life.refused(_forgive(session, START_UNHEARD), fact.refused)
+    session = replace(session, started_at=fact.at)
+    if driver.token:
+        session = with_driver(session, driver)
     if session.ended_at is not None:
         session = replace(session, ended_at=max(session.ended_at, fact.at))
     if fact.meter_start_wh is not None:
         session = _with_start_register(session, fact.meter_start_wh)
     return _timed(session, session.last_reading_at or fact.at)
+
+
+def with_driver(session: Session, driver: life.Driver) -> Session:
+    """The session with who charges."""
+    return replace(session, token=driver.token, token_kind=driver.kind, driver_id=driver.driver_id)
 
 
 def heard(session: Session, fact: TransactionReported, station: Station) -> Session:

@@ -10,9 +10,10 @@ import logging
 from datetime import datetime
 from typing import NamedTuple
 
-from collector.ocpp.action import Policy
+from collector.ocpp.action import Policy, Purpose, Verdict
 from laddvakt.domain.errors import StoreError
-from laddvakt.domain.tokens import AuthorizationStatus, Token
+from laddvakt.domain.identification import Shown, look_up
+from laddvakt.domain.tokens import AuthorizationStatus, Token, status_of
 from laddvakt.privacy import pseudonym
 from laddvakt.settings import OcppSettings
 from laddvakt.stores.ports import Records
@@ -22,6 +23,7 @@ logger = logging.getLogger(__name__)
 REFRESH_S = 15.0
 _FIRST_S = 1.0
 _MAX_PSEUDONYMS = 100_000
+_UNKNOWN = {"accept": AuthorizationStatus.ACCEPTED, "reject": AuthorizationStatus.UNKNOWN}
 
 
 class Known(NamedTuple):
@@ -90,15 +92,12 @@ class Registry:
             authorize=self.authorize,
         )
 
-    def authorize(self, id_tag: str, now: datetime) -> AuthorizationStatus:
-        """AuthorizationStatus of an idTag. Unknown ones by `ocpp.unknown_tokens`."""
-        token = self._tokens.get(self._pseudonym(id_tag))
+    def authorize(self, shown: Shown, purpose: Purpose, now: datetime) -> Verdict:
+        """What a station is told. Tokens that the records do not know by `ocpp.unknown_tokens`."""
+        _, token = look_up(shown, self._pseudonym, self._tokens.get)
         if token is None:
-            lenient = self._settings.unknown_tokens == "accept"
-            return AuthorizationStatus.ACCEPTED if lenient else AuthorizationStatus.INVALID
-        if token.expires_at is not None and token.expires_at <= now:
-            return AuthorizationStatus.EXPIRED
-        return token.status
+            return Verdict(_UNKNOWN[self._settings.unknown_tokens])
+        return Verdict(status_of(token, now), token.expires_at, token.group_id)
 
     def _pseudonym(self, id_tag: str) -> str:
         known = self._pseudonyms.get(id_tag)

@@ -16,6 +16,7 @@ from laddvakt.domain.ids import session_id
 from laddvakt.domain.readings import Reading
 from laddvakt.domain.sessions import Quality, Session, SessionState
 from laddvakt.domain.stations import ConnectorState, Station
+from laddvakt.domain.tokens import TokenKind
 
 TOO_FAST = "the register rose faster than the station's rated power allows"
 FELL = "the register fell during the session; that value is not used"
@@ -23,6 +24,7 @@ NO_START_REGISTER = "the start gave no register value"
 NO_STOP_REGISTER = "the stop gave no register value"
 STOP_BELOW_START = "the register at the stop is below the one at the start"
 STOP_BELOW_READ = "the register at the stop is below one read during the session"
+REFUSED = "started with a token that was refused: "
 CLOSED_WITHOUT_STOP = "the station never said that it stopped; closed from the last register value"
 
 _CEILING_W = 400_000.0  # no rated power is known: more than today's strongest public stations in one outlet
@@ -38,6 +40,7 @@ class Driver(NamedTuple):
     """Who charges, as far as the records know."""
 
     token: str | None = None
+    kind: TokenKind | None = None
     driver_id: str | None = None
     plan: str | None = None
 
@@ -53,7 +56,7 @@ def doubt(session: Session, quality: Quality, reason: str) -> Session:
 def begin(fact: TransactionStarted, station: Station, driver: Driver) -> Session:
     """A new session from its start."""
     connector = station.connector(fact.connector_id)
-    return Session(
+    session = Session(
         session_id=session_id(station.station_id, fact.transaction_id, fact.station_at or fact.at),
         station_id=station.station_id,
         connector_id=fact.connector_id,
@@ -62,6 +65,7 @@ def begin(fact: TransactionStarted, station: Station, driver: Driver) -> Session
         cable_id=connector.cable_id if connector else None,
         transaction_id=fact.transaction_id,
         token=driver.token,
+        token_kind=driver.kind,
         driver_id=driver.driver_id,
         started_at=fact.at,
         meter_start_wh=fact.meter_start_wh,
@@ -69,6 +73,17 @@ def begin(fact: TransactionStarted, station: Station, driver: Driver) -> Session
         charging_type=station.current,
         event_numbers="" if fact.numbered else None,
     )
+    return refused(session, fact.refused)
+
+
+def is_refused(session: Session) -> bool:
+    """Whether its token was not accepted."""
+    return any(reason.startswith(REFUSED) for reason in session.quality_reasons)
+
+
+def refused(session: Session, status: str | None) -> Session:
+    """The session marked where its token was not accepted: who pays is a person's decision."""
+    return session if status is None else doubt(session, Quality.SUSPECT, REFUSED + status)
 
 
 def _at_outlet(reading: Reading) -> bool:

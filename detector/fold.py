@@ -33,6 +33,7 @@ from laddvakt.domain.facts import (
     TransactionStarted,
     TransactionStopped,
 )
+from laddvakt.domain.identification import normal_form
 from laddvakt.domain.readings import Reading
 from laddvakt.domain.stations import ConnectorState
 
@@ -160,10 +161,12 @@ def _started(
     current = connector.session
     if current is not None and (current.transaction_id == fact.transaction_id or fact.at < current.started_at):
         return []
+    if current is not None and fact.refused is not None:
+        return []  # a start that was refused ends no live session
     ended = [] if current is None else _end(view, connector, fact.at, heard_at, None)
     connector.session = SessionView(
         transaction_id=fact.transaction_id[:MAX_TEXT],
-        vehicle=pseudonymise(fact.id_tag) if fact.id_tag else None,
+        vehicle=pseudonymise(normal_form(fact.id_tag, fact.token_kind)) if fact.id_tag else None,
         started_at=fact.at,
         heard_at=heard_at,
         meter_start_wh=fact.meter_start_wh,

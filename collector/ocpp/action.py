@@ -7,7 +7,33 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from laddvakt.domain.facts import Fact
+from laddvakt.domain.identification import Shown
 from laddvakt.domain.tokens import AuthorizationStatus
+
+
+class Purpose(NamedTuple):
+    """What a token is shown for: to start or to stop a transaction of this station, or (neither) not said."""
+
+    station_id: str
+    connector_id: int = 0  # 0: not said
+    starts: str | None = None  # transactionId
+    stops: str | None = None  # transactionId
+
+
+class Verdict(NamedTuple):
+    """What a station is told about a token."""
+
+    status: AuthorizationStatus
+    expires_at: datetime | None = None
+    group_id: str | None = None
+
+    @property
+    def refused(self) -> str | None:
+        """The status in words where it is not Accepted."""
+        return None if self.status is AuthorizationStatus.ACCEPTED else self.status.value
+
+
+ACCEPTED = Verdict(AuthorizationStatus.ACCEPTED)
 
 
 class Policy(NamedTuple):
@@ -15,7 +41,7 @@ class Policy(NamedTuple):
 
     heartbeat_interval_s: int = 300
     registration: str = "Accepted"  # RegistrationStatus, OCPP 1.6 section 7.38
-    authorize: Callable[[str, datetime], AuthorizationStatus] = lambda id_tag, now: AuthorizationStatus.ACCEPTED
+    authorize: Callable[[Shown, Purpose, datetime], Verdict] = lambda shown, purpose, now: ACCEPTED
     # (station, uniqueId) -> the transactionId that a recorded log shows another central system gave, or None
     recorded_transaction: Callable[[str, str], int | None] = lambda station_id, unique_id: None
 

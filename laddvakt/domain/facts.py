@@ -14,6 +14,7 @@ import msgspec
 
 from laddvakt.domain.readings import Reading
 from laddvakt.domain.stations import ConnectorState
+from laddvakt.domain.tokens import TokenKind
 
 
 class _Fact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=True):
@@ -60,6 +61,7 @@ class TokenPresented(_Fact, frozen=True, kw_only=True):
     """Authorize: a driver asked to charge."""
 
     id_tag: str
+    token_kind: TokenKind | None = None  # as the message shows it; None: it does not
     accepted: bool
     answer: str  # AuthorizationStatus
 
@@ -72,6 +74,8 @@ class TransactionStarted(_Fact, frozen=True, kw_only=True):
     evse_id: int | None = None
     transaction_id: str
     id_tag: str | None = None
+    token_kind: TokenKind | None = None
+    refused: str | None = None  # AuthorizationStatus, where the token was not accepted; the station decides
     meter_start_wh: int | None = None
     reservation_id: int | None = None
     station_at: datetime | None = None
@@ -101,6 +105,8 @@ class TransactionReported(_Fact, frozen=True, kw_only=True):
     connector_id: int = 0  # 0: the event does not say; the transaction's own
     evse_id: int | None = None
     id_tag: str | None = None
+    token_kind: TokenKind | None = None
+    refused: str | None = None
     charging_state: ConnectorState | None = None
     remote_start_id: int | None = None
 

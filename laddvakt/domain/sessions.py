@@ -9,6 +9,7 @@ from enum import StrEnum
 import msgspec
 
 from laddvakt.domain.money import Money
+from laddvakt.domain.tokens import TokenKind
 
 
 class SessionState(StrEnum):
@@ -59,6 +60,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     cable_id: str | None = None
     transaction_id: str
     token: str | None = None  # pseudonym of the idTag, see laddvakt.privacy
+    token_kind: TokenKind | None = None  # how the driver identified
     driver_id: str | None = None
     state: SessionState = SessionState.ACTIVE
     started_at: datetime

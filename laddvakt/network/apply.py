@@ -11,8 +11,9 @@ import msgspec
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from laddvakt.domain.identification import kind_shown, normal_form
 from laddvakt.domain.stations import Connector, Station, station_state
-from laddvakt.domain.tokens import Token
+from laddvakt.domain.tokens import Token, TokenKind
 from laddvakt.network.model import Network, NetworkConnector, NetworkRoute, NetworkStation, NetworkToken
 from laddvakt.privacy import mask, pseudonym
 from laddvakt.stores.ports import AuditItem, Records, Work
@@ -177,13 +178,15 @@ def _tokens(network: Network, work: Work, privacy_key: str) -> Counts:
 
 
 def _token(said: NetworkToken, privacy_key: str) -> Token:
+    kind = kind_shown(said.shown) or TokenKind.RFID
     return Token(
-        token=pseudonym(privacy_key, said.id_tag),
+        token=pseudonym(privacy_key, normal_form(said.id_tag, kind)),
         label=mask(said.id_tag),
-        kind=said.kind,
+        kind=kind,
         driver_id=said.driver,
         status=said.status,
         expires_at=said.expires_at,
+        group_id=said.group,
     )
 
 

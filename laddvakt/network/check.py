@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from laddvakt.domain.identification import Shown, kind_shown, normal_form, plain
+from laddvakt.domain.tokens import TokenKind
 from laddvakt.network.model import Network, NetworkTariff
 from laddvakt.network.problems import Problems
 
@@ -54,11 +56,18 @@ def _unique(rows: Rows, table: str, key: str, problems: Problems) -> None:
 def _unique_tokens(rows: Rows, problems: Problems) -> None:
     seen: dict[str, int] = {}
     for index, row in enumerate(rows):
-        id_tag = str(row.get("id_tag", "")).strip().upper()  # OCPP 1.6: idTags do not mind case
-        if id_tag and id_tag in seen:
-            message = f"id_tag {row['id_tag']!r} stands already in tokens[{seen[id_tag]}] (case does not matter)"
+        id_tag = row.get("id_tag")
+        if not isinstance(id_tag, str) or not plain(id_tag):
+            continue
+        kind = row.get("kind")
+        shown = Shown(id_tag, TokenKind(kind) if kind in set(TokenKind) else None)
+        form = normal_form(id_tag, kind_shown(shown))
+        if form in seen:
+            other = rows[seen[form]]["id_tag"]
+            same = "" if other == id_tag else f" as {other!r}, which stations mean the same by"
+            message = f"id_tag {id_tag!r} stands already in tokens[{seen[form]}]{same}"
             problems.add(message, "Remove one of them.", table="tokens", index=index, row=row)
-        seen.setdefault(id_tag, index)
+        seen.setdefault(form, index)
 
 
 def _unique_tariffs(rows: Rows, tariffs: Sequence[NetworkTariff | None], problems: Problems) -> None:

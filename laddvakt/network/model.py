@@ -20,6 +20,7 @@ from pydantic import (
     model_validator,
 )
 
+from laddvakt.domain.identification import Shown
 from laddvakt.domain.stations import Site
 from laddvakt.domain.tickets import Severity
 from laddvakt.domain.tokens import AuthorizationStatus, Driver, TokenKind
@@ -182,10 +183,16 @@ class NetworkToken(Table):
     """`[[tokens]]`"""
 
     id_tag: Annotated[str, Field(min_length=1, max_length=36)]  # OCPP 1.6: 20 characters, 2.x: 36
-    kind: TokenKind = TokenKind.RFID
+    kind: TokenKind | None = None  # left out: what the text shows, else rfid
     driver: str | None = None
+    group: Annotated[str, Field(min_length=1, max_length=20)] | None = None  # stations are told it as it stands
     status: AuthorizationStatus = AuthorizationStatus.ACCEPTED
     expires_at: AwareDatetime | None = None
+
+    @property
+    def shown(self) -> Shown:
+        """What a station would be shown."""
+        return Shown(self.id_tag, self.kind)
 
 
 class NetworkTariff(Table):

@@ -71,7 +71,7 @@ def test_import_twice(run: Run, look: Any) -> None:
     assert ["stations", "2", "0", "0"] in [line.split() for line in first.out.splitlines()]
     second = run("import", EXAMPLES / "network.toml", "--json")
     assert second.status == 0
-    assert json.loads(second.out)["tokens"] == {"added": 0, "changed": 0, "unchanged": 3}
+    assert json.loads(second.out)["tokens"] == {"added": 0, "changed": 0, "unchanged": 4}
     assert "Nothing changed." in run("import", EXAMPLES / "network.toml").out
     assert [(item.actor, item.action) for item in look(audited)] == [("cli:operator", "network.import")]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
 from typing import Any
 
 import pytest
@@ -11,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collector.ocpp import schemas
-from collector.ocpp.action import Policy
+from collector.ocpp.action import Policy, Verdict
 from collector.ocpp.actions import ACTIONS
 from laddvakt.domain.facts import (
     Booted,
@@ -164,7 +163,7 @@ def test_pending_station_boots_and_beats_but_nothing_else() -> None:
 
 
 def test_our_own_failure_is_answered_and_kept() -> None:
-    def explode(_: str, now: datetime) -> AuthorizationStatus:
+    def explode(*_: object) -> Verdict:
         raise RuntimeError("boom")
 
     station = Speaker(policy=Policy(authorize=explode))
@@ -182,7 +181,7 @@ def test_retried_start_gets_the_same_transaction_id_from_any_collector() -> None
 
 
 def test_refused_driver_is_told_so() -> None:
-    station = Speaker(policy=Policy(authorize=lambda tag, now: AuthorizationStatus.BLOCKED))
+    station = Speaker(policy=Policy(authorize=lambda *_: Verdict(AuthorizationStatus.BLOCKED)))
     assert station.call("Authorize", {"idTag": "T"})[2] == {"idTagInfo": {"status": "Blocked"}}
 
 

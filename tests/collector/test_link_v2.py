@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from collector.link import SUPPORTED
 from collector.ocpp import schemas
-from collector.ocpp.action import Policy
+from collector.ocpp.action import Policy, Verdict
 from collector.ocpp.actions import ACTIONS
 from collector.ocpp.evse import connector_number
 from collector.ocpp.schemas import SENT
@@ -243,7 +243,9 @@ def test_station_that_does_not_number_its_events_is_noted_once_a_connection() ->
 
 
 def test_refused_driver_is_told_so() -> None:
-    station = Speaker(policy=Policy(authorize=lambda tag, now: AuthorizationStatus.BLOCKED), protocol="ocpp2.0.1")
+    station = Speaker(
+        policy=Policy(authorize=lambda *_: Verdict(AuthorizationStatus.BLOCKED)), protocol="ocpp2.0.1"
+    )
     assert station.call("Authorize", {"idToken": TOKEN})[2] == {"idTokenInfo": {"status": "Blocked"}}
     assert station.call("TransactionEvent", STARTED)[2] == {"idTokenInfo": {"status": "Blocked"}}
 

@@ -70,3 +70,11 @@ def test_charging_state_from_the_time_without_a_link_is_not_of_now() -> None:
     view = charging()
     connector = take(view, 5, reported(5, charging_state=ConnectorState.CHARGING, offline=True))
     assert connector.status is ConnectorState.UNKNOWN
+
+
+def test_start_that_was_refused_does_not_take_the_place_of_a_live_session() -> None:
+    view = charging()
+    stranger = TransactionStarted(at=at(60), connector_id=2, transaction_id="U", refused="Unknown")
+    session = take(view, 60, stranger).session
+    assert session is not None
+    assert session.transaction_id == "T"

@@ -64,7 +64,7 @@ def test_example_is_read_whole() -> None:
     assert [(item.id, item.cable) for item in first.connectors] == [(1, None), (2, "CBL-0017")]
     assert second.connectors[0].type == "IEC_62196_T2_COMBO"
     assert network.tokens[1].kind is TokenKind.APP
-    assert network.tokens[2].status is AuthorizationStatus.BLOCKED
+    assert network.tokens[3].status is AuthorizationStatus.BLOCKED
     assert [tariff.id for tariff in network.tariffs] == ["ac", "dc"]
     assert network.tariffs[0].ocpi["last_updated"] == "2026-01-01T00:00:00Z"
     assert json.dumps([tariff.ocpi for tariff in network.tariffs])
@@ -168,7 +168,7 @@ def test_faults_say_where_what_and_the_mend(tmp_path: Path, change: tuple[str, s
     [
         ('[[sites]]\nid = "north"\nname = "x"', "sites[1] (north): id 'north' stands already in sites[0]. Remove"),
         ('[[stations]]\nid = "S-1"', "stations[1] (S-1): id 'S-1' stands already in stations[0]"),
-        ('[[tokens]]\nid_tag = "ab12"', "tokens[1]: id_tag 'ab12' stands already in tokens[0] (case does not"),
+        ('[[tokens]]\nid_tag = "ab12"', "tokens[1]: id_tag 'ab12' stands already in tokens[0] as"),
         (GOOD[GOOD.index("[[tariffs]]") :], "tariffs[1] (t): id 't' stands already in tariffs[0]"),
         ('[[tariffs]]\nfile = "none.json"', "tariffs[1] (none.json): cannot read "),
         ('[[tariffs]]\nfile = "none.json"\nid = "x"', "file stands beside other keys"),

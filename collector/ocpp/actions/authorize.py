@@ -1,29 +1,34 @@
 """Authorize (OCPP 1.6 section 4.1; 2.0.1 part 2 C01): may this idTag charge?"""
 
-from collector.ocpp.action import Action, Answer, Ask
+from collector.ocpp.action import ACCEPTED, Action, Answer, Ask, Purpose, Verdict
+from collector.ocpp.id_token import id_tag_info, id_token_info, is_free, shown_2, shown_16
 from laddvakt.domain.facts import TokenPresented
-from laddvakt.domain.tokens import AuthorizationStatus
+from laddvakt.domain.identification import Shown
 
 
-def _presented(ask: Ask, id_tag: str) -> tuple[AuthorizationStatus, TokenPresented]:
-    status = ask.policy.authorize(id_tag, ask.received_at)
-    fact = TokenPresented(
+def _fact(ask: Ask, shown: Shown, verdict: Verdict) -> TokenPresented:
+    return TokenPresented(
         at=ask.received_at,
-        id_tag=id_tag,
-        accepted=status is AuthorizationStatus.ACCEPTED,
-        answer=status.value,
+        id_tag=shown.id_tag,
+        token_kind=shown.kind,
+        accepted=verdict.refused is None,
+        answer=verdict.status.value,
     )
-    return status, fact
 
 
 def _v16(ask: Ask) -> Answer:
-    status, fact = _presented(ask, ask.payload["idTag"])
-    return Answer({"idTagInfo": {"status": status.value}}, (fact,))
+    shown = shown_16(ask.payload["idTag"])
+    verdict = ask.policy.authorize(shown, Purpose(ask.station_id), ask.received_at)
+    return Answer({"idTagInfo": id_tag_info(verdict)}, (_fact(ask, shown, verdict),))
 
 
 def _v2(ask: Ask) -> Answer:
-    status, fact = _presented(ask, ask.payload["idToken"]["idToken"])
-    return Answer({"idTokenInfo": {"status": status.value}}, (fact,))
+    id_token = ask.payload["idToken"]
+    shown = shown_2(id_token)
+    verdict = (
+        ACCEPTED if is_free(id_token) else ask.policy.authorize(shown, Purpose(ask.station_id), ask.received_at)
+    )
+    return Answer({"idTokenInfo": id_token_info(verdict)}, (_fact(ask, shown, verdict),))
 
 
 ACTION = Action("Authorize", {"ocpp1.6": _v16, "ocpp2.0.1": _v2, "ocpp2.1": _v2})

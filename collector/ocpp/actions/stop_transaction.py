@@ -1,7 +1,8 @@
 """StopTransaction (OCPP 1.6 section 4.10): a charge ends; `transactionData` may carry its meter values."""
 
-from collector.ocpp.action import Action, Answer, Ask
+from collector.ocpp.action import Action, Answer, Ask, Purpose
 from collector.ocpp.actions.meter_values import read_meter_values
+from collector.ocpp.id_token import id_tag_info, shown_16
 from laddvakt.domain.facts import Fact, Measured, TransactionStopped
 from laddvakt.domain.times import effective_time, parse_time
 
@@ -28,9 +29,9 @@ def _v16(ask: Ask) -> Answer:
     )
     if payload.get("idTag") is None:
         return Answer({}, tuple(facts))
-    return Answer(
-        {"idTagInfo": {"status": ask.policy.authorize(payload["idTag"], ask.received_at).value}}, tuple(facts)
-    )
+    purpose = Purpose(ask.station_id, stops=transaction)
+    verdict = ask.policy.authorize(shown_16(payload["idTag"]), purpose, ask.received_at)
+    return Answer({"idTagInfo": id_tag_info(verdict)}, tuple(facts))
 
 
 ACTION = Action("StopTransaction", {"ocpp1.6": _v16})

@@ -9,9 +9,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from collector.ocpp.action import Action, Answer, Ask
+from collector.ocpp.action import ACCEPTED, Action, Answer, Ask, Purpose, Verdict
 from collector.ocpp.actions.meter_values import read_meter_values
 from collector.ocpp.evse import numbers_of
+from collector.ocpp.id_token import id_token_info, is_free, shown_2
 from laddvakt.domain.facts import (
     Fact,
     Measured,
@@ -23,6 +24,7 @@ from laddvakt.domain.facts import (
 from laddvakt.domain.readings import Reading
 from laddvakt.domain.stations import ConnectorState
 from laddvakt.domain.times import effective_time, parse_time
+from laddvakt.domain.tokens import TokenKind
 
 # ChargingStateEnumType -> what the connector does
 _CHARGING_STATES = {
@@ -32,6 +34,7 @@ _CHARGING_STATES = {
     "SuspendedEVSE": ConnectorState.SUSPENDED_EVSE,
     "Idle": ConnectorState.PREPARING,  # authorised, no vehicle yet, or no longer
 }
+_STOPS = {"StopAuthorized", "Deauthorized"}  # triggerReason: the token is shown to stop
 _NOT_COUNTED = "TransactionEvent: seqNo is 0 again after the start; this station does not number its events"
 
 
@@ -48,10 +51,31 @@ def _register(readings: tuple[Reading, ...], context: str) -> int | None:
     return round(chosen[0 if context == _BEGIN else -1].value) if chosen else None
 
 
-def _reported(ask: Ask, at: datetime) -> TransactionReported:
+def _verdict(ask: Ask) -> Verdict | None:
+    """What is answered about the token; None where the event names none."""
+    payload = ask.payload
+    id_token = payload.get("idToken")
+    if id_token is None:
+        return None
+    if is_free(id_token):
+        return ACCEPTED
+    connector_id, _ = numbers_of(payload.get("evse"))
+    transaction = payload["transactionInfo"]["transactionId"]
+    stops = payload["eventType"] == "Ended" or payload["triggerReason"] in _STOPS
+    purpose = Purpose(
+        ask.station_id, connector_id, starts=None if stops else transaction, stops=transaction if stops else None
+    )
+    return ask.policy.authorize(shown_2(id_token), purpose, ask.received_at)
+
+
+def _reported(ask: Ask, at: datetime, verdict: Verdict | None) -> TransactionReported:
     payload = ask.payload
     info = payload["transactionInfo"]
     connector_id, evse_id = numbers_of(payload.get("evse"))
+    id_token = payload.get("idToken")
+    kind = shown_2(id_token).kind if id_token else None
+    if kind is None and "remoteStartId" in info:
+        kind = TokenKind.APP
     return TransactionReported(
         at=at,
         transaction_id=info["transactionId"],
@@ -61,7 +85,9 @@ def _reported(ask: Ask, at: datetime) -> TransactionReported:
         offline=payload.get("offline", False),
         connector_id=connector_id,
         evse_id=evse_id,
-        id_tag=(payload.get("idToken") or {}).get("idToken") or None,
+        id_tag=(id_token or {}).get("idToken") or None,
+        token_kind=kind,
+        refused=verdict.refused if verdict else None,
         charging_state=_CHARGING_STATES.get(info.get("chargingState", "")),
         remote_start_id=int(info["remoteStartId"]) if "remoteStartId" in info else None,
     )
@@ -70,7 +96,8 @@ def _reported(ask: Ask, at: datetime) -> TransactionReported:
 def _v2(ask: Ask) -> Answer:
     payload = ask.payload
     said = parse_time(payload["timestamp"])
-    event = _reported(ask, effective_time(said, ask.received_at))
+    verdict = _verdict(ask)
+    event = _reported(ask, effective_time(said, ask.received_at), verdict)
     readings, problems = read_meter_values(payload.get("meterValue") or [], ask.received_at)
     facts: list[Fact] = []
     if event.event == "Started":
@@ -90,11 +117,8 @@ def _v2(ask: Ask) -> Answer:
         facts.append(_ended(event, readings, said, payload["transactionInfo"].get("stoppedReason", "Local")))
     if event.seq_no == 0 and event.event != "Started":
         facts.append(NonConforming(at=ask.received_at, detail=_NOT_COUNTED))
-    if event.id_tag is None:
-        return Answer({}, tuple(facts))
-    return Answer(
-        {"idTokenInfo": {"status": ask.policy.authorize(event.id_tag, ask.received_at).value}}, tuple(facts)
-    )
+    reply = {} if verdict is None else {"idTokenInfo": id_token_info(verdict)}
+    return Answer(reply, tuple(facts))
 
 
 def _started(
@@ -107,6 +131,8 @@ def _started(
         evse_id=event.evse_id,
         transaction_id=event.transaction_id,
         id_tag=event.id_tag,
+        token_kind=event.token_kind,
+        refused=event.refused,
         meter_start_wh=_register(readings, _BEGIN),
         reservation_id=int(payload["reservationId"]) if "reservationId" in payload else None,
         numbered=True,

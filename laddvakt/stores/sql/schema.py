@@ -92,6 +92,7 @@ sessions = Table(
     Column("cable_id", AnyText),
     Column("transaction_id", AnyText, nullable=False),
     Column("token", AnyText),
+    Column("token_kind", OneOf(TokenKind)),
     Column("driver_id", AnyText),
     Column("state", OneOf(SessionState), nullable=False),
     Column("started_at", UtcTime, nullable=False),
@@ -198,6 +199,7 @@ tokens = Table(
     Column("driver_id", AnyText, index=True),
     Column("status", OneOf(AuthorizationStatus), nullable=False),
     Column("expires_at", UtcTime),
+    Column("group_id", AnyText),
 )
 
 drivers = Table(

@@ -1,0 +1,47 @@
+"""idTags and idTokens: as they are read, and what is answered about them in each version's words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from collector.ocpp.action import Verdict
+from laddvakt.domain.identification import Shown, kind_of_type, kind_shown
+from laddvakt.domain.times import rfc3339
+
+_NO_AUTHORIZATION = "noauthorization"
+
+
+def shown_16(id_tag: str) -> Shown:
+    """An idTag of 1.6, which says nothing of its kind but by its look."""
+    return Shown(id_tag, kind_shown(Shown(id_tag)))
+
+
+def shown_2(id_token: dict[str, Any]) -> Shown:
+    """An idToken of 2.x."""
+    shown = Shown(id_token["idToken"], kind_of_type(id_token["type"]))
+    return shown._replace(kind=kind_shown(shown))
+
+
+def is_free(id_token: dict[str, Any]) -> bool:
+    """A start button, or a key: nobody is to be authorised (2.0.1 part 2 C02)."""
+    return str(id_token["type"]).casefold() == _NO_AUTHORIZATION
+
+
+def id_tag_info(verdict: Verdict) -> dict[str, Any]:
+    """IdTagInfo (OCPP 1.6 section 7.27)."""
+    info: dict[str, Any] = {"status": verdict.status.in_16}
+    if verdict.expires_at is not None:
+        info["expiryDate"] = rfc3339(verdict.expires_at)
+    if verdict.group_id is not None:
+        info["parentIdTag"] = verdict.group_id
+    return info
+
+
+def id_token_info(verdict: Verdict) -> dict[str, Any]:
+    """IdTokenInfoType (OCPP 2.0.1 part 2 section 2.27)."""
+    info: dict[str, Any] = {"status": verdict.status.value}
+    if verdict.expires_at is not None:
+        info["cacheExpiryDateTime"] = rfc3339(verdict.expires_at)
+    if verdict.group_id is not None:
+        info["groupIdToken"] = {"idToken": verdict.group_id, "type": "Central"}
+    return info

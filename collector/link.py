@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from collector.ocpp import schemas
+from collector.ocpp import commands, frames, schemas
 from collector.ocpp.action import Answer, Ask, Policy
 from collector.ocpp.actions import ACTIONS
+from collector.ocpp.commands import Command, Outbox
 from collector.ocpp.frames import (
     Call,
     CallError,
@@ -24,15 +25,16 @@ from collector.ocpp.frames import (
     parse,
     unknown_type,
 )
+from laddvakt.domain.commands import CommandResult, CommandStatus
 from laddvakt.domain.entries import Entry, EntryKind
 from laddvakt.domain.errors import FrameError
 from laddvakt.domain.facts import Fact, LinkDown, LinkUp, NonConforming, Quarantined, QuarantineReason
+from laddvakt.privacy import without_secrets
 
 logger = logging.getLogger(__name__)
 
 SUPPORTED = ("ocpp2.1", "ocpp2.0.1", "ocpp1.6")
 _WHILE_PENDING = frozenset({"BootNotification", "Heartbeat", "StatusNotification"})
-_MAX_OUTSTANDING = 16
 _MAX_NOTED = 16
 _KEPT_OF_UNLOGGABLE = 8 * 1024  # characters
 
@@ -47,22 +49,24 @@ def _unique_id(raw: str) -> str | None:
 
 
 class Outcome(NamedTuple):
-    """What a frame leads to: an entry for the log, and the text to send once it is durable (None: nothing)."""
+    """What a frame leads to: an entry for the log; once that is durable, the text to send (None: nothing) and the
+    result to tell whoever asked for the command that the frame answers."""
 
     entry: Entry
     reply: str | None
+    result: CommandResult | None = None
 
 
 class Link:
-    """The state of one connection: which of our own calls wait for an answer. Nothing about sessions."""
+    """The state of one connection: our own calls and what it was flagged for. Nothing about sessions."""
 
-    __slots__ = ("_noted", "_outstanding", "policy", "protocol", "station_id")
+    __slots__ = ("_noted", "outbox", "policy", "protocol", "station_id")
 
     def __init__(self, station_id: str, protocol: str, policy: Policy) -> None:
         self.station_id = station_id
         self.protocol = protocol
         self.policy = policy
-        self._outstanding: dict[str, str] = {}
+        self.outbox = Outbox()
         self._noted: set[str] = set()
 
     def connected(self, now: datetime) -> Entry:
@@ -84,18 +88,31 @@ class Link:
         )
 
     def sent(self, text: str, now: datetime) -> Entry:
-        """Records a CALL of ours (or, in a replay, of the recorded central system)."""
+        """Records a CALL of another central system, from a replay. Raises FrameError for what is none."""
         frame = parse(text)
-        if isinstance(frame, Call):
-            while len(self._outstanding) >= _MAX_OUTSTANDING:
-                self._outstanding.pop(next(iter(self._outstanding)))
-            self._outstanding[frame.unique_id] = frame.action
+        if not isinstance(frame, Call):
+            return self._out(text, now, ())
+        command = Command(frame.unique_id, frame.action, frame.payload)
+        self.outbox.note(command)
+        return self._out(text, now, commands.sent_facts(command, now))
+
+    def calling(self, command: Command, now: datetime) -> Entry:
+        """Records a CALL of ours: as it will be sent, but for its secrets."""
+        text = frames.call(command.command_id, command.action, without_secrets(command.payload))
+        return self._out(text, now, commands.sent_facts(command, now))
+
+    def unanswered(self, command: Command, status: CommandStatus, now: datetime) -> Entry:
+        """Records that a CALL of ours was sent and gets no answer."""
+        return self._out("", now, (commands.unanswered_fact(command, status, now),))
+
+    def _out(self, text: str, now: datetime, facts: tuple[Fact, ...]) -> Entry:
         return Entry(
             station_id=self.station_id,
             kind=EntryKind.OCPP_OUT,
             received_at=now,
             raw=text,
             protocol=self.protocol,
+            facts=facts,
         )
 
     def receive(self, message: str | bytes, now: datetime) -> Outcome:
@@ -108,7 +125,7 @@ class Link:
         if isinstance(frame, Call):
             return self._called(raw, frame, now)
         if isinstance(frame, CallResult | CallError):
-            return self._answered(raw, frame.unique_id, isinstance(frame, CallResult), now)
+            return self._answered(raw, frame, now)
         if self.protocol != "ocpp2.1":
             kind = 6 if isinstance(frame, Send) else 5
             return self._malformed(raw, unknown_type(kind, frame.unique_id), now)
@@ -174,7 +191,7 @@ class Link:
             return self._refuse(raw, call, now, "SecurityError", QuarantineReason.UNKNOWN_STATION, detail)
         notes: list[Fact] = []
         validator = schemas.request_validator(self.protocol, call.action)
-        if not validator.is_valid(call.payload):
+        if not schemas.conforms(validator, call.payload):
             for violation in schemas.violations(validator, call.payload):
                 if not violation.tolerable:
                     reason = QuarantineReason.INVALID_PAYLOAD
@@ -207,12 +224,19 @@ class Link:
             self._noted.add(fact.detail)
         return True
 
-    def _answered(self, raw: str, unique_id: str, result: bool, now: datetime) -> Outcome:
-        if self._outstanding.pop(unique_id, None) is not None:
-            return Outcome(self._entry(raw, None, now, ()), None)
-        kind = "CALLRESULT" if result else "CALLERROR"
-        note = NonConforming(at=now, detail=f"{kind} {unique_id!r} answers no call of ours")
-        return Outcome(self._entry(raw, None, now, (note,)), None)
+    def _answered(self, raw: str, frame: CallResult | CallError, now: datetime) -> Outcome:
+        answered = self.outbox.answered(frame.unique_id)
+        if answered is None:
+            kind = "CALLRESULT" if isinstance(frame, CallResult) else "CALLERROR"
+            note = NonConforming(at=now, detail=f"{kind} {frame.unique_id!r} answers no call of ours")
+            return Outcome(self._entry(raw, None, now, (note,)), None)
+        if isinstance(frame, CallResult) and (hidden := without_secrets(frame.payload)) != frame.payload:
+            raw = call_result(frame.unique_id, hidden)
+        facts = commands.answer_facts(self.protocol, answered, frame, now)
+        entry = self._entry(raw, None, now, tuple(filter(self._is_news, facts)))
+        if answered.late:
+            return Outcome(entry, None)
+        return Outcome(entry, None, commands.result_of(self.station_id, answered.command, frame, now))
 
     def _refuse(
         self, raw: str, call: Call, now: datetime, code: str, reason: QuarantineReason, detail: str

@@ -121,7 +121,8 @@ def lines_of(entry: Entry) -> Iterator[dict[str, Any]]:
         yield {**base, "kind": "disconnected"}
     else:
         direction = "in" if entry.kind is EntryKind.OCPP_IN else "out"
-        yield {**base, "kind": "ocpp", "direction": direction, **_frame(entry.raw)}
+        if entry.raw or direction == "in":
+            yield {**base, "kind": "ocpp", "direction": direction, **_frame(entry.raw)}
         if entry.reply is not None:
             yield {**base, "kind": "ocpp", "direction": "out", **_frame(entry.reply)}
 

@@ -6,6 +6,7 @@ Memory per connection: the socket's buffers, at most 16 unread frames (then TCP 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -15,6 +16,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from collector.admission import Admission, station_id_of
+from collector.calls import Calls
 from collector.link import SUPPORTED, Link
 from collector.registry import Registry
 from laddvakt.domain.errors import EventLogError, SettingsError
@@ -38,6 +40,7 @@ class StationServer:
         self._admission = Admission(settings, registry)
         self._appender = appender
         self._clock = clock
+        self.calls = Calls(appender.append, clock, settings.command_timeout_s)
         self._connections: dict[str, ServerConnection] = {}
         self._server: Server | None = None
         self._stopping = False
@@ -119,11 +122,14 @@ class StationServer:
         reason = "closed"
         try:
             await self._appender.append(link.connected(self._clock()))
+            if self._connections.get(station_id) is connection:
+                self.calls.attach(link, _sender(connection))
             reason = await self._converse(connection, link)
         except EventLogError as error:
             logger.error("station %r: %s", station_id, error)
             await connection.close(1011, "event log unavailable")
         finally:
+            self.calls.detach(link)
             if self._connections.get(station_id) is connection:
                 del self._connections[station_id]
                 if not self._stopping:  # our own restart is not the station's doing
@@ -146,8 +152,26 @@ class StationServer:
                 self.messages += 1
                 if outcome.reply is not None:
                     await connection.send(outcome.reply)
+                if outcome.result is not None:
+                    self.calls.settle(link, outcome.result)
                 if link.policy.registration == "Pending":
                     link.policy = self._registry.policy_for(link.station_id)
         except ConnectionClosed as closed:
             frame = closed.rcvd or closed.sent
             return f"{frame.code} {frame.reason}".strip() if frame else "connection lost"
+
+
+def _sender(connection: ServerConnection) -> Callable[[str], None]:
+    """Sends a text now, without being waited for. A connection that ends meanwhile says so itself."""
+    sending: set[asyncio.Task[None]] = set()
+
+    async def quietly(text: str) -> None:
+        with contextlib.suppress(ConnectionClosed):
+            await connection.send(text)
+
+    def send(text: str) -> None:
+        task = asyncio.create_task(quietly(text))
+        sending.add(task)
+        task.add_done_callback(sending.discard)
+
+    return send

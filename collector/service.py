@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 
 import msgspec
@@ -40,12 +40,14 @@ class Collector:
         self.server = StationServer(settings.ocpp, self._registry, log.appender, clock)
         self._reader = Reader(load_mappings(settings.mqtt.mappings))
         self.mqtt: MqttSubscriber | None = None
+        self._stop_commands: Callable[[], Awaitable[None]] | None = None
 
     async def start(self) -> None:
         """Returns when stations are served, which needs the records once. Raises SettingsError for addresses that
         cannot be used."""
         await self._registry.wait()
         await self.server.start()
+        self._stop_commands = await self._log.commands.serve(self.server.calls)
         logger.info("stations: ws://%s (port %d)", self._settings.ocpp.listen, self.server.port)
         if mqtt_url(self._settings) is not None:
             self.mqtt = MqttSubscriber(
@@ -68,6 +70,8 @@ class Collector:
             await self.stop()
 
     async def stop(self) -> None:
+        if self._stop_commands is not None:
+            await self._stop_commands()
         with contextlib.suppress(asyncio.CancelledError):
             await self.server.stop()
         if self.mqtt is not None:

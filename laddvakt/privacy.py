@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import re
+from typing import Any
 
 from cryptography.fernet import Fernet, InvalidToken
 
@@ -43,3 +45,54 @@ class FieldCipher:
                 "personal data cannot be decrypted: privacy.key is not the key it was written with.",
                 mend="Set privacy.key to the former key.",
             ) from error
+
+
+HIDDEN = "••••"
+_SECRET_NAME = re.compile(r"password|passphrase|authorizationkey|secret|private_?key|^sim_?pin$", re.IGNORECASE)
+_URL_PASSWORD = re.compile(r"(?<=://)([^/@\s:]*):[^/@\s]*@")
+_TOKEN_NAMES = frozenset({"idTag", "idToken", "parentIdTag"})
+_DEEPEST = 32  # OCPP nests eight deep; what lies deeper is nothing that has to be shown
+
+
+def without_secrets(payload: dict[str, Any]) -> dict[str, Any]:
+    """An OCPP payload with its secrets hidden: passwords and keys in fields, configuration keys, variables and
+    addresses. An equal one where there is none."""
+    hidden: dict[str, Any] = _walk(payload, "", 0, tokens=False)
+    return hidden
+
+
+def for_people(payload: dict[str, Any]) -> dict[str, Any]:
+    """An OCPP payload as audit and history may keep it: no secrets, and drivers' tokens masked."""
+    hidden: dict[str, Any] = _walk(payload, "", 0, tokens=True)
+    return hidden
+
+
+def _walk(value: Any, inside: str, depth: int, *, tokens: bool) -> Any:
+    """`inside` is the name of the field that holds the value."""
+    if depth > _DEEPEST:
+        return HIDDEN
+    if isinstance(value, list):
+        return [_walk(part, inside, depth + 1, tokens=tokens) for part in value]
+    if isinstance(value, str):
+        return _URL_PASSWORD.sub(rf"\1:{HIDDEN}@", value)
+    if not isinstance(value, dict):
+        return value
+    variable = value.get("variable")
+    setting = value.get("key", variable.get("name") if isinstance(variable, dict) else None)
+    secret = isinstance(setting, str) and _SECRET_NAME.search(setting) is not None
+    walked = {}
+    for name, part in value.items():
+        if isinstance(part, str) and _is_secret(name, inside, of_secret_setting=secret):
+            walked[name] = HIDDEN
+        elif tokens and isinstance(part, str) and name in _TOKEN_NAMES:
+            walked[name] = mask(part)
+        else:
+            walked[name] = _walk(part, name, depth + 1, tokens=tokens)
+    return walked
+
+
+def _is_secret(name: str, inside: str, *, of_secret_setting: bool) -> bool:
+    if of_secret_setting and name in ("value", "attributeValue"):
+        return True
+    # VPNType of SetNetworkProfile (2.0.1 part 2 section 2.53) has its shared key in `key`
+    return _SECRET_NAME.search(name) is not None or (inside == "vpn" and name == "key")

@@ -76,6 +76,9 @@ class OcppSettings(_Section):
     )
     heartbeat_interval_s: int = Field(300, ge=10, description="seconds between Heartbeats, told at boot")
     max_frame_bytes: int = Field(1024 * 1024, ge=1024, description="a longer frame closes the connection (1009)")
+    command_timeout_s: float = Field(
+        30, gt=0, le=3600, description="seconds until a command to a station is given up, waiting in line included"
+    )
     unknown_tokens: Literal["accept", "reject"] = Field(
         "accept", description="what an idTag that the records do not know is told"
     )

@@ -103,6 +103,11 @@ def unknown_type(kind: object, unique_id: str | None) -> FrameError:
     return FrameError("MessageTypeNotSupported", f"there is no message type {str(kind)[:40]}", unique_id)
 
 
+def call(unique_id: str, action: str, payload: dict[str, Any]) -> str:
+    """The text of a CALL. Raises ValueError or TypeError for a payload that JSON cannot carry."""
+    return _encode((2, unique_id, action, payload)).decode()
+
+
 def call_result(unique_id: str, payload: dict[str, Any]) -> str:
     """The text of a CALLRESULT."""
     return _encode((3, unique_id, payload)).decode()

@@ -98,9 +98,22 @@ def _beyond(values: dict[str, Any], bounds: dict[str, int]) -> Violation | None:
     return None
 
 
+def conforms(validator: Any, payload: dict[str, Any]) -> bool:
+    """A plain yes or no, the fast way."""
+    try:
+        return bool(validator.is_valid(payload))
+    except ValueError:  # nested deeper than the validator goes
+        return False
+
+
 def violations(validator: Any, payload: dict[str, Any]) -> Iterator[Violation]:
     """What the schema says against a payload."""
-    for error in validator.iter_errors(payload):
+    try:
+        errors = validator.iter_errors(payload)
+    except ValueError as too_deep:  # nested deeper than the validator goes
+        yield Violation("FormationViolation", f"payload: {too_deep}", False)
+        return
+    for error in errors:
         kind = type(error.kind).__name__
         path = ".".join(str(part) for part in error.instance_path) or "payload"
         number_as_text = kind == "Type" and bool(error.instance_path) and error.instance_path[-1] == "value"

@@ -16,15 +16,16 @@ class EntryKind(StrEnum):
     CONNECTED = "connected"  # a station's socket opened
     DISCONNECTED = "disconnected"  # a station's socket closed
     OCPP_IN = "ocpp_in"  # a frame from a station
-    OCPP_OUT = "ocpp_out"  # a frame to a station that is not a reply to one of its calls
+    OCPP_OUT = "ocpp_out"  # a call of ours to a station; without a text: that nobody answered one
     MQTT = "mqtt"  # a message from a device
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One thing that was said. `received_at` is our clock (UTC); the station's own is in the facts.
 
-    `raw` is the text as received (bytes that are not UTF-8 are kept with backslash escapes, those of an MQTT
-    message as `base64:...`). `reply` is the text that was sent back once this entry was durable.
+    `raw` is the text as received, or as sent, without secrets in commands (bytes that are not UTF-8 are kept with
+    backslash escapes, those of an MQTT message as `base64:...`). `reply` is the text that was sent back once
+    this entry was durable.
     """
 
     station_id: str

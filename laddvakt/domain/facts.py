@@ -12,6 +12,7 @@ from enum import StrEnum
 
 import msgspec
 
+from laddvakt.domain.commands import CommandStatus
 from laddvakt.domain.readings import Reading
 from laddvakt.domain.stations import ConnectorState
 from laddvakt.domain.tokens import TokenKind
@@ -197,6 +198,35 @@ class ReservationReported(_Fact, frozen=True, kw_only=True):
     status: str  # Expired, Removed, NoTransaction
 
 
+class CommandSent(_Fact, frozen=True, kw_only=True):
+    """A CALL of ours is on its way to the station, or (in a recorded log) one of another central system."""
+
+    command_id: str  # the unique id of the CALL
+    action: str
+    actor: str = ""  # who asked; "" where that is not known
+    request: str = ""  # the payload for people: JSON without secrets and tokens, cut where it is long
+
+
+class CommandAnswered(_Fact, frozen=True, kw_only=True):
+    """What became of a CommandSent: the station's answer, or that none came."""
+
+    command_id: str
+    action: str
+    status: CommandStatus
+    actor: str = ""
+    said: str = ""  # the answer for people, as `request` is; of a CALLERROR its code and description
+    late: bool = False  # came after its time was over
+
+
+class RemoteStartAsked(_Fact, frozen=True, kw_only=True):
+    """Beside a CommandSent: RemoteStartTransaction (1.6) or RequestStartTransaction (2.x)."""
+
+    command_id: str
+    id_tag: str
+    connector_id: int = 0  # 0: the command does not say
+    remote_start_id: int | None = None  # OCPP 2.x; the transaction's events name it
+
+
 class QuarantineReason(StrEnum):
     """Why something was set aside instead of used. It is kept whole and shown."""
 
@@ -244,6 +274,9 @@ Fact = (
     | VariableReported
     | ChargingLimitReported
     | ReservationReported
+    | CommandSent
+    | CommandAnswered
+    | RemoteStartAsked
     | Quarantined
     | NonConforming
 )

@@ -27,6 +27,7 @@ from laddvakt.domain.entries import Entry, decode_batch
 from laddvakt.domain.errors import EventLogError
 from laddvakt.eventlog.address import nats_url
 from laddvakt.eventlog.appender import Appender
+from laddvakt.eventlog.commands import CommandLine
 from laddvakt.eventlog.consumer import Consumer, Record
 from laddvakt.eventlog.feed import Feed
 from laddvakt.settings import Settings
@@ -50,6 +51,7 @@ class EventLog:
         self._closing = False
         self._trouble = ""  # what the connection last complained of
         self.feed = Feed(client)
+        self.commands = CommandLine(client)
 
     @classmethod
     async def connect(cls, settings: Settings, *, name: str) -> EventLog:

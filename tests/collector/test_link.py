@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from collector.ocpp import schemas
 from collector.ocpp.action import Policy, Verdict
 from collector.ocpp.actions import ACTIONS
+from laddvakt.domain.commands import CommandStatus
 from laddvakt.domain.facts import (
     Booted,
     Measured,
@@ -85,6 +86,15 @@ def test_number_far_outside_anything_meant_is_refused_and_kept(action: str, name
     assert station.said[0].facts[0].reason is QuarantineReason.INVALID_PAYLOAD
 
 
+def test_payload_nested_deeper_than_anything_meant_is_refused_and_kept() -> None:
+    station = Speaker()
+    deep = '{"a":' * 300 + "1" + "}" * 300
+    reply = station.text(f'[2,"1","Heartbeat",{deep}]').reply
+    assert reply is not None
+    assert json.loads(reply)[2] == "FormationViolation"
+    assert station.said[0].facts[0].reason is QuarantineReason.INVALID_PAYLOAD
+
+
 def test_known_action_that_is_not_handled_is_not_supported() -> None:
     assert Speaker().call("RemoteStartTransaction", {})[2] == "NotSupported"
 
@@ -139,10 +149,11 @@ def test_answer_to_a_call_never_made_is_noted() -> None:
     assert isinstance(outcome.entry.facts[0], NonConforming)
 
 
-def test_answer_to_our_call_is_plain() -> None:
+def test_answer_to_a_recorded_call_says_which() -> None:
     station = Speaker()
     station.link.sent('[2,"77","Reset",{"type":"Soft"}]', T0)
-    assert station.text('[3,"77",{"status":"Accepted"}]').entry.facts == ()
+    (fact,) = station.text('[3,"77",{"status":"Accepted"}]').entry.facts
+    assert (fact.command_id, fact.action, fact.status) == ("77", "Reset", CommandStatus.ACCEPTED)
 
 
 def test_other_protocol_version_is_kept_and_told_so() -> None:

@@ -1,5 +1,6 @@
-"""The whole way on this machine: `laddvakt up`, stations that talk as fast as they are answered, and the time
-until records and telemetry have everything. All cores are shared, the load's own included."""
+"""The whole way on this machine: stations that talk as fast as they are answered, and the time until records and
+telemetry have everything. Twice: event log, collector and recorder alone on one core with the load on the other;
+and all of `laddvakt up`, where all cores are shared, the load's own included."""
 
 from __future__ import annotations
 
@@ -10,8 +11,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
@@ -20,7 +21,7 @@ import msgspec
 import psutil
 import uvloop
 
-from benchmarks.harness import ROOT, Result, Row, Size
+from benchmarks.harness import ROOT, Cores, Result, Row, Size, cores, pinned, server
 from benchmarks.load import ClosedLoop, Measured, meter_calls, start_call
 from benchmarks.recorder import price_everything
 from collector.recorder import RECORDS, TELEMETRY
@@ -30,6 +31,7 @@ from laddvakt.settings import Settings, load_settings
 from laddvakt.stores.sql.engine import SqlRecords, open_records
 
 ACCEPTED, STORED = "answered (durable in the log)", "stored (in records and telemetry)"
+THREE, ALL = "event log, collector and recorder", "all services"
 _FRAMES = 4096
 _PATIENCE_S = 60.0
 
@@ -40,6 +42,20 @@ class _Found(NamedTuple):
     behind_s: float
     energy_seen: int  # sessions whose last reading is there
     cpu_s: dict[str, float]
+
+
+class _Installation(NamedTuple):
+    """What runs: where stations connect, and its processes by service."""
+
+    port: int
+    processes: dict[str, psutil.Process]
+
+    def cpu_s(self) -> dict[str, float]:
+        times = {name: process.cpu_times() for name, process in self.processes.items()}
+        return {name: spent.user + spent.system for name, spent in times.items()}
+
+
+Installation = Callable[[Path, Cores], AbstractContextManager[_Installation]]
 
 
 def _environment(folder: Path) -> dict[str, str]:
@@ -53,11 +69,10 @@ def _environment(folder: Path) -> dict[str, str]:
 
 
 @contextmanager
-def _up(folder: Path) -> Iterator[Path]:
-    """`laddvakt up` until its pages answer; gives the folder of its run files."""
-    with (folder / "up.log").open("ab") as log:
+def _started(command: str, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    with (folder / f"{command}.log").open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "laddvakt.cli", "up"],
+            [sys.executable, "-m", "laddvakt.cli", command],
             cwd=ROOT,
             env={**os.environ, **_environment(folder)},
             stdout=log,
@@ -65,15 +80,37 @@ def _up(folder: Path) -> Iterator[Path]:
             preexec_fn=die_with_parent,  # noqa: PLW1509  # no thread of ours runs yet
         )
     try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(60)
+
+
+@contextmanager
+def _all(folder: Path, _: Cores) -> Iterator[_Installation]:
+    """`laddvakt up` until its pages answer."""
+    with _started("up", folder) as process:
         deadline = time.monotonic() + _PATIENCE_S
         while "Laddvakt runs" not in (folder / "up.log").read_text():
             if process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"`laddvakt up` does not run: {(folder / 'up.log').read_text()[-2000:]}")
             time.sleep(0.1)
-        yield folder / "run"
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.wait(60)
+        pids: dict[str, int] = msgspec.json.decode((folder / "run" / "processes.json").read_bytes())
+        address = str(msgspec.json.decode((folder / "run" / "addresses.json").read_bytes())["stations"])
+        processes = {name: psutil.Process(pid) for name, pid in pids.items() if name != "up"}
+        yield _Installation(int(address.rpartition(":")[2]), processes)
+
+
+@contextmanager
+def _three(folder: Path, core: Cores) -> Iterator[_Installation]:
+    """Event log, collector and recorder on one core."""
+    with ExitStack() as stack:
+        running = stack.enter_context(server("collector", core.server, folder))
+        with pinned(core.server):
+            recorder = stack.enter_context(_started("recorder", folder))
+        collector, log = running.processes["server"], running.processes["log"]
+        processes = {"eventlog": log, "collector": collector, "recorder": psutil.Process(recorder.pid)}
+        yield _Installation(running.port, processes)
 
 
 def _positions(records: SqlRecords) -> int:
@@ -82,29 +119,35 @@ def _positions(records: SqlRecords) -> int:
         return min(max(work.positions.get(reader).values(), default=0) for reader in (RECORDS, TELEMETRY))
 
 
-def _cpu_s(run: Path) -> dict[str, float]:
-    pids: dict[str, int] = msgspec.json.decode((run / "processes.json").read_bytes())
-    times = {name: psutil.Process(pid).cpu_times() for name, pid in pids.items()}
-    return {name: spent.user + spent.system for name, spent in times.items()}
+async def _until_recorder_runs(log: EventLog) -> None:
+    beating = asyncio.Event()
+
+    def hear(kind: str, data: bytes) -> None:
+        if kind == "pulse" and msgspec.json.decode(data)["service"] == "recorder":
+            beating.set()
+
+    stop = await log.feed.subscribe(hear)
+    async with asyncio.timeout(_PATIENCE_S):
+        await beating.wait()
+    await stop()
 
 
-async def _drive(size: Size, settings: Settings, records: SqlRecords, run: Path) -> _Found:
+async def _drive(size: Size, settings: Settings, records: SqlRecords, what: _Installation) -> _Found:
     log = await EventLog.connect(settings, name="benchmark")
     try:
-        address = str(msgspec.json.decode((run / "addresses.json").read_bytes())["stations"])
+        await _until_recorder_runs(log)
         now = datetime.now(UTC)
         frames = meter_calls(_FRAMES, now)
         loop = ClosedLoop(frames, start_call(now - timedelta(seconds=_FRAMES + 1)))
-        before, begin = _cpu_s(run), time.perf_counter()
-        port = int(address.rpartition(":")[2])
-        measured = await loop.run(port, size.connections, size.warm_up_s, 2 * size.seconds, lambda: {})
+        before, begin = what.cpu_s(), time.perf_counter()
+        measured = await loop.run(what.port, size.connections, size.warm_up_s, 2 * size.seconds, lambda: {})
         spoken = time.perf_counter()
         last = await log.last_sequence()
         async with asyncio.timeout(_PATIENCE_S):
             while _positions(records) < last:  # noqa: ASYNC110  # another process gets there
                 await asyncio.sleep(0.02)
         end = time.perf_counter()
-        spent = {name: value - before[name] for name, value in _cpu_s(run).items()}
+        spent = {name: value - before[name] for name, value in what.cpu_s().items()}
     finally:
         await log.close()
     with records.read() as work:
@@ -112,37 +155,56 @@ async def _drive(size: Size, settings: Settings, records: SqlRecords, run: Path)
     return _Found(measured, measured.answered / (end - begin), end - spoken, kept, spent)
 
 
-def run(size: Size, folder: Path) -> Result:
-    """At most two repeats: each starts everything anew."""
-    found = []
-    for _ in range(min(size.repeats, 2)):
-        with tempfile.TemporaryDirectory(dir=folder) as own:
-            path = Path(own)
-            settings = load_settings(environ=_environment(path))
-            records = open_records(settings)
-            records.migrate()
-            price_everything(records, datetime(2026, 1, 1, tzinfo=UTC))
-            try:
-                with _up(path) as run_files:
-                    found.append(uvloop.run(_drive(size, settings, records, run_files)))
-            finally:
-                records.close()
+def _once(installation: Installation, size: Size, folder: Path) -> _Found:
+    core = cores()
+    with tempfile.TemporaryDirectory(dir=folder) as own:
+        path = Path(own)
+        settings = load_settings(environ=_environment(path))
+        records = open_records(settings)
+        records.migrate()
+        price_everything(records, datetime(2026, 1, 1, tzinfo=UTC))
+        try:
+            with installation(path, core) as what, pinned(core.load if installation is _three else None):
+                return uvloop.run(_drive(size, settings, records, what))
+        finally:
+            records.close()
+
+
+def _rows(name: str, found: list[_Found]) -> tuple[Row, Row]:
     answered = sum(one.measured.answered for one in found)
     cpu = {
-        f"{name} cpu us/call": round(1e6 * sum(one.cpu_s[name] for one in found) / answered, 1)
-        for name in found[0].cpu_s
-        if name != "up"
+        f"{service} cpu us/call": round(1e6 * sum(one.cpu_s[service] for one in found) / answered, 1)
+        for service in found[0].cpu_s
     }
-    accepted = tuple(round(one.measured.per_s, 1) for one in found)
-    stored = tuple(round(one.stored_per_s, 1) for one in found)
     behind = {"seconds behind at the end": round(max(one.behind_s for one in found), 2)}
+    accepted = Row(
+        name=f"{name}: {ACCEPTED}",
+        unit="MeterValues/s",
+        samples=tuple(round(one.measured.per_s, 1) for one in found),
+    )
+    stored = Row(
+        name=f"{name}: {STORED}",
+        unit="MeterValues/s",
+        samples=tuple(round(one.stored_per_s, 1) for one in found),
+        peers=(accepted.name,),
+        notes=behind | cpu,
+    )
+    return accepted, stored
+
+
+def run(size: Size, folder: Path) -> Result:
+    """At most two repeats of each: each starts everything anew."""
+    rows: list[Row] = []
+    everything: list[_Found] = []
+    for name, installation in ((THREE, _three), (ALL, _all)):
+        found = [_once(installation, size, folder) for _ in range(min(size.repeats, 2))]
+        rows += _rows(name, found)
+        everything += found
+    answered = sum(one.measured.answered - one.measured.refused for one in everything)
     return Result(
         benchmark="whole_way",
         title=f"The whole way, {size.connections} stations with a session each",
-        rows=(
-            Row(name=ACCEPTED, unit="MeterValues/s", samples=accepted),
-            Row(name=STORED, unit="MeterValues/s", samples=stored, peers=(ACCEPTED,), notes=behind | cpu),
-        ),
-        asked=sum(one.measured.sent for one in found) + size.connections * len(found),
-        counted=answered - sum(one.measured.refused for one in found) + sum(one.energy_seen for one in found),
+        rows=tuple(rows),
+        asked=sum(one.measured.sent for one in everything) + size.connections * len(everything),
+        counted=answered + sum(one.energy_seen for one in everything),
     )

@@ -16,7 +16,7 @@ ROWS = {
     "idle_connections": 4,
     "recorder": 4,
     "eventlog": 4,
-    "whole_way": 2,
+    "whole_way": 4,
 }
 
 

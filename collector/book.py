@@ -6,13 +6,12 @@ transactions, so a rolled-back one leaves no trace.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from msgspec.structs import replace
 
-from collector import numbered
+from collector import details, numbered
 from collector import sessions as life
 from laddvakt.billing.assignment import choose
 from laddvakt.billing.charge import Charge
@@ -21,22 +20,28 @@ from laddvakt.billing.tariff import Tariff, parse_tariff
 from laddvakt.domain.entries import Entry, EntryKind
 from laddvakt.domain.facts import (
     Booted,
+    ChargingLimitReported,
+    DiagnosticsReported,
     Fact,
+    FirmwareReported,
     LinkDown,
     LinkUp,
     Measured,
     Quarantined,
     QuarantineReason,
+    SecurityEventReported,
     StatusReported,
     TransactionReported,
     TransactionStarted,
     TransactionStopped,
+    VariableReported,
+    VehicleNeedsReported,
 )
 from laddvakt.domain.identification import Shown, look_up
 from laddvakt.domain.readings import Reading
 from laddvakt.domain.sessions import Session, SessionState
 from laddvakt.domain.stations import Connector, ConnectorState, Station, station_state
-from laddvakt.stores.ports import Assignment, QuarantineItem, Work
+from laddvakt.stores.ports import Assignment, QuarantineItem, SecurityEvent, Variable, Work
 
 _WITH_ENERGY = {ConnectorState.CHARGING, ConnectorState.SUSPENDED_EV, ConnectorState.SUSPENDED_EVSE}
 _BUSY = _WITH_ENERGY | {ConnectorState.FINISHING}
@@ -76,6 +81,8 @@ class Book:
         self.changed_stations: dict[str, Station] = {}
         self.changed_sessions: dict[str, Session] = {}
         self.quarantine: list[QuarantineItem] = []
+        self._variables: dict[tuple[str, str], Variable] = {}
+        self._security_events: list[SecurityEvent] = []
 
     def preload(self, station_ids: Iterable[str]) -> None:
         """Reads what the entries of these stations will need, in two queries."""
@@ -106,6 +113,10 @@ class Book:
         self._work.sessions.save(self.changed_sessions.values())
         if self.quarantine:
             self._work.quarantine.add(self.quarantine)
+        if self._variables:
+            self._work.inventory.save(self._variables.values())
+        if self._security_events:
+            self._work.security_log.add(self._security_events)
 
     # One method per kind of fact; the rest of the facts change nothing here.
 
@@ -129,6 +140,22 @@ class Book:
                 self._measured(entry, number, fact)
             case Quarantined():
                 self._set_aside(entry, number, fact.reason, fact.detail)
+            case _:
+                self._detail(entry, number, fact)
+
+    def _detail(self, entry: Entry, number: int, fact: Fact) -> None:
+        """What stations and vehicles say beside states and sessions."""
+        match fact:
+            case FirmwareReported() | DiagnosticsReported() | ChargingLimitReported():
+                self._keep(details.of_station(self._stations[entry.station_id], fact))
+            case VehicleNeedsReported():
+                for session in self._open_on(entry.station_id, fact.connector_id):
+                    self._keep_session(details.of_session(session, fact))
+            case VariableReported():
+                variable = details.variable(entry.station_id, fact)
+                self._variables[variable.station_id, variable.variable_id] = variable
+            case SecurityEventReported():
+                self._security_events.append(details.security_event(entry, number, fact))
 
     def _link(self, station_id: str, *, connected: bool, protocol: str | None) -> None:
         station = self._stations[station_id]
@@ -309,11 +336,9 @@ class Book:
             self._with_connector(entry.station_id, connector)
 
     def _set_aside(self, entry: Entry, number: int, reason: QuarantineReason, detail: str) -> None:
-        key = f"{entry.station_id}\x1f{entry.received_at.isoformat()}\x1f{number}\x1f{detail}\x1f{entry.raw}"
         self.quarantine.append(
             QuarantineItem(
-                item_id="Q-"
-                + hashlib.blake2b(key.encode("utf-8", "backslashreplace"), digest_size=10).hexdigest(),
+                item_id=details.item_id("Q-", entry, number, detail),
                 station_id=entry.station_id,
                 received_at=entry.received_at,
                 reason=reason,

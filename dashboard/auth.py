@@ -28,6 +28,7 @@ class Action(StrEnum):
 
     USE_PAGES = "use_pages"  # open the operator's pages: the wall, sessions, tickets, stations
     VIEW_STATIONS = "view_stations"  # stations and connectors
+    VIEW_STATION_DETAILS = "view_station_details"  # settings and security events of stations
     VIEW_SESSIONS = "view_sessions"  # sessions of everybody
     VIEW_OWN_SESSIONS = "view_own_sessions"  # sessions of the driver that asks
     VIEW_TICKETS = "view_tickets"  # fault tickets and their history
@@ -47,6 +48,7 @@ _MONEY = frozenset({Role.MANAGER, Role.ADMIN})
 ROLES_OF: dict[Action, frozenset[Role]] = {
     Action.USE_PAGES: _OPERATORS,
     Action.VIEW_STATIONS: _OPERATORS,
+    Action.VIEW_STATION_DETAILS: _HANDS,
     Action.VIEW_SESSIONS: _OPERATORS,
     Action.VIEW_OWN_SESSIONS: frozenset({Role.DRIVER}),
     Action.VIEW_TICKETS: _OPERATORS,

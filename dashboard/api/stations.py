@@ -12,7 +12,7 @@ from dashboard.web.wire import WireResponse, answers
 from dashboard.web.wiring import Context, Identifier, PageQuery, cursor_of, needs
 from laddvakt.domain.errors import NotFoundError
 from laddvakt.domain.stations import Station
-from laddvakt.stores.ports import Page
+from laddvakt.stores.ports import Page, Variable
 
 router = APIRouter(prefix="/api/v1/stations", tags=["stations"], dependencies=[needs(Action.VIEW_STATIONS)])
 
@@ -26,6 +26,23 @@ def list_stations(context: Context, query: Annotated[StationQuery, FromQuery()])
     """All stations, by id."""
     with cursor_of(query.after), context.records.read() as work:
         page = work.stations.page(after=query.after, limit=query.limit, site_id=query.site_id)
+    return WireResponse(page)
+
+
+@router.get(
+    "/{station_id}/variables",
+    **answers(Page[Variable], errors=(404,)),
+    dependencies=[needs(Action.VIEW_STATION_DETAILS)],
+)
+def list_variables(
+    context: Context, station_id: Identifier, query: Annotated[PageQuery, FromQuery()]
+) -> WireResponse:
+    """The device model of a station (OCPP 2.x), or its configuration keys (1.6), as last reported, by component
+    and variable."""
+    with cursor_of(query.after), context.records.read() as work:
+        if work.stations.get(station_id) is None:
+            raise NotFoundError(f"there is no station {station_id}.")
+        page = work.inventory.page(station_id, after=query.after, limit=query.limit)
     return WireResponse(page)
 
 

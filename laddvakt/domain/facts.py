@@ -130,7 +130,7 @@ class VendorMessage(_Fact, frozen=True, kw_only=True):
 
 
 class FirmwareReported(_Fact, frozen=True, kw_only=True):
-    """FirmwareStatusNotification, or SignedFirmwareStatusNotification."""
+    """FirmwareStatusNotification, SignedFirmwareStatusNotification, or PublishFirmwareStatusNotification."""
 
     status: str
 
@@ -167,16 +167,17 @@ class EventReported(_Fact, frozen=True, kw_only=True):
 
 
 class VariableReported(_Fact, frozen=True, kw_only=True):
-    """One attribute of a variable of the device model, from NotifyReport (OCPP 2.x)."""
+    """One attribute of a variable of the device model, from NotifyReport (OCPP 2.x); or a configuration key of
+    OCPP 1.6, which has no component."""
 
-    component: str
+    component: str  # "" for a key of OCPP 1.6
     variable: str
     component_instance: str | None = None
     variable_instance: str | None = None
     evse_id: int | None = None
     connector_id: int = 0
     attribute: str = "Actual"  # Actual, Target, MinSet, MaxSet
-    value: str | None = None  # None: write-only
+    value: str | None = None  # None: write-only, or a secret
     mutability: str = "ReadWrite"
     unit: str | None = None
 
@@ -189,6 +190,17 @@ class ChargingLimitReported(_Fact, frozen=True, kw_only=True):
     evse_id: int | None = None
     cleared: bool = False
     grid_critical: bool | None = None
+
+
+class VehicleNeedsReported(_Fact, frozen=True, kw_only=True):
+    """NotifyEVChargingNeeds: what an ISO 15118 vehicle asks for."""
+
+    connector_id: int
+    evse_id: int
+    transfer: str  # DC, AC_three_phase...
+    energy_wh: int | None = None
+    departure_at: datetime | None = None
+    soc_pct: float | None = None
 
 
 class ReservationReported(_Fact, frozen=True, kw_only=True):
@@ -273,6 +285,7 @@ Fact = (
     | EventReported
     | VariableReported
     | ChargingLimitReported
+    | VehicleNeedsReported
     | ReservationReported
     | CommandSent
     | CommandAnswered

@@ -80,4 +80,6 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     stop_reason: str | None = None
     quality: Quality = Quality.CONFIRMED
     quality_reasons: tuple[str, ...] = ()
+    requested_energy_wh: int | None = None  # what the vehicle asked for (ISO 15118)
+    departure_at: datetime | None = None  # when the driver wants to leave, as the vehicle said (ISO 15118)
     event_numbers: str | None = None  # OCPP 2.x: numbers of the events heard, "0-4 6"

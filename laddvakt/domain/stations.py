@@ -51,6 +51,7 @@ class Connector(msgspec.Struct, frozen=True, kw_only=True):
     info: str | None = None
     power_w: float | None = None
     session_id: str | None = None
+    limited_by: str | None = None  # who outside limits it: EMS, SO, CSO, Other (OCPP 2.x NotifyChargingLimit)
 
 
 class Station(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,6 +72,8 @@ class Station(msgspec.Struct, frozen=True, kw_only=True):
     phases: int | None = None
     current: str | None = None  # "AC" or "DC"
     registered: bool = False  # in a network file (known), not only heard of
+    firmware_status: str | None = None  # how the last update goes: Downloading, Installed... (OCPP FirmwareStatus)
+    diagnostics_status: str | None = None  # how the last upload of logs goes: Uploading, Uploaded...
     connectors: tuple[Connector, ...] = ()
 
     def connector(self, connector_id: int) -> Connector | None:

@@ -43,6 +43,36 @@ class QuarantineItem(msgspec.Struct, frozen=True, kw_only=True):
     raw: str
 
 
+class Variable(msgspec.Struct, frozen=True, kw_only=True):
+    """One attribute of a variable of a station's device model (OCPP 2.x), or a configuration key (OCPP 1.6: no
+    component), as last reported. `variable_id` is unique within the station and orders the list."""
+
+    station_id: str
+    variable_id: str
+    component: str
+    component_instance: str | None = None
+    variable: str
+    variable_instance: str | None = None
+    evse_id: int | None = None
+    connector_id: int = 0
+    attribute: str = "Actual"  # Actual, Target, MinSet, MaxSet
+    value: str | None = None  # None: write-only, or a secret
+    mutability: str = "ReadWrite"  # ReadOnly, WriteOnly, ReadWrite
+    unit: str | None = None
+    reported_at: datetime
+
+
+class SecurityEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of the security log: SecurityEventNotification. `event_id` is stable under replay."""
+
+    event_id: str
+    station_id: str
+    at: datetime  # as the station says, where that can be
+    received_at: datetime
+    event: str  # FirmwareUpdated, InvalidTLSVersion, TamperDetectionActivated...
+    info: str | None = None
+
+
 class TariffVersion(msgspec.Struct, frozen=True, kw_only=True):
     """One version of an OCPI 2.2.1 Tariff object; versions count from 1 and are never changed."""
 
@@ -230,6 +260,20 @@ class Quarantine(Protocol):
     def counts(self) -> dict[str, int]: ...  # per reason
 
 
+class Inventory(Protocol):
+    def save(self, variables: Iterable[Variable]) -> None: ...  # insert or replace
+    def page(
+        self, station_id: str, *, after: str | None = None, limit: int = 100
+    ) -> Page[Variable]: ...  # ordered by variable_id
+
+
+class SecurityLog(Protocol):
+    def add(self, events: Iterable[SecurityEvent]) -> None: ...  # the same event_id again is no second row
+    def page(
+        self, *, station_id: str | None = None, after: str | None = None, limit: int = 100
+    ) -> Page[SecurityEvent]: ...
+
+
 class Positions(Protocol):
     def get(self, consumer: str) -> dict[int, int]: ...  # partition -> last applied log sequence
     def advance(
@@ -261,6 +305,8 @@ class Work(Protocol):
     tokens: Tokens
     people: People
     quarantine: Quarantine
+    inventory: Inventory
+    security_log: SecurityLog
     positions: Positions
     routes: Routes
     detector: DetectorStates

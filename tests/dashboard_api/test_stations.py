@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from laddvakt.domain.stations import Connector, ConnectorState, Site, Station, StationState
+from laddvakt.stores.ports import Variable
 from tests.support.webapp import NOON, Web
 
 
@@ -99,3 +100,33 @@ def test_records_away_is_a_problem_without_secrets(web: Web) -> None:
     assert answer.status_code == 503
     assert answer.headers["retry-after"]
     assert "db.internal" not in answer.text
+
+
+@pytest.fixture
+def inventory(web: Web) -> None:
+    with web.records.begin() as work:
+        work.inventory.save(
+            Variable(
+                station_id="SE-1", variable_id=f"v{number}", component="EVSE", variable="Power", reported_at=NOON
+            )
+            for number in range(3)
+        )
+
+
+@pytest.mark.usefixtures("inventory")
+def test_variables_of_a_station_page(web: Web) -> None:
+    client = web.program("maintainer")
+    first = client.get("/api/v1/stations/SE-1/variables?limit=2").json()
+    assert [item["variable_id"] for item in first["items"]] == ["v0", "v1"]
+    rest = client.get("/api/v1/stations/SE-1/variables", params={"after": first["next"]}).json()
+    assert [item["variable_id"] for item in rest["items"]] == ["v2"]
+    assert client.get("/api/v1/stations/SE-2/variables").json() == {"items": [], "next": None}
+
+
+def test_variables_of_a_station_that_is_not_there(web: Web) -> None:
+    assert web.program("admin").get("/api/v1/stations/SE-99/variables").status_code == 404
+
+
+@pytest.mark.parametrize("role", ["viewer", "driver"])
+def test_variables_are_not_for_everybody(web: Web, role: str) -> None:
+    assert web.program(role).get("/api/v1/stations/SE-1/variables").status_code == 403

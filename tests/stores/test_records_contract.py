@@ -24,7 +24,9 @@ from laddvakt.stores.ports import (
     Page,
     QuarantineItem,
     Route,
+    SecurityEvent,
     User,
+    Variable,
 )
 from laddvakt.stores.sql import SqlRecords
 from tests.support.records import NOON, event, full_session, full_station, session, ticket
@@ -502,6 +504,58 @@ def test_audit_newest_first(records: SqlRecords) -> None:
         for item in items:
             work.people.audit(item)
         assert all_pages(work.people.audit_page, 2) == items[::-1]
+
+
+# What stations say of themselves
+
+
+def variable(variable_id: str, value: str | None = "1", station_id: str = "SE-1") -> Variable:
+    return Variable(
+        station_id=station_id,
+        variable_id=variable_id,
+        component="EVSE \x00",
+        component_instance="one",
+        variable="Power",
+        variable_instance="two",
+        evse_id=1,
+        connector_id=1001,
+        attribute="MaxSet",
+        value=value,
+        mutability="ReadOnly",
+        unit="W",
+        reported_at=NOON,
+    )
+
+
+def test_inventory_keeps_the_newest_of_each_variable_in_order(records: SqlRecords) -> None:
+    with records.begin() as work:
+        work.inventory.save([variable("b"), variable("a"), variable("c"), variable("a", station_id="SE-2")])
+        work.inventory.save([variable("b", None)])
+        work.inventory.save([])
+        first = work.inventory.page("SE-1", limit=2)
+        assert first.items == (variable("a"), variable("b", None))
+        assert work.inventory.page("SE-1", after=first.next, limit=2) == Page(items=(variable("c"),))
+        assert work.inventory.page("SE-2").items == (variable("a", station_id="SE-2"),)
+        assert work.inventory.page("SE-3").items == ()
+
+
+def test_security_log_keeps_each_event_once(records: SqlRecords) -> None:
+    events = [
+        SecurityEvent(
+            event_id=f"E{n}",
+            station_id=f"SE-{n % 2}",
+            at=NOON + timedelta(seconds=n),
+            received_at=NOON,
+            event="TamperDetectionActivated",
+            info="\x00" if n else None,
+        )
+        for n in range(5)
+    ]
+    with records.begin() as work:
+        work.security_log.add(events)
+        work.security_log.add([changed(events[0], info="again")])
+        assert all_pages(work.security_log.page, 2) == events[::-1]
+        assert work.security_log.page(station_id="SE-1").items == (events[3], events[1])
 
 
 # Quarantine, positions, routes, detector

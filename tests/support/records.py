@@ -73,6 +73,8 @@ def full_session() -> Session:
         stop_reason="EVDisconnected",
         quality=Quality.SUSPECT,
         quality_reasons=("meter went back", 'said "å\x00"'),
+        requested_energy_wh=22_000,
+        departure_at=NOON + timedelta(hours=3),
         event_numbers="0-4 6",
     )
 
@@ -95,6 +97,8 @@ def full_station() -> Station:
         phases=3,
         current="AC",
         registered=True,
+        firmware_status="Installed",
+        diagnostics_status="Uploading",
         connectors=(
             Connector(connector_id=0, status=ConnectorState.AVAILABLE),
             Connector(
@@ -108,6 +112,7 @@ def full_station() -> Station:
                 status_since=NOON,
                 error_code="OtherError",
                 vendor_error_code="E-7",
+                limited_by="EMS",
                 info="fan",
                 power_w=7360.0,
                 session_id="S-1",

@@ -25,10 +25,12 @@ from laddvakt.settings import Settings, privacy_key
 from laddvakt.stores import ports
 from laddvakt.stores.sql.db import Db, translated
 from laddvakt.stores.sql.detector import SqlDetectorStates
+from laddvakt.stores.sql.inventory import SqlInventory
 from laddvakt.stores.sql.people import SqlPeople
 from laddvakt.stores.sql.positions import SqlPositions
 from laddvakt.stores.sql.quarantine import SqlQuarantine
 from laddvakt.stores.sql.routes import SqlRoutes
+from laddvakt.stores.sql.security_log import SqlSecurityLog
 from laddvakt.stores.sql.sessions import SqlSessions
 from laddvakt.stores.sql.stations import SqlStations
 from laddvakt.stores.sql.tariffs import SqlTariffs
@@ -58,6 +60,8 @@ class SqlWork:
         self.tokens: ports.Tokens = SqlTokens(db)
         self.people: ports.People = SqlPeople(db)
         self.quarantine: ports.Quarantine = SqlQuarantine(db)
+        self.inventory: ports.Inventory = SqlInventory(db)
+        self.security_log: ports.SecurityLog = SqlSecurityLog(db)
         self.positions: ports.Positions = SqlPositions(db)
         self.routes: ports.Routes = SqlRoutes(db)
         self.detector: ports.DetectorStates = SqlDetectorStates(db)

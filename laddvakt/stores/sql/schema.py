@@ -56,6 +56,8 @@ stations = Table(
     Column("phases", Integer),
     Column("current", AnyText),
     Column("registered", Boolean, nullable=False),
+    Column("firmware_status", AnyText),
+    Column("diagnostics_status", AnyText),
     Column("password_hash", AnyText),
 )
 
@@ -76,6 +78,7 @@ connectors = Table(
     Column("info", AnyText),
     Column("power_w", Finite),
     Column("session_id", AnyText),
+    Column("limited_by", AnyText),
 )
 
 UNENDED = text("state <> 'ended'")
@@ -116,6 +119,8 @@ sessions = Table(
     Column("stop_reason", AnyText),
     Column("quality", OneOf(Quality), nullable=False),
     Column("quality_reasons", Json(tuple[str, ...]), nullable=False),
+    Column("requested_energy_wh", sa.BigInteger),
+    Column("departure_at", UtcTime),
     Column("event_numbers", AnyText),
     Index(None, "started_at", "session_id"),
     Index(None, "station_id", "started_at", "session_id"),
@@ -257,6 +262,37 @@ quarantine = Table(
     Index(None, "received_at", "item_id"),
     Index(None, "station_id", "received_at", "item_id"),
     Index(None, "reason"),
+)
+
+variables = Table(
+    "variables",
+    metadata,
+    Column("station_id", AnyText, primary_key=True),
+    Column("variable_id", AnyText, primary_key=True),
+    Column("component", AnyText, nullable=False),
+    Column("component_instance", AnyText),
+    Column("variable", AnyText, nullable=False),
+    Column("variable_instance", AnyText),
+    Column("evse_id", sa.BigInteger),
+    Column("connector_id", sa.BigInteger, nullable=False),
+    Column("attribute", AnyText, nullable=False),
+    Column("value", AnyText),
+    Column("mutability", AnyText, nullable=False),
+    Column("unit", AnyText),
+    Column("reported_at", UtcTime, nullable=False),
+)
+
+security_events = Table(
+    "security_events",
+    metadata,
+    Column("event_id", AnyText, primary_key=True),
+    Column("station_id", AnyText, nullable=False),
+    Column("at", UtcTime, nullable=False),
+    Column("received_at", UtcTime, nullable=False),
+    Column("event", AnyText, nullable=False),
+    Column("info", AnyText),
+    Index(None, "at", "event_id"),
+    Index(None, "station_id", "at", "event_id"),
 )
 
 positions = Table(

@@ -1,23 +1,21 @@
-"""The websocket server: one Link per station; little else. Who may come in is admission's matter.
-
-Memory per connection: the socket's buffers, at most 16 unread frames (then TCP pushes back), one frame at work.
-"""
+"""The websocket server: one Link per station; little else. Who may come in is admission's matter."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
+from typing import cast
 
 from websockets.asyncio.server import Server, ServerConnection, serve
-from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from collector.admission import Admission, station_id_of
 from collector.calls import Calls
-from collector.link import SUPPORTED, Link
+from collector.connection import StationConnection
+from collector.link import SUPPORTED, Link, Outcome
 from collector.registry import Registry
 from laddvakt.domain.errors import EventLogError, SettingsError
 from laddvakt.eventlog.appender import Appender
@@ -41,7 +39,7 @@ class StationServer:
         self._appender = appender
         self._clock = clock
         self.calls = Calls(appender.append, clock, settings.command_timeout_s)
-        self._connections: dict[str, ServerConnection] = {}
+        self._connections: dict[str, StationConnection] = {}
         self._server: Server | None = None
         self._stopping = False
         self.messages = 0
@@ -75,7 +73,7 @@ class StationServer:
                 select_subprotocol=self._choose,
                 compression=None,  # saves 32 KB a connection; stations rarely offer it
                 max_size=self._settings.max_frame_bytes,
-                max_queue=16,
+                create_connection=StationConnection,
                 ping_interval=60,
                 ping_timeout=60,
                 open_timeout=20,
@@ -103,10 +101,11 @@ class StationServer:
         closes it, as OCPP-J 1.6 section 3.2 asks."""
         return next((name for name in offered if name in SUPPORTED), None)
 
-    async def _handle(self, connection: ServerConnection) -> None:
+    async def _handle(self, opened: ServerConnection) -> None:
+        connection = cast("StationConnection", opened)  # see create_connection
         assert connection.request is not None  # noqa: S101  # the handshake is over
         station_id = station_id_of(connection.request.path)
-        assert station_id is not None  # noqa: S101  # _admit checked it
+        assert station_id is not None  # noqa: S101  # admission checked it
         protocol = connection.subprotocol
         if protocol is None:
             if connection.request.headers.get("Sec-WebSocket-Protocol"):
@@ -117,61 +116,36 @@ class StationServer:
         former = self._connections.get(station_id)
         self._connections[station_id] = connection  # the new socket wins; the old one's end changes nothing
         if former is not None:
-            closing = asyncio.create_task(former.close(1000, "replaced by a newer connection"))
+            closing = asyncio.create_task(former.hang_up(1000, "replaced by a newer connection"))
             closing.add_done_callback(lambda task: task.cancelled() or task.exception())
-        reason = "closed"
         try:
-            await self._appender.append(link.connected(self._clock()))
-            if self._connections.get(station_id) is connection:
-                self.calls.attach(link, _sender(connection))
-            reason = await self._converse(connection, link)
-        except EventLogError as error:
-            logger.error("station %r: %s", station_id, error)
-            await connection.close(1011, "event log unavailable")
+            self._appender.submit(link.connected(self._clock()))
+            self.calls.attach(link, connection.say)
+            connection.listen(partial(self._receive, connection, link))
+            await connection.wait_closed()
         finally:
             self.calls.detach(link)
             if self._connections.get(station_id) is connection:
                 del self._connections[station_id]
                 if not self._stopping:  # our own restart is not the station's doing
-                    self._appender.append(link.disconnected(self._clock(), reason))
+                    closed = connection.closed_by
+                    reason = f"{closed.code} {closed.reason}".strip() if closed else "connection lost"
+                    self._appender.submit(link.disconnected(self._clock(), reason))
 
-    async def _converse(self, connection: ServerConnection, link: Link) -> str:
-        """Answers frames until the connection ends; returns why it did. The reply leaves only when the entry is
-        durable."""
-        append, clock = self._appender.append, self._clock
+    def _receive(self, connection: StationConnection, link: Link, message: str | bytes) -> None:
+        """One frame. The reply leaves only when the entry is durable."""
+        outcome = link.receive(message, self._clock())
         try:
-            while True:
-                message = await connection.recv()
-                outcome = link.receive(message, clock())
-                try:
-                    await append(outcome.entry)
-                except EventLogError as error:
-                    logger.error("station %r: %s", link.station_id, error)
-                    outcome = link.unloggable(outcome, str(error))
-                    await append(outcome.entry)
-                self.messages += 1
-                if outcome.reply is not None:
-                    await connection.send(outcome.reply)
-                if outcome.result is not None:
-                    self.calls.settle(link, outcome.result)
-                if link.policy.registration == "Pending":
-                    link.policy = self._registry.policy_for(link.station_id)
-        except ConnectionClosed as closed:
-            frame = closed.rcvd or closed.sent
-            return f"{frame.code} {frame.reason}".strip() if frame else "connection lost"
+            self._appender.submit(outcome.entry, partial(self._logged, connection, link, outcome))
+        except EventLogError as error:
+            logger.error("station %r: %s", link.station_id, error)
+            outcome = link.unloggable(outcome, str(error))
+            self._appender.submit(outcome.entry, partial(self._logged, connection, link, outcome))
 
-
-def _sender(connection: ServerConnection) -> Callable[[str], None]:
-    """Sends a text now, without being waited for. A connection that ends meanwhile says so itself."""
-    sending: set[asyncio.Task[None]] = set()
-
-    async def quietly(text: str) -> None:
-        with contextlib.suppress(ConnectionClosed):
-            await connection.send(text)
-
-    def send(text: str) -> None:
-        task = asyncio.create_task(quietly(text))
-        sending.add(task)
-        task.add_done_callback(sending.discard)
-
-    return send
+    def _logged(self, connection: StationConnection, link: Link, outcome: Outcome) -> None:
+        self.messages += 1
+        connection.answer(outcome.reply)
+        if outcome.result is not None:
+            self.calls.settle(link, outcome.result)
+        if link.policy.registration == "Pending":
+            link.policy = self._registry.policy_for(link.station_id)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
+from collections.abc import Callable
 
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
@@ -29,16 +30,28 @@ _BACK_OFF_S = (0.02, 0.1, 0.3, 1.0)
 
 
 class _Batch:
-    __slots__ = ("durable", "entries", "size")
+    __slots__ = ("entries", "size", "then", "waiters")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self) -> None:
         self.entries: list[bytes] = []
         self.size = 0
-        self.durable: asyncio.Future[None] = loop.create_future()
+        self.then: list[Callable[[], object]] = []
+        self.waiters: list[asyncio.Future[None]] = []
+
+    def release(self) -> None:
+        """It is durable."""
+        for then in self.then:
+            try:
+                then()
+            except Exception:  # one caller's fault must not keep the others waiting
+                logger.exception("after an entry became durable")
+        for waiter in self.waiters:
+            if not waiter.done():  # some stop waiting
+                waiter.set_result(None)
 
 
 class Appender:
-    """`await append(entry)` returns when the entry is durable."""
+    """`await append(entry)` returns when the entry is durable; `submit` calls back then, at less cost."""
 
     def __init__(self, jetstream: JetStreamContext, *, stream: str, partitions: int, max_payload: int) -> None:
         self._jetstream = jetstream
@@ -56,34 +69,43 @@ class Appender:
     def append(self, entry: Entry) -> asyncio.Future[None]:
         """Adds an entry in order behind those of its station. The future is done when it is durable, and fails
         with EventLogError at once when this entry can never be."""
+        durable: asyncio.Future[None] = self._loop.create_future()
+        try:
+            self._gather(entry).waiters.append(durable)
+        except EventLogError as error:
+            durable.set_exception(error)
+        return durable
+
+    def submit(self, entry: Entry, then: Callable[[], object] | None = None) -> None:
+        """Adds an entry in order behind those of its station; `then` is called when it is durable, and never if
+        we are closed before. Raises EventLogError when this entry can never be."""
+        batch = self._gather(entry)
+        if then is not None:
+            batch.then.append(then)
+
+    def _gather(self, entry: Entry) -> _Batch:
+        """The batch that the entry leaves with."""
         try:
             data = encode_entry(entry)
         except (ValueError, OverflowError, TypeError) as error:
-            return self._refused(EventLogError(f"a message of {entry.station_id} cannot be logged: {error}."))
+            raise EventLogError(f"a message of {entry.station_id} cannot be logged: {error}.") from error
         if len(data) > self._max_payload - _HEADROOM_BYTES:
-            return self._refused(
-                EventLogError(
-                    f"a message of {entry.station_id} is too large for the event log ({len(data)} bytes).",
-                    mend="Raise max_payload of the NATS server, or lower ocpp.max_frame_bytes.",
-                )
+            raise EventLogError(
+                f"a message of {entry.station_id} is too large for the event log ({len(data)} bytes).",
+                mend="Raise max_payload of the NATS server, or lower ocpp.max_frame_bytes.",
             )
         partition = self._partition(entry.station_id)
         batches = self._open[partition]
         if not batches or not self._fits(batches[-1], data):
-            batches.append(_Batch(self._loop))
+            batches.append(_Batch())
             self._wake[partition].set()
         batch = batches[-1]
         batch.entries.append(data)
         batch.size += len(data)
-        return batch.durable
+        return batch
 
     def _fits(self, batch: _Batch, data: bytes) -> bool:
         return len(batch.entries) < MAX_BATCH and batch.size + len(data) <= self._max_payload - _HEADROOM_BYTES
-
-    def _refused(self, error: EventLogError) -> asyncio.Future[None]:
-        future: asyncio.Future[None] = self._loop.create_future()
-        future.set_exception(error)
-        return future
 
     def _partition(self, station_id: str) -> int:
         known = self._partition_cache.get(station_id)
@@ -102,9 +124,9 @@ class Appender:
             while batches:
                 batch = self._leaving[partition] = batches.pop(0)
                 await self._publish(partition, join_entries(batch.entries))
+                self._leaving[partition] = None
                 self.durable_entries += len(batch.entries)
-                if not batch.durable.done():  # a waiter that was cancelled took the future with it
-                    batch.durable.set_result(None)
+                batch.release()
 
     async def _publish(self, partition: int, data: bytes) -> None:
         # The id lets the server drop our own retry of a publish whose acknowledgement was lost.
@@ -132,9 +154,13 @@ class Appender:
     async def close(self) -> None:
         """Lets what is gathered become durable for up to 5 s, then stops; the rest was never acknowledged."""
         gathered = [batch for batches in self._open for batch in batches]
-        waiting = [batch.durable for batch in (*self._leaving, *gathered) if batch and not batch.durable.done()]
-        if waiting:
-            await asyncio.wait(waiting, timeout=_CLOSE_S)
+        left = [batch for batch in (*self._leaving, *gathered) if batch is not None]
+        durable = [self._loop.create_future() for _ in left]
+        for batch, future in zip(left, durable, strict=True):
+            batch.waiters.append(future)
+        if durable:
+            await asyncio.wait(durable, timeout=_CLOSE_S)
         await cancel_and_wait(self._tasks)
-        for durable in waiting:
-            durable.cancel()
+        for batch in left:
+            for waiter in batch.waiters:
+                waiter.cancel()

@@ -7,6 +7,7 @@ import contextlib
 import json
 import socket
 import stat
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -168,6 +169,36 @@ async def test_somebody_who_stops_waiting_does_not_stop_the_log(tmp_path: Path) 
         await asyncio.wait_for(log.appender.append(entry("S", "2")), 5)
         await asyncio.wait_for(log.appender.append(entry("S", "3")), 5)
         assert texts(await asyncio.wait_for(read(log, 3), 10), "S") == ["1", "2", "3"]
+
+
+async def test_somebody_who_stops_waiting_takes_nobody_along(tmp_path: Path) -> None:
+    async with running_log(settings_for(tmp_path)) as log:
+        first, second = log.appender.append(entry("S", "1")), log.appender.append(entry("S", "2"))
+        first.cancel()
+        await asyncio.wait_for(second, 5)
+
+
+async def test_whoever_wants_to_be_called_is_called_in_order_when_it_is_durable(tmp_path: Path) -> None:
+    async with running_log(settings_for(tmp_path)) as log:
+        called: list[int] = []
+        for number in range(5):
+            log.appender.submit(entry("S", str(number)), partial(called.append, number))
+        log.appender.submit(entry("S", "nobody asked"))
+        assert called == []
+        await asyncio.wait_for(log.appender.append(entry("S", "last")), 5)
+        assert called == [0, 1, 2, 3, 4]
+
+
+async def test_a_fault_of_one_who_is_called_harms_nobody_else(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with running_log(settings_for(tmp_path)) as log:
+        called: list[str] = []
+        log.appender.submit(entry("S", "1"), partial([].remove, "nothing"))
+        log.appender.submit(entry("S", "2"), partial(called.append, "second"))
+        await asyncio.wait_for(log.appender.append(entry("S", "3")), 5)
+        assert called == ["second"]
+        assert "after an entry became durable" in caplog.text
 
 
 async def test_closing_gives_up_on_a_log_that_takes_nothing(

@@ -1,0 +1,156 @@
+"""A station's websocket whose messages go straight to a callback.
+
+The library's own way, a queue and a coroutine that waits for `recv`, costs more than reading the message does. The
+library keeps what it is good at: handshake, frames and their limits, pings, closing.
+
+Memory per connection: the socket's buffers, one unfinished message, what one read from the socket brought. At
+most `WINDOW` messages are unanswered; beyond that, and while the station does not read its replies, it is not read
+from.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from websockets.asyncio.server import ServerConnection
+from websockets.frames import DATA_OPCODES, Close, CloseCode, Frame, Opcode
+from websockets.protocol import Event, State
+
+WINDOW = 16
+DEAF_S = 60.0  # a station that takes none of our bytes for so long is gone
+
+OnMessage = Callable[[str | bytes], None]
+
+
+class StationConnection(ServerConnection):
+    """`listen` says who gets the messages; each is to be met with one `answer`, in the same order."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._on_message: OnMessage | None = None
+        self._leaving = False
+        self._unanswered = 0
+        self._held: deque[str | bytes] = deque()  # read, but not handed on yet
+        self._parts: bytearray | None = None  # of a message that comes in fragments
+        self._parts_opcode = Opcode.TEXT
+        self._deaf: asyncio.TimerHandle | None = None
+        self._all_answered: asyncio.Future[None] | None = None
+        self._hanging_up: asyncio.Task[None] | None = None
+
+    @property
+    def closed_by(self) -> Close | None:
+        """Code and reason of the first close frame; None for a connection that broke."""
+        return self.protocol.close_rcvd or self.protocol.close_sent
+
+    def listen(self, on_message: OnMessage) -> None:
+        """From now on, and with what came already."""
+        self._on_message = on_message
+        self._hand_on()
+
+    def answer(self, reply: str | None) -> None:
+        """The oldest unanswered message is dealt with; its reply leaves, if it has one."""
+        self._unanswered -= 1
+        if reply is not None:
+            self.say(reply)
+        if self._held:
+            self._hand_on()
+        if self._all_answered is not None and not self._unanswered and not self._all_answered.done():
+            self._all_answered.set_result(None)
+
+    def say(self, text: str) -> None:
+        """Sends a message, or drops it where the connection is ending."""
+        if self.protocol.state is State.OPEN and not self.transport.is_closing():
+            self.protocol.send_text(text.encode())
+            self.send_data()
+
+    async def hang_up(self, code: int, reason: str, patience_s: float = 0.0) -> None:
+        """Takes no more messages, gives those that came up to `patience_s` to be answered, and closes."""
+        self._leaving = True
+        self._held.clear()  # the station says them again, to whom it comes next
+        if self._unanswered and patience_s:
+            self._all_answered = self.loop.create_future()
+            ends = [self._all_answered, self.connection_lost_waiter]
+            await asyncio.wait(ends, timeout=patience_s, return_when=asyncio.FIRST_COMPLETED)
+        self.transport.resume_reading()  # for the station's own goodbye
+        await self.close(code, reason)
+
+    # What the library calls.
+
+    def process_event(self, event: Event) -> None:
+        if self.request is None or not isinstance(event, Frame):
+            super().process_event(event)
+            return
+        if self.pending_pings:  # whoever speaks is alive, whether or not it knows how to answer a ping
+            self.acknowledge_pings(next(reversed(self.pending_pings)))
+        if event.fin and event.opcode in (Opcode.TEXT, Opcode.BINARY):
+            self._arrived(event.opcode, event.data)
+        elif event.opcode in DATA_OPCODES:
+            self._part(event)
+        elif event.opcode is Opcode.CLOSE:
+            self._see_off()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._held.clear()
+        if self._deaf is not None:
+            self._deaf.cancel()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._deaf = self.loop.call_later(DEAF_S, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._deaf is not None:
+            self._deaf.cancel()
+        self._hand_on()
+
+    # The way of a message.
+
+    def _part(self, frame: Frame) -> None:
+        """The library has seen to it that fragments come in order and are not too long together."""
+        if self._parts is None:
+            self._parts, self._parts_opcode = bytearray(), frame.opcode
+        self._parts += frame.data
+        if frame.fin:
+            whole, self._parts = bytes(self._parts), None
+            self._arrived(self._parts_opcode, whole)
+
+    def _arrived(self, opcode: Opcode, data: Any) -> None:
+        if self._leaving:
+            return  # it would get no answer; the station says it again, to whom it comes next
+        message: str | bytes = bytes(data)
+        if opcode is Opcode.TEXT:
+            try:
+                message = message.decode()  # type: ignore[union-attr]  # bytes
+            except UnicodeDecodeError as error:
+                self._fail(CloseCode.INVALID_DATA, f"{error.reason} at position {error.start}")
+                return
+        if self._on_message is None or self._held or self._unanswered >= WINDOW or self.paused:
+            self._held.append(message)
+            self.transport.pause_reading()
+            return
+        self._unanswered += 1
+        self._on_message(message)
+
+    def _hand_on(self) -> None:
+        """What was held back, as far as there is room."""
+        while self._held and self._on_message and self._unanswered < WINDOW and not self.paused:
+            self._unanswered += 1
+            self._on_message(self._held.popleft())
+        if not self._held:
+            self.transport.resume_reading()
+
+    def _fail(self, code: CloseCode, reason: str) -> None:
+        """RFC 6455 section 7.1.7."""
+        self._leaving = True
+        self.protocol.fail(code, reason)
+        self.send_data()
+        self._see_off()
+
+    def _see_off(self) -> None:
+        """The goodbyes are said: the library gives the station `close_timeout` to go."""
+        self._hanging_up = self.loop.create_task(self.close())

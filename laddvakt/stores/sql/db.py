@@ -4,16 +4,17 @@ driver's error becomes ours."""
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy import exc
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import Connection, Row
+from sqlalchemy.engine import Connection, Dialect, Row
 
 from laddvakt.domain.errors import StoreError, StoreUnavailableError
 from laddvakt.privacy import FieldCipher
@@ -32,12 +33,23 @@ _PASSING = {
 
 T = TypeVar("T")
 
+Change = tuple[tuple[Any, ...], Mapping[str, Any]]
+"""The primary key of a row, and the columns that change."""
+
 
 def chunks(values: Iterable[T], size: int = CHUNK) -> Iterator[list[T]]:
     """`values` in lists of at most `size`."""
     iterator = iter(values)
     while chunk := list(islice(iterator, size)):
         yield chunk
+
+
+def changed_fields(before: msgspec.Struct, after: msgspec.Struct) -> dict[str, Any]:
+    """The fields of `after` that differ."""
+    pairs = zip(
+        after.__struct_fields__, msgspec.structs.astuple(before), msgspec.structs.astuple(after), strict=True
+    )
+    return {name: new for name, old, new in pairs if new is not old and new != old}
 
 
 def _is_passing(error: exc.DBAPIError) -> bool:
@@ -92,6 +104,28 @@ def _upsert(table: sa.Table, names: tuple[str, ...], for_postgresql: bool) -> sa
     return insert.on_conflict_do_update(index_elements=keys, set_=changed)
 
 
+class _Update(NamedTuple):
+    """A statement in the driver's own words, and what makes each of its values one of the driver's."""
+
+    text: str
+    encoders: tuple[Callable[[Any], Any] | None, ...]
+
+    def encoded(self, row: Sequence[Any]) -> tuple[Any, ...]:
+        return tuple(encode(value) if encode else value for encode, value in zip(self.encoders, row, strict=True))
+
+
+@cache  # of the few sets of columns that change together
+def _update(table: sa.Table, names: tuple[str, ...], dialect: Dialect) -> _Update:
+    keys = tuple(column.name for column in table.primary_key)
+    mark = {"qmark": "?", "pyformat": "%s"}[dialect.paramstyle]
+    quote = dialect.identifier_preparer.quote
+    changed = ", ".join(f"{quote(name)} = {mark}" for name in names)
+    where = " AND ".join(f"{quote(name)} = {mark}" for name in keys)
+    types = [table.c[name].type.dialect_impl(dialect) for name in (*names, *keys)]
+    text = f"UPDATE {dialect.identifier_preparer.format_table(table)} SET {changed} WHERE {where}"  # noqa: S608 - our own schema's names
+    return _Update(text, tuple(kind.bind_processor(dialect) for kind in types))
+
+
 class Db:
     """A connection inside a transaction. `currency` stands in where a session has no cost."""
 
@@ -139,6 +173,18 @@ class Db:
         if rows:
             with self._guarded():
                 self._connection.execute(_upsert(table, tuple(rows[0]), self.postgresql), list(rows))
+
+    def update(self, table: sa.Table, changes: Iterable[Change]) -> None:
+        """Changes columns of rows that are there. Rows that change the same columns go together, and none of them
+        through SQLAlchemy's handling of single values: the recorder does this for each message."""
+        alike: dict[tuple[str, ...], list[tuple[Any, ...]]] = {}
+        for key, changed in changes:
+            if changed:
+                alike.setdefault(tuple(changed), []).append((*changed.values(), *key))
+        for names, rows in alike.items():
+            statement = _update(table, names, self._connection.dialect)
+            with self._guarded():
+                self._connection.exec_driver_sql(statement.text, [statement.encoded(row) for row in rows])
 
     @property
     def postgresql(self) -> bool:

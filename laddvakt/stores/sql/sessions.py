@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -15,10 +15,11 @@ from laddvakt.domain.sessions import Cost, Session, SessionState
 from laddvakt.stores.ports import Page, RevenueRow
 from laddvakt.stores.sql import revenue
 from laddvakt.stores.sql.cursors import newest_first
-from laddvakt.stores.sql.db import Db, chunks
+from laddvakt.stores.sql.db import Db, changed_fields, chunks
 from laddvakt.stores.sql.schema import UNENDED, sessions
 
 _COST_COLUMNS = ("currency", "excl_vat", "vat", "incl_vat", "cost_lines")
+_COLUMNS = tuple(column.name for column in sessions.c)
 _NEWEST = (sessions.c.started_at.desc(), sessions.c.session_id.desc())
 
 
@@ -44,7 +45,7 @@ def to_row(session: Session) -> dict[str, Any]:
 
 
 def from_row(row: Row[Any]) -> Session:
-    fields = dict(row._mapping)
+    fields = dict(zip(_COLUMNS, row, strict=True))
     currency, excl_vat, vat, incl_vat, lines = (fields.pop(name) for name in _COST_COLUMNS)
     if currency is None:
         return Session(**fields)
@@ -57,11 +58,25 @@ def from_row(row: Row[Any]) -> Session:
     return Session(**fields, cost=cost)
 
 
+def _changed(before: Session, after: Session) -> dict[str, Any]:
+    fields = changed_fields(before, after)
+    if "cost" in fields:
+        fields.update(_cost_columns(fields.pop("cost")))
+    return fields
+
+
 class SqlSessions:
-    """A cost's amounts may have at most four decimals; more raise ValueError, since SUM must stay exact."""
+    """A cost's amounts may have at most four decimals; more raise ValueError, since SUM must stay exact. Of what
+    this unit of work has read, only the changes are written: nobody else writes meanwhile."""
 
     def __init__(self, db: Db) -> None:
         self._db = db
+        self._read: dict[str, Session] = {}
+
+    def _built(self, rows: Sequence[Row[Any]]) -> list[Session]:
+        found = [from_row(row) for row in rows]
+        self._read.update((session.session_id, session) for session in found)
+        return found
 
     def get(self, session_id: str) -> Session | None:
         return self.many([session_id]).get(session_id)
@@ -70,7 +85,7 @@ class SqlSessions:
         found: dict[str, Session] = {}
         for ids in chunks(dict.fromkeys(session_ids)):
             rows = self._db.all(sa.select(sessions).where(sessions.c.session_id.in_(ids)))
-            found.update((row.session_id, from_row(row)) for row in rows)
+            found.update((session.session_id, session) for session in self._built(rows))
         return found
 
     def unended(self, station_ids: Iterable[str] | None = None) -> list[Session]:
@@ -82,7 +97,7 @@ class SqlSessions:
             rows = []
             for ids in chunks(dict.fromkeys(station_ids)):
                 rows += self._db.all(statement.where(sessions.c.station_id.in_(ids)))
-        return sorted(map(from_row, rows), key=lambda session: (session.started_at, session.session_id))
+        return sorted(self._built(rows), key=lambda session: (session.started_at, session.session_id))
 
     def by_transaction(self, station_id: str, transaction_id: str) -> Session | None:
         row = self._db.first(
@@ -91,17 +106,21 @@ class SqlSessions:
             .order_by(*_NEWEST)
             .limit(1)
         )
-        return from_row(row) if row else None
+        return self._built([row])[0] if row else None
 
     def recent(self, station_id: str, connector_id: int | None, limit: int) -> list[Session]:
         """Newest first; of the whole station when no connector is named."""
         statement = sa.select(sessions).where(sessions.c.station_id == station_id)
         if connector_id is not None:
             statement = statement.where(sessions.c.connector_id == connector_id)
-        return [from_row(row) for row in self._db.all(statement.order_by(*_NEWEST).limit(limit))]
+        return self._built(self._db.all(statement.order_by(*_NEWEST).limit(limit)))
 
     def save(self, sessions_: Iterable[Session]) -> None:
-        self._db.upsert(sessions, [to_row(session) for session in sessions_])
+        given = {session.session_id: session for session in sessions_}
+        known = {key: before for key in given if (before := self._read.get(key))}
+        self._db.upsert(sessions, [to_row(session) for key, session in given.items() if key not in known])
+        self._db.update(sessions, [((key,), _changed(before, given[key])) for key, before in known.items()])
+        self._read |= given
 
     def page(
         self,
@@ -134,7 +153,7 @@ class SqlSessions:
             tie=sessions.c.session_id,
             after=after,
             limit=limit,
-            build=lambda rows: [from_row(row) for row in rows],
+            build=self._built,
         )
 
     def revenue(

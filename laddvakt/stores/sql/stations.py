@@ -13,24 +13,32 @@ from laddvakt.domain.errors import NotFoundError
 from laddvakt.domain.stations import Connector, Site, Station
 from laddvakt.stores.ports import Page
 from laddvakt.stores.sql.cursors import check_limit, decode_cursor, encode_cursor
-from laddvakt.stores.sql.db import Db, chunks
+from laddvakt.stores.sql.db import Change, Db, changed_fields, chunks
 from laddvakt.stores.sql.schema import connectors, sites, stations
 
 _STATION = sa.select(*(column for column in stations.c if column.name != "password_hash"))
+_COLUMNS = tuple(column.name for column in _STATION.selected_columns)
+_CONNECTOR_COLUMNS = tuple(column.name for column in connectors.c)
 _CONNECTOR = sa.select(connectors).order_by(connectors.c.station_id, connectors.c.connector_id)
 
 
 def _connector(row: Row[Any]) -> Connector:
-    fields = dict(row._mapping)
+    fields = dict(zip(_CONNECTOR_COLUMNS, row, strict=True))
     del fields["station_id"]
     return Connector(**fields)
 
 
+def _part(station: Station, connector: Connector) -> dict[str, Any]:
+    return {"station_id": station.station_id, **msgspec.structs.asdict(connector)}
+
+
 class SqlStations:
-    """Connectors come back ordered by their number."""
+    """Connectors come back ordered by their number. Of what this unit of work has read, only the changes are
+    written: nobody else writes meanwhile."""
 
     def __init__(self, db: Db) -> None:
         self._db = db
+        self._read: dict[str, Station] = {}
 
     def get(self, station_id: str) -> Station | None:
         return self.many([station_id]).get(station_id)
@@ -64,19 +72,45 @@ class SqlStations:
 
     def save(self, stations_: Iterable[Station]) -> None:
         given = {station.station_id: station for station in stations_}
-        if not given:
-            return
+        known = {key: before for key in given if (before := self._read.get(key))}
+        self._insert([station for key, station in given.items() if key not in known])
+        self._change([(before, given[key]) for key, before in known.items()])
+        self._read |= given
+
+    def _change(self, pairs: list[tuple[Station, Station]]) -> None:
+        changed: list[Change] = []
+        parts: list[Change] = []
+        fresh: list[dict[str, Any]] = []
+        for before, after in pairs:
+            fields = changed_fields(before, after)
+            fields.pop("connectors", None)
+            changed.append(((after.station_id,), fields))
+            if after.connectors == before.connectors:
+                continue
+            former = {connector.connector_id: connector for connector in before.connectors}
+            for connector in after.connectors:
+                old = former.pop(connector.connector_id, None)
+                if old is None:
+                    fresh.append(_part(after, connector))
+                else:
+                    key = (after.station_id, connector.connector_id)
+                    parts.append((key, changed_fields(old, connector)))
+            for connector_id in former:
+                self._drop_connector(after.station_id, connector_id)
+        self._db.update(stations, changed)
+        self._db.update(connectors, parts)
+        self._db.upsert(connectors, fresh)
+
+    def _insert(self, given: list[Station]) -> None:
         rows, parts = [], []
-        for station in given.values():
+        for station in given:
             row = msgspec.structs.asdict(station)
             del row["connectors"]
             rows.append(row)
-            parts += [
-                {"station_id": station.station_id, **msgspec.structs.asdict(connector)}
-                for connector in station.connectors
-            ]
+            parts += [_part(station, connector) for connector in station.connectors]
         self._db.upsert(stations, rows)
-        self._drop_connectors_beside(given.keys(), {(part["station_id"], part["connector_id"]) for part in parts})
+        kept = {(part["station_id"], part["connector_id"]) for part in parts}
+        self._drop_connectors_beside([station.station_id for station in given], kept)
         self._db.upsert(connectors, parts)
 
     def _drop_connectors_beside(self, station_ids: Iterable[str], kept: set[tuple[str, int]]) -> None:
@@ -85,7 +119,11 @@ class SqlStations:
         for ids in chunks(station_ids):
             stored = self._db.all(sa.select(*key).where(connectors.c.station_id.in_(ids)))
             for station_id, connector_id in {tuple(row) for row in stored} - kept:
-                self._db.execute(connectors.delete().where(key[0] == station_id, key[1] == connector_id))
+                self._drop_connector(station_id, connector_id)
+
+    def _drop_connector(self, station_id: str, connector_id: int) -> None:
+        key = (connectors.c.station_id == station_id, connectors.c.connector_id == connector_id)
+        self._db.execute(connectors.delete().where(*key))
 
     def password_hash(self, station_id: str) -> str | None:
         row = self._db.first(sa.select(stations.c.password_hash).where(stations.c.station_id == station_id))
@@ -103,9 +141,13 @@ class SqlStations:
     def save_sites(self, sites_: Iterable[Site]) -> None:
         self._db.upsert(sites, [msgspec.structs.asdict(site) for site in sites_])
 
-    @staticmethod
-    def _build(rows: Sequence[Row[Any]], parts: Sequence[Row[Any]]) -> list[Station]:
+    def _build(self, rows: Sequence[Row[Any]], parts: Sequence[Row[Any]]) -> list[Station]:
         by_station: dict[str, list[Connector]] = {}
         for part in parts:
             by_station.setdefault(part.station_id, []).append(_connector(part))
-        return [Station(**row._mapping, connectors=tuple(by_station.get(row.station_id, ()))) for row in rows]
+        found = [
+            Station(**dict(zip(_COLUMNS, row, strict=True)), connectors=tuple(by_station.get(row.station_id, ())))
+            for row in rows
+        ]
+        self._read.update((station.station_id, station) for station in found)
+        return found

@@ -1,65 +1,123 @@
 """What the collector knows of stations and tokens: a cache of the records, refreshed in the background.
 
-Records that are down for a while do not stop stations: what was known last goes on being used.
+Records that are down for a while do not stop stations: what was known last goes on being used, also by a collector
+that starts meanwhile (`collector/remembered.py`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from datetime import datetime
 from typing import NamedTuple
 
+import msgspec
+
+from collector.occupancy import Occupancy
 from collector.ocpp.action import Policy, Purpose, Verdict
+from collector.remembered import Known, Remembered, Snapshot
+from laddvakt.clock import utc_now
 from laddvakt.domain.errors import StoreError
 from laddvakt.domain.identification import Shown, look_up
 from laddvakt.domain.tokens import AuthorizationStatus, Token, status_of
 from laddvakt.privacy import pseudonym
 from laddvakt.settings import OcppSettings
-from laddvakt.stores.ports import Records
+from laddvakt.stores.ports import InUse, Records
 
 logger = logging.getLogger(__name__)
 
 REFRESH_S = 15.0
+AWAY_AFTER_S = 45.0
+"""A reading that takes longer than this is one that failed."""
+
 _FIRST_S = 1.0
 _MAX_PSEUDONYMS = 100_000
 _UNKNOWN = {"accept": AuthorizationStatus.ACCEPTED, "reject": AuthorizationStatus.UNKNOWN}
 
 
-class Known(NamedTuple):
-    """A registered station."""
+class _Reading(NamedTuple):
+    """One consistent reading of the records, and when it began."""
 
-    password_hash: str | None
+    snapshot: Snapshot
+    connected: frozenset[str]
+    occupancy: Occupancy
+    at: datetime
 
 
 class Registry:
     """`policy_for` decides what a station is told; `refresh` re-reads the records."""
 
-    def __init__(self, records: Records, settings: OcppSettings, privacy_key: str) -> None:
+    def __init__(
+        self,
+        records: Records,
+        settings: OcppSettings,
+        privacy_key: str,
+        *,
+        remembered: Remembered | None = None,
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
         self._records = records
         self._settings = settings
         self._key = privacy_key
-        self._stations: dict[str, Known] = {}
+        self._remembered = remembered
+        self._clock = clock
+        self._snapshot = Snapshot(stations={}, tokens={})
         self._connected_in_records: frozenset[str] = frozenset()
-        self._tokens: dict[str, Token] = {}
+        self._occupancy = Occupancy()
+        self._heard: dict[str, InUse] = {}  # of the live feed, since the last reading began
         self._pseudonyms: dict[str, str] = {}
+        self._read_at: datetime | None = None
+        self._failed = False
+        self.was_read = asyncio.Event()
 
     def load(self) -> None:
         """One consistent read of stations and tokens. Raises StoreError."""
+        self._heard.clear()
+        self._take(self._read())
+
+    def _read(self) -> _Reading:
+        at = self._clock()
         with self._records.read() as work:
             stations = work.stations.all()
-            registered = [station.station_id for station in stations if station.registered]
-            self._stations = {name: Known(work.stations.password_hash(name)) for name in registered}
-            self._connected_in_records = frozenset(s.station_id for s in stations if s.connected)
-            self._tokens = {token.token: token for token in work.tokens.all()}
+            snapshot = Snapshot(
+                stations={
+                    s.station_id: Known(work.stations.password_hash(s.station_id))
+                    for s in stations
+                    if s.registered
+                },
+                tokens={token.token: token for token in work.tokens.all()},
+            )
+            connected = frozenset(station.station_id for station in stations if station.connected)
+            reading = _Reading(snapshot, connected, Occupancy(work.sessions.in_use()), at)
+        if self._remembered is not None:
+            self._remembered.keep(snapshot, at)
+        return reading
+
+    def _take(self, reading: _Reading) -> None:
+        self._snapshot, self._connected_in_records, self._occupancy, self._read_at = reading
+        for session in self._heard.values():  # perhaps younger than the reading; once more does no harm
+            self._occupancy.heard(session)
+        self._failed = False
+        self.was_read.set()
 
     async def wait(self) -> None:
-        """Until stations and tokens have been read once: before that a registered station cannot be told from an
-        unknown one, and its sessions would be refused."""
+        """Until stations and tokens have been read once, or remembered from before: else a registered station
+        could not be told from an unknown one, and its sessions would be refused."""
+        if await self.reload() or self._recall():
+            return
         while True:
+            await asyncio.sleep(_FIRST_S)
             if await self.reload():
                 return
-            await asyncio.sleep(_FIRST_S)
+
+    def _recall(self) -> bool:
+        kept = self._remembered.recall() if self._remembered is not None else None
+        if kept is None:
+            return False
+        self._snapshot, self._read_at = kept
+        logger.warning("the records are away: stations and tokens are those of %s", f"{self._read_at:%F %T} UTC")
+        return True
 
     async def keep_fresh(self) -> None:
         """For ever. A failing store is logged and tried again."""
@@ -69,12 +127,33 @@ class Registry:
 
     async def reload(self) -> bool:
         """Whether the records could be read; if not, what was known goes on being used."""
+        self._heard.clear()
         try:
-            await asyncio.to_thread(self.load)
+            reading = await asyncio.to_thread(self._read)
         except StoreError as error:
+            self._failed = True
             logger.warning("stations and tokens not refreshed, using what was known: %s", error)
             return False
+        self._take(reading)
         return True
+
+    def hear(self, kind: str, data: bytes) -> None:
+        """What the live feed says: sessions that begin and end."""
+        if kind == "session":
+            session = msgspec.json.decode(data, type=InUse)
+            self._heard[session.session_id] = session
+            self._occupancy.heard(session)
+
+    @property
+    def age_s(self) -> float | None:
+        """Seconds since the records were read; None: never."""
+        return None if self._read_at is None else max((self._clock() - self._read_at).total_seconds(), 0.0)
+
+    @property
+    def records_down(self) -> bool:
+        """Whether what is known may be out of date because the records do not answer."""
+        age_s = self.age_s
+        return self._failed or age_s is None or age_s > AWAY_AFTER_S
 
     @property
     def connected_in_records(self) -> frozenset[str]:
@@ -82,10 +161,10 @@ class Registry:
         return self._connected_in_records
 
     def known(self, station_id: str) -> Known | None:
-        return self._stations.get(station_id)
+        return self._snapshot.stations.get(station_id)
 
     def policy_for(self, station_id: str) -> Policy:
-        accepted = station_id in self._stations or self._settings.unknown_stations == "accept"
+        accepted = station_id in self._snapshot.stations or self._settings.unknown_stations == "accept"
         return Policy(
             heartbeat_interval_s=self._settings.heartbeat_interval_s,
             registration="Accepted" if accepted else "Pending",
@@ -93,11 +172,35 @@ class Registry:
         )
 
     def authorize(self, shown: Shown, purpose: Purpose, now: datetime) -> Verdict:
-        """What a station is told. Tokens that the records do not know by `ocpp.unknown_tokens`."""
-        _, token = look_up(shown, self._pseudonym, self._tokens.get)
-        if token is None:
-            return Verdict(_UNKNOWN[self._settings.unknown_tokens])
-        return Verdict(status_of(token, now), token.expires_at, token.group_id)
+        """What a station is told about a token."""
+        name, token = look_up(shown, self._pseudonym, self._snapshot.tokens.get)
+        status = self._unknown() if token is None else status_of(token, now)
+        if status is AuthorizationStatus.ACCEPTED:
+            status = self._of_use(name, token, purpose)
+        return Verdict(status) if token is None else Verdict(status, token.expires_at, token.group_id)
+
+    def _unknown(self) -> AuthorizationStatus:
+        lenient = self._settings.when_records_down == "accept_all" and self.records_down
+        return _UNKNOWN["accept" if lenient else self._settings.unknown_tokens]
+
+    def _of_use(self, name: str, token: Token | None, purpose: Purpose) -> AuthorizationStatus:
+        """For a token that may charge: whether it may do this. Nobody is kept from stopping what is theirs."""
+        if purpose.stops is not None:
+            own = self._may_stop(name, token, purpose)
+            return AuthorizationStatus.ACCEPTED if own else AuthorizationStatus.INVALID
+        if self._settings.when_records_down == "refuse" and self.records_down:
+            return AuthorizationStatus.INVALID
+        if self._settings.concurrent_sessions == "refuse" and self._occupancy.elsewhere(name, purpose):
+            return AuthorizationStatus.CONCURRENT_TX
+        return AuthorizationStatus.ACCEPTED
+
+    def _may_stop(self, name: str, token: Token | None, purpose: Purpose) -> bool:
+        """The token that started it may, and its group; any, where nobody knows what started it."""
+        starter = self._occupancy.starter(purpose.station_id, purpose.stops or "")
+        if starter is None or starter == name:
+            return True
+        known = self._snapshot.tokens.get(starter)
+        return bool(known and token and known.group_id and known.group_id == token.group_id)
 
     def _pseudonym(self, id_tag: str) -> str:
         known = self._pseudonyms.get(id_tag)

@@ -16,6 +16,7 @@ from collector.mqtt.mapping_file import load_mappings
 from collector.mqtt.mappings import Reader
 from collector.ocpp.action import Policy
 from collector.registry import Registry
+from collector.remembered import Remembered, remembered_file
 from collector.server import StationServer
 from laddvakt.domain.times import rfc3339
 from laddvakt.eventlog.address import mqtt_url
@@ -36,15 +37,23 @@ class Collector:
         self._settings = settings
         self._log = log
         self._clock = clock
-        self._registry = Registry(records, settings.ocpp, privacy_key(settings))
+        self._registry = Registry(
+            records,
+            settings.ocpp,
+            privacy_key(settings),
+            remembered=Remembered(remembered_file(settings)),
+            clock=clock,
+        )
         self.server = StationServer(settings.ocpp, self._registry, log.appender, clock)
         self._reader = Reader(load_mappings(settings.mqtt.mappings))
         self.mqtt: MqttSubscriber | None = None
         self._stop_commands: Callable[[], Awaitable[None]] | None = None
 
     async def start(self) -> None:
-        """Returns when stations are served, which needs the records once. Raises SettingsError for addresses that
-        cannot be used."""
+        """Returns when stations are served, which needs the records once, or what is remembered of them. Raises
+        SettingsError for addresses that cannot be used."""
+        if self._settings.ocpp.concurrent_sessions == "refuse":
+            await self._log.feed.subscribe(self._registry.hear)
         await self._registry.wait()
         await self.server.start()
         self._stop_commands = await self._log.commands.serve(self.server.calls)
@@ -65,7 +74,7 @@ class Collector:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._registry.keep_fresh())
                 group.create_task(self._pulse())
-                group.create_task(self._settle(self._registry.connected_in_records))
+                group.create_task(self._settle())
         finally:
             await self.stop()
 
@@ -77,9 +86,11 @@ class Collector:
         if self.mqtt is not None:
             await self.mqtt.stop()
 
-    async def _settle(self, before: frozenset[str]) -> None:
+    async def _settle(self) -> None:
         """Stations that were connected before our restart and did not come back are disconnected: the former
         process may have died without saying so."""
+        await self._registry.was_read.wait()
+        before = self._registry.connected_in_records
         await asyncio.sleep(NOT_BACK_AFTER_S)
         await self._registry.reload()
         for station_id in before & self._registry.connected_in_records - self.server.connected:
@@ -98,6 +109,8 @@ class Collector:
                 "connected": len(self.server.connected),
                 "messages": self.server.messages,
                 "stalled": self._log.appender.stalled,
+                "records_age_s": self._registry.age_s,
+                "records_down": self._registry.records_down,
                 **(self.mqtt.totals() if self.mqtt else {}),
             }
             await self._log.feed.publish("pulse", msgspec.json.encode(pulse))

@@ -82,6 +82,13 @@ class OcppSettings(_Section):
     unknown_tokens: Literal["accept", "reject"] = Field(
         "accept", description="what an idTag that the records do not know is told"
     )
+    concurrent_sessions: Literal["allow", "refuse"] = Field(
+        "allow", description="whether a token that charges at one connector may start at another (`ConcurrentTx`)"
+    )
+    when_records_down: Literal["accept_known", "accept_all", "refuse"] = Field(
+        "accept_known",
+        description="tokens while the records are away: as they were read last; unknown ones too; none",
+    )
 
 
 class WebSettings(_Section):

@@ -36,6 +36,7 @@ CHECKS = (
     Check("settings file", files.secrets_in_settings),
     Check("records", stores.records),
     Check("schema", stores.schema),
+    Check("authorisation", files.authorisation),
     Check("telemetry", stores.telemetry),
     Check("event log", log.event_log),
     Check("log size", log.log_size),

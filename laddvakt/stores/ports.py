@@ -163,6 +163,17 @@ class RevenueRow(msgspec.Struct, frozen=True, kw_only=True):
     held_incl_vat: Decimal = Decimal(0)
 
 
+class InUse(msgspec.Struct, frozen=True, kw_only=True):
+    """The part of a session that says who is charging where. A session of the live feed can be read as one."""
+
+    session_id: str
+    station_id: str
+    connector_id: int
+    transaction_id: str
+    token: str | None = None
+    state: SessionState = SessionState.ACTIVE
+
+
 class Stations(Protocol):
     def get(self, station_id: str) -> Station | None: ...
     def many(self, station_ids: Iterable[str]) -> dict[str, Station]: ...
@@ -179,6 +190,7 @@ class Sessions(Protocol):
     def get(self, session_id: str) -> Session | None: ...
     def many(self, session_ids: Iterable[str]) -> dict[str, Session]: ...
     def unended(self, station_ids: Iterable[str] | None = None) -> list[Session]: ...
+    def in_use(self) -> list[InUse]: ...  # of the unended, those with a token
     def by_transaction(self, station_id: str, transaction_id: str) -> Session | None: ...  # the newest such
     def recent(self, station_id: str, connector_id: int | None, limit: int) -> list[Session]: ...
     def save(self, sessions: Iterable[Session]) -> None: ...  # insert or replace by session_id

@@ -21,6 +21,7 @@ from click.testing import CliRunner
 from websockets.asyncio.server import serve
 
 from collector.registry import Registry
+from collector.remembered import Remembered, Snapshot, remembered_file
 from collector.server import StationServer
 from laddvakt.cli.checks import addresses, clocks, files, log
 from laddvakt.cli.checks.finding import Finding, Level, Patient
@@ -532,3 +533,19 @@ def test_secrets_are_taken_out_of_every_text(tmp_path: Path, monkeypatch: pytest
 def test_every_check_has_a_name_of_its_own() -> None:
     looks: list[Callable[[Patient], Finding]] = [check.look for check in CHECKS]
     assert len(set(NAMES)) == len(NAMES) == len(set(looks))
+
+
+def test_authorisation_says_how_old_the_last_reading_is(data: Path) -> None:
+    assert "no collector" in doctor(data).checks["authorisation"].what
+    settings = Settings(data_dir=data)
+    kept = Remembered(remembered_file(settings))
+    kept.keep(Snapshot(stations={}, tokens={}), utc_now() - timedelta(seconds=300))
+    said = doctor(data).checks["authorisation"]
+    assert said.level == "ok"
+    assert "300 s ago" in said.what or "301 s ago" in said.what
+    settings.run_dir.mkdir()
+    with (settings.run_dir / "up.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        said = doctor(data).checks["authorisation"]
+    assert said.level == "warn"
+    assert "when_records_down" in said.mend

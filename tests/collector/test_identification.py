@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import pytest
 
 from collector.ocpp import schemas
@@ -219,3 +220,86 @@ def test_quirk_8_rejected_start_does_not_close_the_live_session(records: Records
     live, refused = sessions(records, speaker)
     assert (live.energy_wh, live.quality) == (1000, Quality.CONFIRMED)
     assert (refused.energy_wh, refused.state) == (0, SessionState.ENDED)
+
+
+def stop_info(speaker: Speaker, transaction: int, id_tag: str) -> dict[str, Any]:
+    info: dict[str, Any] = speaker.stop(transaction, 1500, 60, idTag=id_tag)[2]["idTagInfo"]
+    return info
+
+
+@pytest.mark.parametrize(
+    ("id_tag", "status"),
+    [("04A2B3C4", "Accepted"), ("05A2B3C4", "Accepted"), ("app-anna", "Invalid"), ("stranger", "Invalid")],
+)
+def test_stop_by_another_card_is_told_and_recorded(records: Records, id_tag: str, status: str) -> None:
+    speaker = station(records)
+    number = speaker.start(tag="04A2B3C4")
+    sessions(records, speaker)
+    speaker = station(records)  # any collector, once it has read the records
+    assert stop_info(speaker, number, id_tag)["status"] == status
+    (session,) = sessions(records, speaker)
+    assert (session.state, session.energy_wh, session.driver_id) == (SessionState.ENDED, 500, "anna")
+    assert session.quality is Quality.CONFIRMED
+
+
+def test_stop_of_a_transaction_that_nobody_knows_is_answered_by_the_card_alone(records: Records) -> None:
+    assert stop_info(station(records), 4711, "app-anna") == {"status": "Accepted"}
+
+
+@pytest.mark.parametrize(("id_tag", "status"), [("05A2B3C4", "Accepted"), ("app-anna", "Invalid")])
+def test_end_by_another_card_is_told_and_recorded_in_2(records: Records, id_tag: str, status: str) -> None:
+    speaker = station(records, "ocpp2.0.1")
+    speaker.call("TransactionEvent", event("Started", {"idToken": "04A2B3C4", "type": "ISO14443"}))
+    sessions(records, speaker)
+    speaker = station(records, "ocpp2.0.1")
+    other = {"idToken": id_tag, "type": "Local"}
+    shown = event("Updated", other, 1, triggerReason="StopAuthorized")
+    assert speaker.call("TransactionEvent", shown)[2]["idTokenInfo"]["status"] == status
+    assert speaker.call("TransactionEvent", event("Ended", other, 2))[2]["idTokenInfo"]["status"] == status
+    (session,) = sessions(records, speaker)
+    assert (session.state, session.driver_id) == (SessionState.ENDED, "anna")
+    assert not any("refused" in reason for reason in session.quality_reasons)
+
+
+def start_info(speaker: Speaker, seconds: float = 0, connector: int = 1, id_tag: str = "04A2B3C4") -> str:
+    payload = {"connectorId": connector, "idTag": id_tag, "meterStart": 0, "timestamp": stamp(seconds)}
+    status: str = speaker.call("StartTransaction", payload, seconds)[2]["idTagInfo"]["status"]
+    return status
+
+
+def test_token_in_a_session_elsewhere_is_concurrent_where_the_operator_says_so(records: Records) -> None:
+    first = station(records)
+    assert start_info(first) == "Accepted"
+    sessions(records, first)
+    other = station(records, station_id="SE-2", concurrent_sessions="refuse")
+    assert other.call("Authorize", {"idTag": "04a2b3c4"})[2]["idTagInfo"]["status"] == "ConcurrentTx"
+    assert start_info(other) == "ConcurrentTx"
+    assert start_info(other, id_tag="05A2B3C4") == "Accepted"  # of the same group, but another card
+    assert start_info(station(records, station_id="SE-2")) == "Accepted"
+    reasons = {reason for session in sessions(records, other) for reason in session.quality_reasons}
+    assert "started with a token that was refused: ConcurrentTx" in reasons
+
+
+def test_token_is_never_concurrent_with_its_own_session(records: Records) -> None:
+    first = station(records)
+    start_info(first)
+    sessions(records, first)
+    same = station(records, concurrent_sessions="refuse")
+    assert start_info(same, 0) == "Accepted"  # the retry of a start whose reply was lost
+    assert start_info(same, 60) == "Accepted"  # on the same connector: the former one is over
+    assert start_info(same, 60, connector=2) == "ConcurrentTx"
+    assert same.call("Authorize", {"idTag": "04A2B3C4"})[2]["idTagInfo"]["status"] == "Accepted"  # to stop
+
+
+def test_end_of_a_session_is_heard_on_the_live_feed(records: Records) -> None:
+    first = station(records)
+    number = first.start(tag="04A2B3C4")
+    (session,) = sessions(records, first)
+    registry = registry_of(records, concurrent_sessions="refuse")
+    other = Speaker("SE-2", registry.policy_for("SE-2"))
+    assert start_info(other) == "ConcurrentTx"
+    first.stop(number, 1500, 60)
+    (session,) = sessions(records, first)
+    registry.hear("session", msgspec.json.encode(session))
+    assert start_info(other, 60) == "Accepted"
+    registry.hear("station", b"{}")

@@ -21,6 +21,7 @@ from laddvakt.stores.ports import (
     Assignment,
     AuditItem,
     Delivery,
+    InUse,
     Page,
     QuarantineItem,
     Route,
@@ -268,6 +269,14 @@ def test_unended_by_station(records: SqlRecords) -> None:
         assert work.sessions.unended([]) == []
 
 
+def test_in_use_are_the_unended_with_a_token(records: SqlRecords) -> None:
+    running = session("S-2", token="tok_a", connector_id=2)
+    with records.begin() as work:
+        work.sessions.save([full_session(), session(), running])
+        (found,) = work.sessions.in_use()
+    assert found == msgspec.convert(msgspec.to_builtins(running), InUse)
+
+
 def test_by_transaction_gives_the_newest(records: SqlRecords) -> None:
     newer = session("S-2", started_at=NOON + timedelta(days=1))
     with records.begin() as work:
@@ -463,7 +472,8 @@ def test_assignments_are_replaced_as_a_whole(records: SqlRecords) -> None:
 
 def test_tokens_and_drivers_come_back_as_they_were(records: SqlRecords) -> None:
     full = Token(
-        token="tok_b", label="••••B2", kind=TokenKind.APP, driver_id="anna", status=AuthorizationStatus.EXPIRED,
+        token="tok_b", label="••••B2", kind=TokenKind.APP, driver_id="anna", group_id="G",
+        status=AuthorizationStatus.EXPIRED,
         expires_at=NOON,
     )  # fmt: skip
     bare = Token(token="tok_a", label="••••")

@@ -10,6 +10,7 @@ from laddvakt.domain.money import Money
 from laddvakt.domain.sessions import Cost, CostLine, Quality, Session, SessionState
 from laddvakt.domain.stations import Connector, ConnectorState, Station, StationState
 from laddvakt.domain.tickets import Asset, Evidence, Severity, Ticket, TicketAction, TicketEvent
+from laddvakt.domain.tokens import TokenKind
 
 NOON = datetime(2026, 11, 21, 12, 0, 0, 123456, tzinfo=UTC)
 
@@ -55,6 +56,7 @@ def full_session() -> Session:
         site_id="depot",
         cable_id="cable-9",
         token="tok_abc",
+        token_kind=TokenKind.PLATE,
         driver_id="anna",
         state=SessionState.ENDED,
         ended_at=NOON + timedelta(hours=1),

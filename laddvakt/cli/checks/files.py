@@ -8,6 +8,8 @@ import stat
 import tempfile
 from pathlib import Path
 
+from collector.registry import AWAY_AFTER_S
+from collector.remembered import remembered_file
 from laddvakt.cli.checks.finding import Finding, Patient, fail, ok, warn
 from laddvakt.eventlog.address import EMBEDDED
 from laddvakt.eventlog.probe import LogState
@@ -32,6 +34,21 @@ def settings_read(patient: Patient) -> Finding:
     names = sorted(name for name in os.environ if name.startswith(PREFIX))
     source = f"read from {patient.file}" if patient.file else "defaults, no file"
     return ok(", ".join([source, *names]))
+
+
+def authorisation(patient: Patient) -> Finding:
+    """How old what the collector knows of stations and tokens is; it reads the records every few seconds."""
+    file = remembered_file(patient.settings)
+    try:
+        age_s = patient.clock().timestamp() - file.stat().st_mtime
+    except OSError:
+        return ok("no collector has read the records with this data directory yet")
+    text = f"stations and tokens were read {max(age_s, 0):.0f} s ago"
+    if patient.runs and age_s > AWAY_AFTER_S:
+        return warn(
+            f"{text}: the collector cannot read the records", "See `records`; ocpp.when_records_down applies."
+        )
+    return ok(text if patient.runs else f"{text}, when a collector last ran")
 
 
 def data_dir(patient: Patient) -> Finding:

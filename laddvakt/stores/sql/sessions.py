@@ -12,7 +12,7 @@ from sqlalchemy.engine import Row
 
 from laddvakt.domain.money import Money
 from laddvakt.domain.sessions import Cost, Session, SessionState
-from laddvakt.stores.ports import Page, RevenueRow
+from laddvakt.stores.ports import InUse, Page, RevenueRow
 from laddvakt.stores.sql import revenue
 from laddvakt.stores.sql.cursors import newest_first
 from laddvakt.stores.sql.db import Db, changed_fields, chunks
@@ -98,6 +98,11 @@ class SqlSessions:
             for ids in chunks(dict.fromkeys(station_ids)):
                 rows += self._db.all(statement.where(sessions.c.station_id.in_(ids)))
         return sorted(self._built(rows), key=lambda session: (session.started_at, session.session_id))
+
+    def in_use(self) -> list[InUse]:
+        columns = [sessions.c[name] for name in InUse.__struct_fields__]
+        rows = self._db.all(sa.select(*columns).where(UNENDED, sessions.c.token.is_not(None)))
+        return [InUse(**row._mapping) for row in rows]
 
     def by_transaction(self, station_id: str, transaction_id: str) -> Session | None:
         row = self._db.first(

@@ -13,17 +13,29 @@ from itertools import pairwise
 from msgspec.structs import replace
 
 from collector import sessions as life
+from collector.quality import (
+    CLOSED_WITHOUT_STOP,
+    FELL,
+    MISLABELLED,
+    MISSING,
+    NO_START_REGISTER,
+    NO_STOP_REGISTER,
+    NO_UNIT,
+    START_UNHEARD,
+    STOP_BELOW_READ,
+    STOP_BELOW_START,
+    TOO_FAST,
+    closed_by_us,
+    doubt,
+    forgive,
+    possible,
+)
 from laddvakt.domain.facts import TransactionReported, TransactionStarted, TransactionStopped
 from laddvakt.domain.ids import session_id
 from laddvakt.domain.readings import Reading
 from laddvakt.domain.sessions import Quality, Session, SessionState
 from laddvakt.domain.stations import Station
 
-START_UNHEARD = "the start of the transaction was never heard"
-MISLABELLED = life.TOO_FAST + ": values said to be kWh that look like Wh"
-_MISSING = "events of the transaction never came: "
-_NO_UNIT = "a register without a unit was read as kWh: in Wh it would have fallen"
-_ESTIMATED = {_NO_UNIT, START_UNHEARD, life.NO_START_REGISTER, life.NO_STOP_REGISTER, life.CLOSED_WITHOUT_STOP}
 _MOST_WH = 2.0**53  # beyond it no meter counts
 _MAX_RANGES = 50  # of numbers heard; a station that counts at random is not followed further
 
@@ -33,11 +45,6 @@ Ranges = list[tuple[int, int]]
 def is_numbered(session: Session) -> bool:
     """Whether the session is one of OCPP 2.x."""
     return session.event_numbers is not None
-
-
-def closed_by_us(session: Session) -> bool:
-    """Whether the session was ended by estimate, so that the station's own word still counts."""
-    return session.state is SessionState.ENDED and life.CLOSED_WITHOUT_STOP in session.quality_reasons
 
 
 def is_another(known: Session, fact: TransactionStarted) -> bool:
@@ -76,15 +83,6 @@ def missing_numbers(text: str) -> str:
     return _text([(a[1] + 1, b[0] - 1) for a, b in pairwise(ranges)])
 
 
-def _forgive(session: Session, reason: str) -> Session:
-    """The session without a reason that no longer holds."""
-    left = tuple(known for known in session.quality_reasons if known != reason)
-    quality = session.quality
-    if all(known in _ESTIMATED or known.startswith(_MISSING) for known in left):
-        quality = Quality.ESTIMATED if left else Quality.CONFIRMED
-    return replace(session, quality=quality, quality_reasons=left)
-
-
 # The steps.
 
 
@@ -103,17 +101,15 @@ def opened(fact: TransactionReported, station: Station, driver: life.Driver) -> 
         charging_type=station.current,
         event_numbers="",
     )
-    return life.doubt(session, Quality.ESTIMATED, START_UNHEARD)
+    return doubt(session, Quality.ESTIMATED, START_UNHEARD)
 
 
 def with_start(session: Session, fact: TransactionStarted, driver: life.Driver) -> Session:
     """The session after its start, which came late."""
     if START_UNHEARD not in session.quality_reasons:
         return session  # a repetition
-    session = life.refused(_forgive(session, START_UNHEARD), fact.refused)
-    session = replace(session, started_at=fact.at)
-    if driver.token:
-        session = with_driver(session, driver)
+    session = life.refused(forgive(session, START_UNHEARD), fact.refused)
+    session = life.with_driver(replace(session, started_at=fact.at), driver)
     if session.ended_at is not None:
         session = replace(session, ended_at=max(session.ended_at, fact.at))
     if fact.meter_start_wh is not None:
@@ -121,19 +117,13 @@ def with_start(session: Session, fact: TransactionStarted, driver: life.Driver) 
     return _timed(session, session.last_reading_at or fact.at)
 
 
-def with_driver(session: Session, driver: life.Driver) -> Session:
-    """The session with who charges."""
-    return replace(session, token=driver.token, token_kind=driver.kind, driver_id=driver.driver_id)
-
-
 def heard(session: Session, fact: TransactionReported, station: Station) -> Session:
     """The session after one more of its events: numbers, place, state."""
     numbers = with_number(session.event_numbers or "", fact.seq_no)
-    for reason in [known for known in session.quality_reasons if known.startswith(_MISSING)]:
-        session = _forgive(session, reason)
+    session = forgive(session, *(known for known in session.quality_reasons if known.startswith(MISSING)))
     missing = missing_numbers(numbers)
     if missing:
-        session = life.doubt(session, Quality.ESTIMATED, _MISSING + missing)
+        session = doubt(session, Quality.ESTIMATED, MISSING + missing)
     session = replace(session, event_numbers=numbers)
     if not session.connector_id and fact.connector_id:
         connector = station.connector(fact.connector_id)
@@ -151,8 +141,7 @@ def resumed(session: Session, fact: TransactionReported) -> Session:
     """The session open again: we closed it by estimate, and the station goes on with it."""
     if session.ended_at is None or fact.event != "Updated" or fact.at <= session.ended_at:
         return session
-    session = _forgive(session, life.CLOSED_WITHOUT_STOP)
-    return replace(session, state=SessionState.ACTIVE, ended_at=None)
+    return life.resume(session)
 
 
 def measure(session: Session, readings: tuple[Reading, ...], max_power_w: float | None) -> Session:
@@ -181,9 +170,9 @@ def end(session: Session, fact: TransactionStopped, max_power_w: float | None) -
     """The session after its end. A second end changes nothing."""
     if session.state is SessionState.ENDED and not closed_by_us(session):
         return session
-    session = life.ended(_forgive(session, life.CLOSED_WITHOUT_STOP), fact.at, fact.reason)
+    session = life.ended(forgive(session, CLOSED_WITHOUT_STOP), fact.at, fact.reason)
     if fact.meter_stop_wh is None:
-        session = life.doubt(session, Quality.ESTIMATED, life.NO_STOP_REGISTER)
+        session = doubt(session, Quality.ESTIMATED, NO_STOP_REGISTER)
     stop = fact.meter_stop_wh if session.meter_stop_wh is None else session.meter_stop_wh
     return settle(replace(session, meter_stop_wh=stop), max_power_w)
 
@@ -197,46 +186,46 @@ def settle(session: Session, max_power_w: float | None) -> Session:
     if stop is not None:
         of_stop, at = float(stop - start), session.ended_at or session.last_reading_at or session.started_at
         if of_stop < 0:
-            session = life.doubt(session, Quality.SUSPECT, life.STOP_BELOW_START)
-        elif life.possible(session, of_stop, at, max_power_w):
+            session = doubt(session, Quality.SUSPECT, STOP_BELOW_START)
+        elif possible(session, of_stop, at, max_power_w):
             if of_stop < rise - 1:
-                session = life.doubt(session, Quality.SUSPECT, life.STOP_BELOW_READ)
+                session = doubt(session, Quality.SUSPECT, STOP_BELOW_READ)
             rise = of_stop
         else:
-            session = life.doubt(session, Quality.SUSPECT, life.TOO_FAST)
+            session = doubt(session, Quality.SUSPECT, TOO_FAST)
             if MISLABELLED in session.quality_reasons:
                 rise = of_stop / 1000
     return replace(session, energy_wh=max(0, round(rise)))
 
 
 def _with_start_register(session: Session, value: float) -> Session:
-    return _forgive(replace(session, meter_start_wh=round(value)), life.NO_START_REGISTER)
+    return forgive(replace(session, meter_start_wh=round(value)), NO_START_REGISTER)
 
 
 def _register(session: Session, reading: Reading, max_power_w: float | None) -> Session:
     session, value = _in_wh(session, reading, max_power_w)
     start, last = session.meter_start_wh, session.meter_last_wh
-    guessed = start is None or life.NO_START_REGISTER in session.quality_reasons
+    guessed = start is None or NO_START_REGISTER in session.quality_reasons
     if reading.context == "Transaction.Begin" and guessed:
         session = _with_start_register(session, value)
         return session if last is not None else replace(session, meter_last_wh=value)
     if start is None:
         session = replace(session, meter_start_wh=round(value), meter_last_wh=value)
-        return life.doubt(session, Quality.ESTIMATED, life.NO_START_REGISTER)
+        return doubt(session, Quality.ESTIMATED, NO_START_REGISTER)
     rise = value - start
     if rise < 0 and guessed and last is not None:
-        below = life.possible(session, last - value, session.last_reading_at or reading.at, max_power_w)
+        below = possible(session, last - value, session.last_reading_at or reading.at, max_power_w)
         return replace(session, meter_start_wh=round(value)) if below else session
     if last is not None and value < last:
         in_order = session.last_reading_at is None or reading.at >= session.last_reading_at
         in_order = in_order and reading.context != "Transaction.End"  # `settle` judges that one
         fell = in_order and value < last - 1  # below the resolution it is rounding
-        return life.doubt(session, Quality.ESTIMATED, life.FELL) if fell else session
-    if life.possible(session, rise, reading.at, max_power_w):
+        return doubt(session, Quality.ESTIMATED, FELL) if fell else session
+    if possible(session, rise, reading.at, max_power_w):
         stop = round(value) if reading.context == "Transaction.End" else session.meter_stop_wh
         return replace(session, meter_last_wh=value, meter_stop_wh=stop)
-    thousandth = reading.factor == 1000 and life.possible(session, rise / 1000, reading.at, max_power_w)
-    return life.doubt(session, Quality.SUSPECT, MISLABELLED if thousandth else life.TOO_FAST)
+    thousandth = reading.factor == 1000 and possible(session, rise / 1000, reading.at, max_power_w)
+    return doubt(session, Quality.SUSPECT, MISLABELLED if thousandth else TOO_FAST)
 
 
 def _in_wh(session: Session, reading: Reading, max_power_w: float | None) -> tuple[Session, float]:
@@ -246,11 +235,11 @@ def _in_wh(session: Session, reading: Reading, max_power_w: float | None) -> tup
         return session, reading.value
 
     def fits(value: float) -> bool:
-        return value >= last - 1 and life.possible(session, value - start, reading.at, max_power_w)
+        return value >= last - 1 and possible(session, value - start, reading.at, max_power_w)
 
     if fits(reading.value) or not fits(reading.value * 1000):
         return session, reading.value
-    return life.doubt(session, Quality.ESTIMATED, _NO_UNIT), reading.value * 1000
+    return doubt(session, Quality.ESTIMATED, NO_UNIT), reading.value * 1000
 
 
 def _live(before: Session, session: Session, moment: list[Reading], at: datetime) -> Session:
@@ -258,9 +247,7 @@ def _live(before: Session, session: Session, moment: list[Reading], at: datetime
     session = _timed(replace(session, last_reading_at=at), at)
     if session.state is SessionState.ENDED:
         return session
-    power = life.power_of(moment)
-    if power is None:
-        power = life.derived_power(before, session.meter_last_wh, at)
+    power = life.power_of(before, moment, session.meter_last_wh, at)
     soc = next((r.value for r in moment if r.field == "soc_pct"), session.soc_pct)
     return replace(session, power_w=session.power_w if power is None else power, soc_pct=soc)
 

@@ -16,8 +16,9 @@ from typing import NamedTuple, ParamSpec, TypeVar
 import msgspec
 from msgspec.structs import replace
 
-from collector.book import Book, TariffShelf
+from collector.book import Book
 from collector.points import PointMaker, Transaction
+from collector.working_set import TariffShelf
 from laddvakt.domain.entries import Entry
 from laddvakt.domain.errors import EventLogError, StoreError, StoreUnavailableError
 from laddvakt.domain.facts import Quarantined, QuarantineReason
@@ -26,8 +27,8 @@ from laddvakt.domain.stations import Station
 from laddvakt.domain.times import rfc3339
 from laddvakt.eventlog.client import EventLog, Record
 from laddvakt.privacy import pseudonym
-from laddvakt.settings import Settings, privacy_key
-from laddvakt.stores.ports import Point, Records, Telemetry
+from laddvakt.settings import SessionsSettings, Settings, privacy_key
+from laddvakt.stores.ports import Point, Records, Telemetry, Work
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +42,8 @@ _FLUSH_S = 0.2
 _FEW = 64
 _LINGER_S = 0.5
 _HOUSEKEEPING_S = 60.0
+_BEHIND_S = 60.0
+_IN_STEP = timedelta(minutes=10)
 _BACK_OFF_S = (0.1, 0.5, 1.0, 2.0, 5.0)
 
 
@@ -54,21 +57,39 @@ class Changes(NamedTuple):
 class Scribe:
     """Entries into records, synchronously: shared by the service and by replay."""
 
-    def __init__(self, records: Records, privacy_key: str) -> None:
+    def __init__(self, records: Records, privacy_key: str, settings: SessionsSettings | None = None) -> None:
         self._records = records
+        self._settings = settings or SessionsSettings()
         self._pseudonym = functools.lru_cache(maxsize=100_000)(functools.partial(pseudonym, privacy_key))
         self._shelf = TariffShelf()
 
     def apply(self, entries: Sequence[Entry], positions: dict[int, int] | None = None) -> Changes:
         """One transaction. `positions` (partition -> sequence) are stored with it. Raises StoreError."""
         with self._records.begin() as work:
-            book = Book(work, pseudonym=self._pseudonym, shelf=self._shelf)
+            book = self._book(work)
             book.preload(entry.station_id for entry in entries)
             for entry in entries:
                 book.apply(entry)
             book.write()
             for partition, sequence in (positions or {}).items():
                 work.positions.advance(RECORDS, partition, sequence)
+        return Changes(book.changed_stations, book.changed_sessions)
+
+    def _book(self, work: Work) -> Book:
+        return Book(work, pseudonym=self._pseudonym, shelf=self._shelf, settings=self._settings)
+
+    def sweep(self, now: datetime) -> Changes:
+        """Closes by estimate the sessions that were silent for too long. Raises StoreError."""
+        before = now - timedelta(hours=self._settings.silent_after_h)
+        with self._records.read() as work:
+            stations = {session.station_id for session in work.sessions.silent(before)}
+        if not stations:
+            return Changes({}, {})
+        with self._records.begin() as work:
+            book = self._book(work)
+            book.preload(stations)
+            book.close_silent(before)
+            book.write()
         return Changes(book.changed_stations, book.changed_sessions)
 
     def apply_singly(self, entries: Sequence[Entry], positions: dict[int, int]) -> Changes:
@@ -115,10 +136,11 @@ class Recorder:
         self._telemetry = telemetry
         self._log = log
         self._clock = clock
-        self._scribe = Scribe(records, privacy_key(settings))
+        self._scribe = Scribe(records, privacy_key(settings), settings.sessions)
         self._positions: dict[int, int] = {}
         self._unsent: dict[tuple[str, str], bytes] = {}
         self._lag_s = 0.0
+        self._behind_at = clock()
         self.applied = 0
 
     async def run(self) -> None:
@@ -147,7 +169,13 @@ class Recorder:
             changes = await self._retry(self._scribe.apply_singly, entries, positions)
         self._positions.update(positions)
         self.applied += len(entries)
-        self._lag_s = max((self._clock() - entries[-1].received_at).total_seconds(), 0.0)
+        now = self._clock()
+        self._lag_s = max((now - entries[-1].received_at).total_seconds(), 0.0)
+        if self._lag_s > _BEHIND_S:
+            self._behind_at = now
+        self._announce(changes)
+
+    def _announce(self, changes: Changes) -> None:
         for station in changes.stations.values():
             self._unsent["station", station.station_id] = msgspec.json.encode(station)
         for session in changes.sessions.values():
@@ -232,9 +260,19 @@ class Recorder:
             self._lag_s = 0.0
             await asyncio.sleep(PULSE_S)
 
+    async def _close_silent(self) -> None:
+        """Not while we are behind: what a session said may wait in the log."""
+        now = self._clock()
+        if self._log.connected and now - self._behind_at > _IN_STEP:
+            self._announce(await asyncio.to_thread(self._scribe.sweep, now))
+
     async def _housekeeping(self) -> None:
         while True:
             await asyncio.sleep(_HOUSEKEEPING_S)
+            try:
+                await self._close_silent()
+            except StoreError as error:
+                logger.warning("silent sessions were not closed: %s", error)
             before = (self._clock() - timedelta(days=self._settings.telemetry.retention_days)).date()
             try:  # what cannot be deleted now can be in a minute; the log must not wait for it
                 await asyncio.to_thread(self._telemetry.expire, before)

@@ -1,7 +1,7 @@
 """A session's life as pure functions: facts in, the session after them out.
 
-Energy is the difference of the station's own register, on the basis that the start gave: never negative, never
-the lifetime total. What is doubtful is marked with a reason before money moves.
+Energy is the difference of the station's own register, on the basis that the start gave (`registers.py`): never
+negative, never the lifetime total. What is doubtful is marked with a reason before money moves (`quality.py`).
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
+from collector import registers
+from collector.quality import CLOSED_WITHOUT_STOP, REFUSED, closed_by_us, doubt, forgive
 from laddvakt.domain.facts import TransactionStarted, TransactionStopped
 from laddvakt.domain.ids import session_id
 from laddvakt.domain.readings import Reading
@@ -18,22 +20,9 @@ from laddvakt.domain.sessions import Quality, Session, SessionState
 from laddvakt.domain.stations import ConnectorState, Station
 from laddvakt.domain.tokens import TokenKind
 
-TOO_FAST = "the register rose faster than the station's rated power allows"
-FELL = "the register fell during the session; that value is not used"
-NO_START_REGISTER = "the start gave no register value"
-NO_STOP_REGISTER = "the stop gave no register value"
-STOP_BELOW_START = "the register at the stop is below the one at the start"
-STOP_BELOW_READ = "the register at the stop is below one read during the session"
-REFUSED = "started with a token that was refused: "
-CLOSED_WITHOUT_STOP = "the station never said that it stopped; closed from the last register value"
-
-_CEILING_W = 400_000.0  # no rated power is known: more than today's strongest public stations in one outlet
-_IMPLAUSIBLE_FACTOR = 1.2  # of rated power x time; beyond it a register is not believed
-_IMPLAUSIBLE_SLACK_WH = 500  # a register of coarse resolution, or a rated power rounded down
 _MIN_DERIVE_S = 5  # power is not derived from register readings closer together than this
-_RANK = {Quality.CONFIRMED: 0, Quality.ESTIMATED: 1, Quality.SUSPECT: 2}
-
 _SUSPENDED = {ConnectorState.SUSPENDED_EV, ConnectorState.SUSPENDED_EVSE}
+_PHASES = ("power_l1_w", "power_l2_w", "power_l3_w")
 
 
 class Driver(NamedTuple):
@@ -43,14 +32,6 @@ class Driver(NamedTuple):
     kind: TokenKind | None = None
     driver_id: str | None = None
     plan: str | None = None
-
-
-def doubt(session: Session, quality: Quality, reason: str) -> Session:
-    """The session with one more reason; quality only ever gets worse here."""
-    if reason in session.quality_reasons:
-        return session
-    worse = max(session.quality, quality, key=_RANK.__getitem__)
-    return replace(session, quality=worse, quality_reasons=(*session.quality_reasons, reason))
 
 
 def begin(fact: TransactionStarted, station: Station, driver: Driver) -> Session:
@@ -86,58 +67,33 @@ def refused(session: Session, status: str | None) -> Session:
     return session if status is None else doubt(session, Quality.SUSPECT, REFUSED + status)
 
 
-def _at_outlet(reading: Reading) -> bool:
-    return reading.location in ("", "Outlet")
+def with_driver(session: Session, driver: Driver) -> Session:
+    """The session with who charges; as it was where nobody is named."""
+    if driver.token is None:
+        return session
+    return replace(session, token=driver.token, token_kind=driver.kind, driver_id=driver.driver_id)
 
 
-def power_of(readings: list[Reading]) -> float | None:
-    """Total power of one moment: the total where it is said, otherwise the sum of the phases."""
-    total = next((r.value for r in readings if r.field == "power_w"), None)
-    if total is not None:
-        return total
-    phases = [r.value for r in readings if r.field in ("power_l1_w", "power_l2_w", "power_l3_w")]
-    return sum(phases) if phases else None
+def power_of(before: Session, moment: list[Reading], register_wh: float | None, at: datetime) -> float | None:
+    """Power of one moment: the total where it is said, else the sum of the three phases, else how far the register
+    rose, else the sum of the phases that are said: some stations name one of three. None: nothing says it."""
+    said = {r.field: r.value for r in reversed(moment) if r.location in ("", "Outlet", "Inlet")}
+    if "power_w" in said:
+        return said["power_w"]
+    phases = [said[field] for field in _PHASES if field in said]
+    derived = _derived_power(before, register_wh, at) if len(phases) < len(_PHASES) else None
+    if derived is None and phases:
+        return sum(phases)
+    return derived
 
 
-def derived_power(session: Session, register_wh: float | None, at: datetime) -> float | None:
+def _derived_power(before: Session, register_wh: float | None, at: datetime) -> float | None:
     """Power from how far the register rose since the reading before; None where that says nothing."""
-    last = session.meter_last_wh
-    seconds = (at - (session.last_reading_at or session.started_at)).total_seconds()
+    last = before.meter_last_wh
+    seconds = (at - (before.last_reading_at or before.started_at)).total_seconds()
     if last is None or register_wh is None or register_wh < last or seconds < _MIN_DERIVE_S:
         return None
     return round((register_wh - last) * 3600 / seconds, 1)
-
-
-def possible(session: Session, rise_wh: float, at: datetime, max_power_w: float | None) -> bool:
-    """Whether the register can have risen so far by `at`."""
-    hours = max((at - session.started_at).total_seconds(), 0.0) / 3600
-    return rise_wh <= _IMPLAUSIBLE_FACTOR * (max_power_w or _CEILING_W) * hours + _IMPLAUSIBLE_SLACK_WH
-
-
-def _plausible(session: Session, register_wh: float, at: datetime, max_power_w: float | None) -> bool:
-    return session.meter_start_wh is None or possible(
-        session, register_wh - session.meter_start_wh, at, max_power_w
-    )
-
-
-def _register(session: Session, reading: Reading, max_power_w: float | None) -> Session:
-    value = reading.value
-    if session.meter_start_wh is None:
-        session = replace(session, meter_start_wh=round(value), meter_last_wh=value)
-        return doubt(session, Quality.ESTIMATED, NO_START_REGISTER)
-    start = session.meter_start_wh if session.meter_start_wh is not None else round(value)
-    last = session.meter_last_wh if session.meter_last_wh is not None else float(start)
-    if value < last:
-        if value < last - 1:  # below the resolution it is rounding: starts and stops are whole Wh
-            session = doubt(session, Quality.ESTIMATED, FELL)
-        return session
-    if not _plausible(session, value, reading.at, max_power_w):
-        return doubt(session, Quality.SUSPECT, TOO_FAST)
-    power = derived_power(session, value, reading.at)
-    energy = max(0, round(value - start))
-    return replace(
-        session, meter_last_wh=value, energy_wh=energy, power_w=session.power_w if power is None else power
-    )
 
 
 def measure(session: Session, readings: tuple[Reading, ...], max_power_w: float | None) -> Session:
@@ -148,22 +104,26 @@ def measure(session: Session, readings: tuple[Reading, ...], max_power_w: float 
     for reading in readings:
         by_time.setdefault(reading.at, []).append(reading)
     for at in sorted(by_time):
-        if session.last_reading_at is not None and at < session.last_reading_at:
-            continue  # late data: in the telemetry, but not the live figures
-        moment = by_time[at]
-        for reading in moment:
-            if reading.field == "energy_wh" and _at_outlet(reading):
-                session = _register(session, reading, max_power_w)
-        power = power_of(moment)
-        soc = next((r.value for r in moment if r.field == "soc_pct"), session.soc_pct)
-        session = replace(
-            session,
-            last_reading_at=at,
-            power_w=power if power is not None else session.power_w,
-            soc_pct=soc,
-            duration_s=max(session.duration_s, int((at - session.started_at).total_seconds())),
-        )
+        if (
+            session.last_reading_at is None or at >= session.last_reading_at
+        ):  # late ones are in the telemetry alone
+            session = _moment(session, by_time[at], at, max_power_w)
     return session
+
+
+def _moment(session: Session, moment: list[Reading], at: datetime, max_power_w: float | None) -> Session:
+    before, found = session, registers.of_moment(moment)
+    for reading in found:
+        session = registers.take(session, reading, max_power_w)
+    counted = found and session.readings_ignored == before.readings_ignored and session.register_aside_wh is None
+    power = power_of(before, moment, session.meter_last_wh if counted else None, at)
+    return replace(
+        session,
+        last_reading_at=at,
+        power_w=session.power_w if power is None else power,
+        soc_pct=next((r.value for r in moment if r.field == "soc_pct"), session.soc_pct),
+        duration_s=max(session.duration_s, int((at - session.started_at).total_seconds())),
+    )
 
 
 def follow_status(session: Session, status: ConnectorState, at: datetime) -> Session:
@@ -193,33 +153,22 @@ def ended(session: Session, at: datetime, reason: str | None) -> Session:
 def stop(session: Session, fact: TransactionStopped, max_power_w: float | None) -> Session:
     """The session after its stop. A second stop changes nothing: it is billed once. A stop that arrives after
     the session was closed by estimate puts the figures right."""
-    closed_by_estimate = session.state is SessionState.ENDED and session.meter_stop_wh is None
-    if session.state is SessionState.ENDED and not closed_by_estimate:
+    if session.state is SessionState.ENDED and not closed_by_us(session):
         return session
-    if closed_by_estimate:
-        reasons = tuple(r for r in session.quality_reasons if r != CLOSED_WITHOUT_STOP)
-        quality = session.quality if reasons else Quality.CONFIRMED
-        session = replace(session, quality=quality, quality_reasons=reasons)
-    session = ended(session, fact.at, fact.reason)
-    if fact.meter_stop_wh is None:
-        return doubt(session, Quality.ESTIMATED, NO_STOP_REGISTER)
-    session = replace(session, meter_stop_wh=fact.meter_stop_wh)
-    if session.meter_start_wh is None:
-        return doubt(session, Quality.ESTIMATED, NO_START_REGISTER)
-    energy = fact.meter_stop_wh - session.meter_start_wh
-    if energy < 0:
-        return doubt(session, Quality.SUSPECT, STOP_BELOW_START)
-    last = session.meter_last_wh
-    if last is not None and fact.meter_stop_wh < last - 1:
-        session = doubt(session, Quality.SUSPECT, STOP_BELOW_READ)
-    if not _plausible(session, fact.meter_stop_wh, fact.at, max_power_w):
-        session = doubt(session, Quality.SUSPECT, TOO_FAST)
-    return replace(session, energy_wh=energy, meter_last_wh=float(fact.meter_stop_wh))
+    session = ended(forgive(session, CLOSED_WITHOUT_STOP), fact.at, fact.reason)
+    return registers.at_stop(session, fact, max_power_w)
 
 
 def close_without_stop(session: Session, at: datetime) -> Session:
-    """Ends a session whose stop will not come: the connector has a new one, or the station lost it at a reboot."""
+    """Ends a session whose stop will not come: the connector has a new one, the station lost it at a reboot, or
+    nothing was heard of it for long."""
     if session.state is SessionState.ENDED:
         return session
     last = session.last_reading_at or session.started_at
     return doubt(ended(session, min(at, last), None), Quality.ESTIMATED, CLOSED_WITHOUT_STOP)
+
+
+def resume(session: Session) -> Session:
+    """A session that we closed by estimate, open again: the station goes on with it."""
+    session = forgive(session, CLOSED_WITHOUT_STOP)
+    return replace(session, state=SessionState.ACTIVE, ended_at=None)

@@ -91,6 +91,18 @@ class OcppSettings(_Section):
     )
 
 
+class SessionsSettings(_Section):
+    silent_after_h: float = Field(
+        24, gt=0, description="hours without a sign of life after which a session is closed by estimate"
+    )
+    meter_difference_pct: float = Field(
+        5, gt=0, description="a session is suspect whose independent meter differs by more than this"
+    )
+    meter_difference_wh: float = Field(
+        300, ge=0, description="and by more than this many Wh from the station's register"
+    )
+
+
 class WebSettings(_Section):
     listen: str = Field("127.0.0.1:8050", description="address of pages and API; port 0 picks a free one")
     secret: str = Field("", description="signs browser sessions; empty is generated into the data directory")
@@ -123,6 +135,7 @@ class Settings(_Section):
     eventlog: EventlogSettings = Field(default_factory=EventlogSettings)
     mqtt: MqttSettings = Field(default_factory=MqttSettings)
     ocpp: OcppSettings = Field(default_factory=OcppSettings)
+    sessions: SessionsSettings = Field(default_factory=SessionsSettings)
     web: WebSettings = Field(default_factory=WebSettings)
     privacy: PrivacySettings = Field(default_factory=PrivacySettings)
     detector: DetectorSettings = Field(default_factory=DetectorSettings)

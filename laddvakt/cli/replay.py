@@ -28,6 +28,7 @@ _PAGE = 500
 _TICK = timedelta(seconds=10)
 _LONG_GAP = timedelta(hours=1)
 _LONG_TICK = timedelta(minutes=1)
+_SWEEP = timedelta(hours=1)
 
 
 class Machine:
@@ -38,6 +39,7 @@ class Machine:
         self._scribe = scribe
         self._detector = detector
         self._waiting: list[Entry] = []
+        self._swept: datetime | None = None
         self.now: datetime | None = None
 
     def advance(self, to: datetime) -> None:
@@ -47,6 +49,7 @@ class Machine:
         while self.now + _TICK <= to:
             self.now += _LONG_TICK if to - self.now > _LONG_GAP else _TICK
             self._detector.tick(self.now)
+            self._sweep(self.now)
         self.now = max(self.now, to)
 
     def apply(self, entries: list[Entry]) -> None:
@@ -56,6 +59,14 @@ class Machine:
         self._waiting += entries
         if len(self._waiting) >= _CHUNK:
             self._flush()
+
+    def _sweep(self, now: datetime) -> None:
+        """Sessions that fell silent are closed, as live."""
+        self._swept = self._swept or now
+        if now - self._swept >= _SWEEP:
+            self._flush()
+            self._scribe.sweep(now)
+            self._swept = now
 
     def finish(self) -> None:
         self._flush()
@@ -119,7 +130,7 @@ def run_replay(
         if network is not None:
             _import(network, records, key, log)
         collector = ReplayCollector(RecordedTransactions.scan(log), mappings)
-        machine = Machine(Scribe(records, key), ReplayDetector(fresh, records))
+        machine = Machine(Scribe(records, key, settings.sessions), ReplayDetector(fresh, records))
         bad: list[LogLineError] = []
         for number, line in read_lines(log):
             if isinstance(line, LogLineError):

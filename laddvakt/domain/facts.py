@@ -45,7 +45,8 @@ class Booted(_Fact, frozen=True, kw_only=True):
 
 
 class StatusReported(_Fact, frozen=True, kw_only=True):
-    """StatusNotification. `reported` keeps the word as said when it is outside the enum."""
+    """StatusNotification. `reported` keeps the word as said when it is outside the enum, `station_at` the
+    station's time where `at` is another."""
 
     connector_id: int
     evse_id: int | None = None
@@ -56,6 +57,7 @@ class StatusReported(_Fact, frozen=True, kw_only=True):
     vendor_id: str | None = None
     vendor_error_code: str | None = None
     mrec: tuple[str, ...] = ()  # ChargeX codes found in vendorErrorCode or info: CX001..CX026
+    station_at: datetime | None = None
 
 
 class TokenPresented(_Fact, frozen=True, kw_only=True):

@@ -49,6 +49,15 @@ class Cost(msgspec.Struct, frozen=True, kw_only=True):
     lines: tuple[CostLine, ...] = ()
 
 
+class MeterCheck(msgspec.Struct, frozen=True, kw_only=True):
+    """What an independent meter at the connector counted during a session, beside the station's own register."""
+
+    start_wh: float
+    last_wh: float
+    energy_wh: int
+    difference_pct: float | None = None  # of the meter over the station; None while it runs, or without energy
+
+
 class Session(msgspec.Struct, frozen=True, kw_only=True):
     """A charging session (API object). Energy is integer Wh from the station's own register."""
 
@@ -82,4 +91,8 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     quality_reasons: tuple[str, ...] = ()
     requested_energy_wh: int | None = None  # what the vehicle asked for (ISO 15118)
     departure_at: datetime | None = None  # when the driver wants to leave, as the vehicle said (ISO 15118)
+    readings_ignored: int = 0  # register values that fitted nowhere
+    register_base_wh: float = 0.0  # added to the register, which began anew during the session
+    register_aside_wh: float | None = None  # a value that waits for a second one to confirm it
+    meter_check: MeterCheck | None = None
     event_numbers: str | None = None  # OCPP 2.x: numbers of the events heard, "0-4 6"

@@ -52,6 +52,9 @@ class Connector(msgspec.Struct, frozen=True, kw_only=True):
     power_w: float | None = None
     session_id: str | None = None
     limited_by: str | None = None  # who outside limits it: EMS, SO, CSO, Other (OCPP 2.x NotifyChargingLimit)
+    meter_wh: float | None = None  # the register of an independent meter
+    meter_at: datetime | None = None
+    meter_session_id: str | None = None  # the ended session that its next value completes
 
 
 class Station(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,6 +77,9 @@ class Station(msgspec.Struct, frozen=True, kw_only=True):
     registered: bool = False  # in a network file (known), not only heard of
     firmware_status: str | None = None  # how the last update goes: Downloading, Installed... (OCPP FirmwareStatus)
     diagnostics_status: str | None = None  # how the last upload of logs goes: Uploading, Uploaded...
+    clock_offset_s: float | None = None  # how far its clock is ahead of ours
+    non_conforming: int = 0  # messages read although they break the specification
+    non_conforming_detail: str | None = None  # what the last one broke
     connectors: tuple[Connector, ...] = ()
 
     def connector(self, connector_id: int) -> Connector | None:

@@ -191,6 +191,9 @@ class Sessions(Protocol):
     def many(self, session_ids: Iterable[str]) -> dict[str, Session]: ...
     def unended(self, station_ids: Iterable[str] | None = None) -> list[Session]: ...
     def in_use(self) -> list[InUse]: ...  # of the unended, those with a token
+    def silent(
+        self, before: datetime
+    ) -> list[Session]: ...  # unended, without a reading (or start) since `before`
     def by_transaction(self, station_id: str, transaction_id: str) -> Session | None: ...  # the newest such
     def recent(self, station_id: str, connector_id: int | None, limit: int) -> list[Session]: ...
     def save(self, sessions: Iterable[Session]) -> None: ...  # insert or replace by session_id

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from laddvakt.domain.money import Money
-from laddvakt.domain.sessions import Cost, CostLine, Quality, Session, SessionState
+from laddvakt.domain.sessions import Cost, CostLine, MeterCheck, Quality, Session, SessionState
 from laddvakt.domain.stations import Connector, ConnectorState, Station, StationState
 from laddvakt.domain.tickets import Asset, Evidence, Severity, Ticket, TicketAction, TicketEvent
 from laddvakt.domain.tokens import TokenKind
@@ -78,6 +78,10 @@ def full_session() -> Session:
         requested_energy_wh=22_000,
         departure_at=NOON + timedelta(hours=3),
         event_numbers="0-4 6",
+        readings_ignored=2,
+        register_base_wh=0.5,
+        register_aside_wh=7.25,
+        meter_check=MeterCheck(start_wh=1.5, last_wh=7001.5, energy_wh=7000, difference_pct=-1.73),
     )
 
 
@@ -101,6 +105,9 @@ def full_station() -> Station:
         registered=True,
         firmware_status="Installed",
         diagnostics_status="Uploading",
+        clock_offset_s=-3599.5,
+        non_conforming=12,
+        non_conforming_detail="Heartbeat: 'x' was unexpected",
         connectors=(
             Connector(connector_id=0, status=ConnectorState.AVAILABLE),
             Connector(
@@ -118,6 +125,9 @@ def full_station() -> Station:
                 info="fan",
                 power_w=7360.0,
                 session_id="S-1",
+                meter_wh=123456.5,
+                meter_at=NOON,
+                meter_session_id="S-0",
             ),
             Connector(connector_id=2),
         ),

@@ -23,7 +23,8 @@ def mrec_codes(*texts: str | None) -> tuple[str, ...]:
 def _v16(ask: Ask) -> Answer:
     payload = ask.payload
     said = payload["status"]
-    at = effective_time(parse_time(payload.get("timestamp") or ""), ask.received_at)
+    stamped = parse_time(payload.get("timestamp") or "")
+    at = effective_time(stamped, ask.received_at)
     fact = StatusReported(
         at=at,
         connector_id=payload["connectorId"],
@@ -34,6 +35,7 @@ def _v16(ask: Ask) -> Answer:
         vendor_id=payload.get("vendorId") or None,
         vendor_error_code=payload.get("vendorErrorCode") or None,
         mrec=mrec_codes(payload.get("vendorErrorCode"), payload.get("info")),
+        station_at=stamped if stamped != at else None,
     )
     return Answer({}, (fact,))
 
@@ -49,8 +51,11 @@ def state_of(said: str) -> tuple[ConnectorState, str]:
 def _v2(ask: Ask) -> Answer:
     payload = ask.payload
     status, reported = state_of(payload["connectorStatus"])
+    stamped = parse_time(payload["timestamp"])
+    at = effective_time(stamped, ask.received_at)
     fact = StatusReported(
-        at=effective_time(parse_time(payload["timestamp"]), ask.received_at),
+        at=at,
+        station_at=stamped if stamped != at else None,
         connector_id=connector_number(payload["evseId"], payload["connectorId"]),
         evse_id=int(payload["evseId"]),
         status=status,

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, LargeBinary, Table, text
 
 from laddvakt.domain.facts import QuarantineReason
-from laddvakt.domain.sessions import CostLine, Quality, SessionState
+from laddvakt.domain.sessions import CostLine, MeterCheck, Quality, SessionState
 from laddvakt.domain.stations import ConnectorState, StationState
 from laddvakt.domain.tickets import Evidence, Severity, TicketAction, TicketState
 from laddvakt.domain.tokens import AuthorizationStatus, TokenKind
@@ -58,6 +58,9 @@ stations = Table(
     Column("registered", Boolean, nullable=False),
     Column("firmware_status", AnyText),
     Column("diagnostics_status", AnyText),
+    Column("clock_offset_s", Finite),
+    Column("non_conforming", sa.BigInteger, nullable=False, server_default="0"),
+    Column("non_conforming_detail", AnyText),
     Column("password_hash", AnyText),
 )
 
@@ -79,6 +82,9 @@ connectors = Table(
     Column("power_w", Finite),
     Column("session_id", AnyText),
     Column("limited_by", AnyText),
+    Column("meter_wh", Finite),
+    Column("meter_at", UtcTime),
+    Column("meter_session_id", AnyText),
 )
 
 UNENDED = text("state <> 'ended'")
@@ -122,6 +128,10 @@ sessions = Table(
     Column("requested_energy_wh", sa.BigInteger),
     Column("departure_at", UtcTime),
     Column("event_numbers", AnyText),
+    Column("readings_ignored", sa.BigInteger, nullable=False, server_default="0"),
+    Column("register_base_wh", Finite, nullable=False, server_default="0"),
+    Column("register_aside_wh", Finite),
+    Column("meter_check", Json(MeterCheck)),
     Index(None, "started_at", "session_id"),
     Index(None, "station_id", "started_at", "session_id"),
     Index(None, "driver_id", "started_at", "session_id"),

@@ -17,6 +17,7 @@ from laddvakt.stores.sql import revenue
 from laddvakt.stores.sql.cursors import newest_first
 from laddvakt.stores.sql.db import Db, changed_fields, chunks
 from laddvakt.stores.sql.schema import UNENDED, sessions
+from laddvakt.stores.sql.types import UtcTime
 
 _COST_COLUMNS = ("currency", "excl_vat", "vat", "incl_vat", "cost_lines")
 _COLUMNS = tuple(column.name for column in sessions.c)
@@ -103,6 +104,12 @@ class SqlSessions:
         columns = [sessions.c[name] for name in InUse.__struct_fields__]
         rows = self._db.all(sa.select(*columns).where(UNENDED, sessions.c.token.is_not(None)))
         return [InUse(**row._mapping) for row in rows]
+
+    def silent(self, before: datetime) -> list[Session]:
+        """Unended, and without a reading (or a start) since `before`."""
+        last = sa.func.coalesce(sessions.c.last_reading_at, sessions.c.started_at)
+        rows = self._db.all(sa.select(sessions).where(UNENDED, last < sa.bindparam("before", before, UtcTime)))
+        return [from_row(row) for row in rows]
 
     def by_transaction(self, station_id: str, transaction_id: str) -> Session | None:
         row = self._db.first(

@@ -1,0 +1,76 @@
+"""What facts do to a station as a whole: its link, what it is, its clock, what it says of other things."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from collector import details
+from collector.working_set import WorkingSet
+from laddvakt.domain.entries import Entry, EntryKind
+from laddvakt.domain.facts import (
+    Booted,
+    ChargingLimitReported,
+    DiagnosticsReported,
+    Fact,
+    FirmwareReported,
+    NonConforming,
+    SecurityEventReported,
+    StatusReported,
+    VariableReported,
+    VehicleNeedsReported,
+)
+from laddvakt.domain.stations import ConnectorState
+
+_MAX_DETAIL = 200
+
+
+class StationBook(WorkingSet):
+    """One method per kind of fact."""
+
+    def _link(self, station_id: str, *, connected: bool, protocol: str | None) -> None:
+        station = self._stations[station_id]
+        connectors = station.connectors
+        if not connected:
+            # StatusNotifications are not queued offline: what a connector does is unknown until it says so again.
+            connectors = tuple(replace(c, status=ConnectorState.UNKNOWN, power_w=None) for c in connectors)
+        self._keep(
+            replace(station, connected=connected, protocol=protocol or station.protocol, connectors=connectors)
+        )
+
+    def _booted(self, station_id: str, fact: Booted) -> None:
+        station = self._stations[station_id]
+        self._keep(
+            replace(
+                station,
+                vendor=fact.vendor,
+                model=fact.model,
+                serial_number=fact.serial_number or station.serial_number,
+                firmware=fact.firmware or station.firmware,
+                booted_at=fact.at,
+            )
+        )
+
+    def _clock(self, entry: Entry, fact: StatusReported) -> None:
+        """How far the station's clock is off: StatusNotifications are not queued, so their age is its error."""
+        said = fact.station_at or fact.at
+        if said != entry.received_at:  # a status without a time has that of its receipt
+            offset = round((said - entry.received_at).total_seconds(), 1)
+            self._keep(replace(self._stations[entry.station_id], clock_offset_s=offset))
+
+    def _detail(self, entry: Entry, number: int, fact: Fact) -> None:
+        """What stations and vehicles say beside states and sessions."""
+        match fact:
+            case FirmwareReported() | DiagnosticsReported() | ChargingLimitReported():
+                self._keep(details.of_station(self._stations[entry.station_id], fact))
+            case VehicleNeedsReported():
+                for session in self._open_on(entry.station_id, fact.connector_id):
+                    self._keep_session(details.of_session(session, fact))
+            case VariableReported():
+                variable = details.variable(entry.station_id, fact)
+                self._variables[variable.station_id, variable.variable_id] = variable
+            case SecurityEventReported():
+                self._security_events.append(details.security_event(entry, number, fact))
+            case NonConforming() if entry.kind is EntryKind.OCPP_IN:
+                station = self._stations[entry.station_id]
+                count, detail = station.non_conforming + 1, fact.detail[:_MAX_DETAIL]
+                self._keep(replace(station, non_conforming=count, non_conforming_detail=detail))

@@ -7,6 +7,7 @@ which is the same, since a series and time overwrite.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import logging
 from collections.abc import Callable, Sequence
@@ -20,7 +21,7 @@ from collector.book import Book
 from collector.points import PointMaker, Transaction
 from collector.working_set import TariffShelf
 from laddvakt.domain.entries import Entry
-from laddvakt.domain.errors import EventLogError, StoreError, StoreUnavailableError
+from laddvakt.domain.errors import ConflictError, EventLogError, StoreError, StoreUnavailableError
 from laddvakt.domain.facts import Quarantined, QuarantineReason
 from laddvakt.domain.sessions import Session
 from laddvakt.domain.stations import Station
@@ -38,9 +39,13 @@ T = TypeVar("T")
 RECORDS = "recorder"
 TELEMETRY = "telemetry"
 PULSE_S = 1.0
+# How long after one transaction the next one begins, if there is anything: meanwhile entries gather, and what a
+# transaction costs by itself, and each station and session in it, is shared by more of them.
+_GATHER_RECORDS_S = 0.2
+_GATHER_TELEMETRY_S = 0.5
 _FLUSH_S = 0.2
-_FEW = 64
-_LINGER_S = 0.5
+_FLUSH_MANY_S = 1.0
+_MANY = 100  # changed objects in one flush of the feed; beyond it, a wall is as lively as eyes can follow
 _HOUSEKEEPING_S = 60.0
 _BEHIND_S = 60.0
 _IN_STEP = timedelta(minutes=10)
@@ -138,7 +143,7 @@ class Recorder:
         self._clock = clock
         self._scribe = Scribe(records, privacy_key(settings), settings.sessions)
         self._positions: dict[int, int] = {}
-        self._unsent: dict[tuple[str, str], bytes] = {}
+        self._unsent: dict[tuple[str, str], Station | Session] = {}
         self._lag_s = 0.0
         self._behind_at = clock()
         self.applied = 0
@@ -153,13 +158,23 @@ class Recorder:
 
     async def _record(self) -> None:
         self._positions = await self._retry(self._read_positions, RECORDS)
-        async for group in self._log.consume(consumer=RECORDS, positions=self._positions):
-            fresh = [record for record in group if record.sequence > self._positions.get(record.partition, 0)]
-            if fresh:
-                await self._apply(fresh)
-            await self._log.done(group)
+        async with contextlib.aclosing(self._log.consume(consumer=RECORDS, positions=self._positions)) as groups:
+            async for group in groups:
+                begun = asyncio.get_running_loop().time()
+                await self._apply(group)
+                await self._log.done(group)
+                await _until(begun + _GATHER_RECORDS_S)
 
-    async def _apply(self, fresh: list[Record]) -> None:
+    async def _apply(self, group: list[Record]) -> None:
+        """All of the group that is not in the records yet."""
+        while fresh := [one for one in group if one.sequence > self._positions.get(one.partition, 0)]:
+            try:
+                await self._apply_fresh(fresh)
+            except ConflictError as error:  # another recorder, or our own former transaction, was faster
+                logger.info("%s", error)
+                self._positions = await self._retry(self._read_positions, RECORDS)
+
+    async def _apply_fresh(self, fresh: list[Record]) -> None:
         entries = [entry for record in fresh for entry in record.entries]
         positions = {record.partition: record.sequence for record in fresh}
         try:
@@ -176,29 +191,23 @@ class Recorder:
         self._announce(changes)
 
     def _announce(self, changes: Changes) -> None:
-        for station in changes.stations.values():
-            self._unsent["station", station.station_id] = msgspec.json.encode(station)
-        for session in changes.sessions.values():
-            self._unsent["session", session.session_id] = msgspec.json.encode(session)
+        self._unsent.update({("station", station_id): station for station_id, station in changes.stations.items()})
+        self._unsent.update({("session", session_id): one for session_id, one in changes.sessions.items()})
 
     async def _write_telemetry(self) -> None:
         maker = PointMaker()
         positions = await self._retry(self._read_positions, TELEMETRY)
-        async for group in self._log.consume(consumer=TELEMETRY, positions=positions):
-            if len(group) < _FEW:
-                await asyncio.sleep(_LINGER_S)  # a quiet network: fewer, larger writes
-            entries = [entry for record in group for entry in record.entries]
-            if unknown := maker.unknown(entries):
-                maker.learn(await self._retry(self._connectors, unknown))
-            points = maker.points(entries)
-            if points:
-                await self._write(points)
-            latest = {record.partition: record.sequence for record in group}
-            latest = {partition: seq for partition, seq in latest.items() if seq > positions.get(partition, 0)}
-            if latest:
-                await self._retry(self._save_positions, TELEMETRY, latest)
-            positions.update(latest)
-            await self._log.done(group)
+        async with contextlib.aclosing(self._log.consume(consumer=TELEMETRY, positions=positions)) as groups:
+            async for group in groups:
+                begun = asyncio.get_running_loop().time()
+                entries = [entry for record in group for entry in record.entries]
+                if unknown := maker.unknown(entries):
+                    maker.learn(await self._retry(self._connectors, unknown))
+                if points := maker.points(entries):
+                    await self._write(points)
+                positions = await self._retry(self._save_positions, TELEMETRY, group, positions)
+                await self._log.done(group)
+                await _until(begun + _GATHER_TELEMETRY_S)
 
     async def _write(self, points: list[Point]) -> None:
         """All points, or all but those that the store refuses; these stay in the log alone."""
@@ -235,18 +244,26 @@ class Recorder:
             }
         return {transaction: session.connector_id for transaction, session in found.items() if session is not None}
 
-    def _save_positions(self, consumer: str, positions: dict[int, int]) -> None:
-        with self._records.begin() as work:
-            for partition, sequence in positions.items():
-                work.positions.advance(consumer, partition, sequence)
+    def _save_positions(self, consumer: str, group: list[Record], former: dict[int, int]) -> dict[int, int]:
+        """The positions behind `group`. Where somebody else is there already, theirs."""
+        latest = {one.partition: one.sequence for one in group if one.sequence > former.get(one.partition, 0)}
+        try:
+            with self._records.begin() as work:
+                for partition, sequence in latest.items():
+                    work.positions.advance(consumer, partition, sequence)
+        except ConflictError as error:
+            logger.info("%s", error)
+            return self._read_positions(consumer)
+        return former | latest
 
     async def _publish(self) -> None:
         """Changes to the live feed, the newest of each object, a few times a second at most."""
+        unsent: dict[tuple[str, str], Station | Session] = {}
         while True:
-            await asyncio.sleep(_FLUSH_S)
+            await asyncio.sleep(_FLUSH_S if len(unsent) < _MANY else _FLUSH_MANY_S)
             unsent, self._unsent = self._unsent, {}
-            for (kind, _), data in unsent.items():
-                await self._log.feed.publish(kind, data)
+            for (kind, _), changed in unsent.items():
+                await self._log.feed.publish(kind, msgspec.json.encode(changed))
 
     async def _pulse(self) -> None:
         while True:
@@ -282,3 +299,7 @@ class Recorder:
                 await self._log.trim()
             except EventLogError as error:
                 logger.warning("the event log was not trimmed: %s", error)
+
+
+async def _until(when: float) -> None:
+    await asyncio.sleep(when - asyncio.get_running_loop().time())

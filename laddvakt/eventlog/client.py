@@ -149,7 +149,7 @@ class EventLog:
 
     async def consume(self, *, consumer: str, positions: dict[int, int]) -> AsyncGenerator[list[Record], None]:
         """Log records after `positions` (partition -> last applied sequence), for ever. After a crash some come
-        again: whoever applies them compares `sequence` with its stored position."""
+        again: whoever applies them compares `sequence` with its stored position. Use it with `aclosing`."""
         reader = Consumer(
             self._client,
             self._jetstream,

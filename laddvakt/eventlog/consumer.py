@@ -33,6 +33,7 @@ _PULL_EXPIRES_S = 30
 _HEARTBEAT_S = 2
 _SILENCE_S = 2 * _HEARTBEAT_S + 1  # the server forgot the request, or we did not hear what it said
 _QUEUE = 256
+_GROUP = 4096  # entries in one group, about
 
 
 class Record(NamedTuple):
@@ -98,7 +99,8 @@ class Consumer:
         self.damaged = 0  # log records that could not be decoded; skipped and logged
 
     async def records(self, positions: dict[int, int]) -> AsyncGenerator[list[Record], None]:
-        """Everything after `positions`, for ever, in as large groups as are waiting."""
+        """Everything after `positions`, for ever, in as large groups as are waiting. Close it (`aclosing`): it
+        reads in tasks of its own."""
         tasks = [
             asyncio.create_task(self._pull_loop(partition, positions.get(partition, 0)))
             for partition in range(self._partitions)
@@ -106,18 +108,23 @@ class Consumer:
         try:
             while True:
                 group = [await self._next(tasks)]
-                while len(group) < _PULL and not self._queue.empty():
+                entries = len(group[0].entries)
+                while len(group) < _PULL and entries < _GROUP and not self._queue.empty():
                     group.append(self._queue.get_nowait())
+                    entries += len(group[-1].entries)
                 yield group
         finally:
             await cancel_and_wait(tasks)
 
     async def _next(self, tasks: list[asyncio.Task[None]]) -> Record:
         getter = asyncio.create_task(self._queue.get())
-        done, _ = await asyncio.wait([getter, *tasks], return_when=asyncio.FIRST_COMPLETED)
-        if getter in done:
-            return getter.result()
-        getter.cancel()
+        try:
+            done, _ = await asyncio.wait([getter, *tasks], return_when=asyncio.FIRST_COMPLETED)
+            if getter in done:
+                return getter.result()
+        finally:
+            if not getter.done():
+                await cancel_and_wait([getter])
         for task in done:
             task.result()  # raises what ended it
         raise EventLogError("the connection to the event log was closed.")

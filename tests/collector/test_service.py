@@ -305,7 +305,27 @@ async def test_values_that_name_only_their_transaction_find_its_connector_after_
 # On a machine that is busy with other things, a reader cancelled at the wrong moment now and then leaves a
 # "cannot reuse already awaited coroutine" behind in the event loop, from where is not known yet; the data is
 # right.
-@pytest.mark.soak
+async def test_recorder_that_was_stopped_reads_no_more(tmp_path: Path) -> None:
+    async with plant(tmp_path) as it, it.collector() as collector, driver(collector) as person:
+        others = asyncio.all_tasks()
+        async with it.recorder() as recorder:
+            await person.start(0)
+            await eventually(lambda: recorder.applied)  # stopped between two groups
+        assert asyncio.all_tasks() <= others
+
+
+async def test_entries_that_somebody_else_has_applied_are_not_applied_again(tmp_path: Path) -> None:
+    async with plant(tmp_path) as it, it.collector() as collector, driver(collector) as person:
+        async with it.recorder() as one, it.recorder() as other:
+            await person.start(0)
+            await person.energy(100, 200, 300)
+            await person.stop(300)
+            await eventually(lambda: it.sessions() and it.sessions()[0].state is SessionState.ENDED)
+            await eventually(lambda: it.values() == [100, 200, 300])
+        assert (one.applied, other.applied) != (0, 0)
+        assert len(it.sessions()) == 1
+
+
 async def test_recorder_interrupted_at_any_moment_applies_each_entry_once(tmp_path: Path) -> None:
     registers = list(range(100, 2000, 100))
     async with plant(tmp_path) as it, it.collector() as collector, driver(collector) as person:

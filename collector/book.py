@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from collector import matching, meter_check, numbered, unstarted
 from collector import sessions as life
-from collector.quality import STOP_MATCHED, closed_by_us, doubt
+from collector.quality import STOP_MATCHED, closed_by_us, doubt, with_hole
 from collector.station_book import StationBook
 from laddvakt.domain.entries import Entry, EntryKind
 from laddvakt.domain.facts import (
@@ -17,6 +17,7 @@ from laddvakt.domain.facts import (
     LinkDown,
     LinkUp,
     Measured,
+    NotObserved,
     Quarantined,
     QuarantineReason,
     StatusReported,
@@ -70,6 +71,8 @@ class Book(StationBook):
                 self._measured(entry, number, fact)
             case Measured():
                 self._metered(entry.station_id, fact)
+            case NotObserved():
+                self._not_observed(entry.station_id, fact)
             case Quarantined():
                 self._set_aside(entry, number, fact.reason, fact.detail)
             case _:
@@ -221,6 +224,11 @@ class Book(StationBook):
         power = connector.power_w if state is ConnectorState.CHARGING else None
         connector = replace(connector, status=state, status_since=fact.at, power_w=power)
         self._with_connector(session.station_id, connector)
+
+    def _not_observed(self, station_id: str, fact: NotObserved) -> None:
+        for session in list(self._sessions[station_id].values()):
+            if session.ended_at is None or session.ended_at >= fact.at:
+                self._keep_session(with_hole(session, fact))
 
     def _stopped(self, entry: Entry, number: int, fact: TransactionStopped) -> None:
         session = None

@@ -9,7 +9,9 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
+from laddvakt.domain.facts import NotObserved
 from laddvakt.domain.sessions import Quality, Session, SessionState
+from laddvakt.domain.times import rfc3339
 
 # estimated: a part had to be worked out
 START_UNHEARD = "the start of the transaction was never heard"
@@ -23,6 +25,7 @@ COUNTED_ANEW = "the register began anew during the session; counted on from ther
 KWH_AS_WH = "values said to be Wh that can only be kWh; read as kWh"
 NO_UNIT = "a register without a unit was read as kWh: in Wh it would have fallen"
 MISSING = "events of the transaction never came: "
+HOLE = "messages were not observed "
 
 # suspect: something contradicts; held from invoicing until a person releases it
 TOO_FAST = "the register rose faster than the station's rated power allows"
@@ -44,6 +47,7 @@ _ESTIMATED = {
     KWH_AS_WH,
     NO_UNIT,
 }
+_MOST_HOLES = 5  # named; more are said to be so
 _RANK = {Quality.CONFIRMED: 0, Quality.ESTIMATED: 1, Quality.SUSPECT: 2}
 
 _CEILING_W = 400_000.0  # no rated power is known: more than today's strongest public stations in one outlet
@@ -65,9 +69,18 @@ def forgive(session: Session, *reasons: str) -> Session:
     if len(left) == len(session.quality_reasons):
         return session
     quality = session.quality
-    if all(known in _ESTIMATED or known.startswith(MISSING) for known in left):
+    if all(known in _ESTIMATED or known.startswith((MISSING, HOLE)) for known in left):
         quality = Quality.ESTIMATED if left else Quality.CONFIRMED
     return replace(session, quality=quality, quality_reasons=left)
+
+
+def with_hole(session: Session, fact: NotObserved) -> Session:
+    """The session after a time in which its messages passed unseen: what was said then is not known."""
+    since = f"from {rfc3339(fact.at)}"
+    reason = HOLE + (f"{since} to {rfc3339(fact.until)}" if fact.until else f"{since} on: {fact.reason}")
+    if sum(known.startswith(HOLE) for known in session.quality_reasons) >= _MOST_HOLES:
+        reason = HOLE + "at other times too"
+    return doubt(session, Quality.ESTIMATED, reason)
 
 
 def possible(session: Session, rise_wh: float, at: datetime, max_power_w: float | None) -> bool:

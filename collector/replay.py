@@ -12,9 +12,13 @@ from collector.mqtt.facts import raw_bytes
 from collector.mqtt.mappings import Mapping, Reader
 from collector.ocpp.action import Policy
 from collector.replaylog import LogLine, RecordedTransactions
-from laddvakt.domain.entries import Entry
+from laddvakt.domain.entries import Entry, EntryKind
 from laddvakt.domain.errors import FrameError
-from laddvakt.domain.facts import Quarantined
+from laddvakt.domain.facts import NotObserved, Quarantined
+
+
+def _gap(line: LogLine, fact: NotObserved) -> Entry:
+    return Entry(station_id=line.station_id, kind=EntryKind.GAP, received_at=line.received_at, facts=(fact,))
 
 
 class ReplayCollector:
@@ -36,6 +40,8 @@ class ReplayCollector:
         if line.kind == "connected":
             link = self._links[line.station_id] = Link(line.station_id, line.protocol, self._policy)
             return [link.connected(line.received_at)]
+        if line.gap is not None:
+            return [_gap(line, line.gap)]
         link = self._links.get(line.station_id) or Link(line.station_id, line.protocol, self._policy)
         self._links[line.station_id] = link
         if line.kind == "disconnected":

@@ -18,9 +18,10 @@ import msgspec
 
 from laddvakt.domain.entries import Entry, EntryKind
 from laddvakt.domain.errors import LogLineError
+from laddvakt.domain.facts import NotObserved
 from laddvakt.domain.times import require_utc, rfc3339_exact
 
-Kind = Literal["connected", "ocpp", "mqtt", "disconnected"]
+Kind = Literal["connected", "ocpp", "mqtt", "disconnected", "gap"]
 
 
 class LogLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,6 +36,7 @@ class LogLine(msgspec.Struct, frozen=True, kw_only=True):
     raw: str | None = None
     topic: str = ""
     payload: str = ""
+    gap: NotObserved | None = None
 
 
 _decode = msgspec.json.Decoder(LogLine).decode
@@ -55,6 +57,8 @@ def parse_line(number: int, text: bytes) -> LogLine:
             raise LogLineError(number, "an mqtt line needs a topic")
     elif not line.station_id:
         raise LogLineError(number, f"a line of kind {line.kind} needs a station_id")
+    if line.kind == "gap" and line.gap is None:
+        raise LogLineError(number, "a line of kind gap needs a gap")
     if line.kind == "ocpp" and line.frame is None and line.raw is None:
         raise LogLineError(number, "an ocpp line needs a frame")
     return line
@@ -119,6 +123,8 @@ def lines_of(entry: Entry) -> Iterator[dict[str, Any]]:
         yield {**base, "kind": "connected", "protocol": entry.protocol}
     elif entry.kind is EntryKind.DISCONNECTED:
         yield {**base, "kind": "disconnected"}
+    elif entry.kind is EntryKind.GAP:
+        yield from ({**base, "kind": "gap", "gap": fact} for fact in entry.facts)
     else:
         direction = "in" if entry.kind is EntryKind.OCPP_IN else "out"
         if entry.raw or direction == "in":

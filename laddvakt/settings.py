@@ -103,6 +103,32 @@ class SessionsSettings(_Section):
     )
 
 
+class TapSettings(_Section):
+    listen: str = Field("", description="address for stations that keep their central system; empty: no tap")
+    upstream: str = Field(
+        "", description="that central system, `ws[s]://host[:port][/path]`; the path may name `{station_id}`"
+    )
+    keep_host: bool = Field(False, description="forward the station's `Host` header, not the upstream's name")
+    cert_file: str = Field("", description="PEM file of a certificate, to serve stations over TLS (`wss://`)")
+    key_file: str = Field("", description="PEM file of its private key; empty where `cert_file` has it")
+    ca_file: str = Field("", description="PEM file of the authorities that may vouch for a `wss://` upstream")
+    buffer_bytes: int = Field(
+        64 * 1024**2, ge=1024**2, description="bound of what waits for the log; beyond it messages pass unobserved"
+    )
+    max_message_bytes: int = Field(1024**2, ge=1024, description="a longer message passes, and is not observed")
+    allow_commands: bool = Field(False, description="commands to tapped stations; not possible yet, leave it off")
+
+    @field_validator("allow_commands")
+    @classmethod
+    def _no_commands(cls, value: bool) -> bool:
+        if value:
+            raise ValueError(
+                "the tap forwards byte for byte, so it cannot put calls of ours between those of the central "
+                "system; command tapped stations there, or connect them to Laddvakt itself"
+            )
+        return value
+
+
 class WebSettings(_Section):
     listen: str = Field("127.0.0.1:8050", description="address of pages and API; port 0 picks a free one")
     secret: str = Field("", description="signs browser sessions; empty is generated into the data directory")
@@ -136,6 +162,7 @@ class Settings(_Section):
     mqtt: MqttSettings = Field(default_factory=MqttSettings)
     ocpp: OcppSettings = Field(default_factory=OcppSettings)
     sessions: SessionsSettings = Field(default_factory=SessionsSettings)
+    tap: TapSettings = Field(default_factory=TapSettings)
     web: WebSettings = Field(default_factory=WebSettings)
     privacy: PrivacySettings = Field(default_factory=PrivacySettings)
     detector: DetectorSettings = Field(default_factory=DetectorSettings)

@@ -24,7 +24,7 @@ from laddvakt.domain.tickets import Severity
 logger = logging.getLogger(__name__)
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-_SERVICES = ("collector", "recorder", "detector")
+_SERVICES = ("collector", "tap", "recorder", "detector")
 _BUCKETS_S = (0.005, 0.025, 0.1, 0.5, 2.5)
 _COUNTS_FRESH_FOR = timedelta(seconds=5)
 

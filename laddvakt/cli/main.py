@@ -20,6 +20,7 @@ from laddvakt.domain.errors import LaddvaktError
 COMMANDS: dict[str, tuple[str, str]] = {
     "up": ("up", "Run everything on this machine, supervised."),
     "collector": ("collector", "Run the collector: OCPP and MQTT in, event log out."),
+    "tap": ("tap", "Run the tap: stations keep their central system, Laddvakt observes."),
     "recorder": ("recorder", "Run the recorder: event log in, records and telemetry out."),
     "detector": ("detector", "Run the detector: faults, tickets, alerts."),
     "dashboard": ("dashboard", "Run the pages and the REST API."),

@@ -71,6 +71,8 @@ def _environment(settings: Settings) -> dict[str, str]:
         "LADDVAKT_OCPP__LISTEN": _fixed_address(settings.ocpp.listen, "ocpp.listen"),
         "LADDVAKT_WEB__LISTEN": _fixed_address(settings.web.listen, "web.listen"),
     }
+    if settings.tap.listen:
+        given["LADDVAKT_TAP__LISTEN"] = _fixed_address(settings.tap.listen, "tap.listen")
     return {**os.environ, **given}
 
 
@@ -144,6 +146,8 @@ async def _run(settings: Settings, config: Path | None, environment: dict[str, s
     lines = await asyncio.to_thread(prepare, settings, demo)
     (settings.run_dir / "dashboard.json").unlink(missing_ok=True)
     addresses = {"stations": environment["LADDVAKT_OCPP__LISTEN"], "web": environment["LADDVAKT_WEB__LISTEN"]}
+    if settings.tap.listen:
+        addresses["tap"] = environment["LADDVAKT_TAP__LISTEN"]
     (settings.run_dir / "addresses.json").write_text(json.dumps(addresses))
     processes = _Processes(settings)
     tasks: list[tuple[str, asyncio.Task[None]]] = []
@@ -158,7 +162,8 @@ async def _run(settings: Settings, config: Path | None, environment: dict[str, s
             server = EmbeddedServer(settings)
             await server.start()
             supervise("eventlog", keep_event_log(server, processes.started))
-        services = _services(["recorder", "collector", "detector", "dashboard"], config, environment)
+        names = ["recorder", "collector", *(["tap"] if settings.tap.listen else []), "detector", "dashboard"]
+        services = _services(names, config, environment)
         if demo is not None:
             listen = environment["LADDVAKT_OCPP__LISTEN"]
             services.append(_simulator(demo, listen, mqtt_url(settings), environment))
@@ -182,6 +187,8 @@ async def _announce(settings: Settings, environment: dict[str, str], lines: list
     url = await _until_answering(settings)
     click.echo(f"\n  Laddvakt runs:  {url}")
     click.echo(f"  Stations:       ws://{environment['LADDVAKT_OCPP__LISTEN']}/<station id>  (OCPP 1.6, 2.x)")
+    if settings.tap.listen:
+        click.echo(f"  Tap:            {environment['LADDVAKT_TAP__LISTEN']}, to {settings.tap.upstream}")
     for line in lines:
         click.echo(f"  {line}")
     click.echo("  Ctrl-C stops it; the data stays in " + str(settings.data_dir) + ".\n")

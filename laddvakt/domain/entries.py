@@ -18,6 +18,7 @@ class EntryKind(StrEnum):
     OCPP_IN = "ocpp_in"  # a frame from a station
     OCPP_OUT = "ocpp_out"  # a call of ours to a station; without a text: that nobody answered one
     MQTT = "mqtt"  # a message from a device
+    GAP = "gap"  # messages that were not observed
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -270,6 +270,14 @@ class NonConforming(_Fact, frozen=True, kw_only=True):
     detail: str
 
 
+class NotObserved(_Fact, frozen=True, kw_only=True):
+    """Messages of a station passed through the tap without being kept, from `at` on."""
+
+    reason: str
+    until: datetime | None = None  # None: until the station connects anew
+    messages: int | None = None  # None: nobody knows
+
+
 Fact = (
     LinkUp
     | LinkDown
@@ -294,4 +302,5 @@ Fact = (
     | RemoteStartAsked
     | Quarantined
     | NonConforming
+    | NotObserved
 )

@@ -89,6 +89,8 @@ def distinct(patient: Patient) -> Finding:
     """No two services are told to listen on one port."""
     settings = patient.settings
     listens = {"ocpp.listen": settings.ocpp.listen, "web.listen": settings.web.listen}
+    if settings.tap.listen:
+        listens["tap.listen"] = settings.tap.listen
     if settings.mqtt.url == EMBEDDED and settings.eventlog.url == EMBEDDED:
         listens["mqtt.listen"] = settings.mqtt.listen
     seen: dict[str, str] = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
@@ -210,9 +210,18 @@ class Link:
             logger.exception("cannot read %s of %s", call.action, self.station_id)
             detail = f"{call.action}: {type(error).__name__}: {error}"
             return self._refuse(raw, call, now, "InternalError", QuarantineReason.INTERNAL_ERROR, detail)
+        if notes and not self._answerable(call.action, answer.reply):
+            why = f"{call.action}: the reply would repeat what is wrong in the request"
+            return self._refuse(
+                raw, call, now, "PropertyConstraintViolation", QuarantineReason.INVALID_PAYLOAD, why
+            )
         reply = call_result(call.unique_id, answer.reply)
         facts = (*filter(self._is_news, answer.facts), *notes)
         return Outcome(self._entry(raw, reply, now, facts), reply)
+
+    def _answerable(self, action: str, reply: dict[str, Any]) -> bool:
+        """Whether a reply holds to the official schema. Those that repeat a part of a request may not."""
+        return action in schemas.SENT or schemas.response_validator(self.protocol, action).is_valid(reply)
 
     def _is_news(self, fact: Fact) -> bool:
         """A note of ours about a station's ways is news once a connection; every other fact is."""

@@ -16,6 +16,21 @@ settings.register_profile(
 settings.load_profile("laddvakt")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """For tests/conformance alone; an option must be known before that folder is read."""
+    group = parser.getgroup("conformance", "the conformance suite against a running collector")
+    group.addoption(
+        "--conformance-url", help="ws[s]://HOST:PORT[/ocpp]; left out, the suite starts its own collector"
+    )
+    group.addoption(
+        "--conformance-station",
+        action="append",
+        default=[],
+        metavar="ID[:PASSWORD]",
+        help="a registered station that is not in use; needed twice: the second stands by",
+    )
+
+
 @pytest.fixture
 def anyio_backend() -> str:
     """Async tests run on asyncio, as the services do."""

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-from functools import cache
 from typing import Any, NamedTuple
 
 import msgspec
 from msgspec.structs import replace
 
 from collector.ocpp import frames, schemas
-from collector.ocpp.actions import ACTIONS
+from collector.ocpp.directions import FROM_CENTRAL_SYSTEM
 from collector.ocpp.evse import connector_number
 from collector.ocpp.frames import CallError, CallResult
 from laddvakt.domain.commands import CallErrorDetail, CommandResult, CommandStatus, status_of
@@ -27,14 +26,10 @@ MAX_WAITING = 16
 _MAX_OUTSTANDING = 16
 _MAX_SAID = 2000  # characters of a payload that facts keep for people
 
-_BOTH_WAYS = {"DataTransfer"}
 
-
-@cache
 def actions(protocol: str) -> frozenset[str]:
-    """The actions that a central system may send in a protocol version: those that a station does not."""
-    of_stations = {name for name, action in ACTIONS.items() if protocol in action.versions}
-    return schemas.actions(protocol) - (of_stations - _BOTH_WAYS)
+    """The actions that a central system may send in a protocol version."""
+    return FROM_CENTRAL_SYSTEM[protocol]
 
 
 def problems(protocol: str, action: str, payload: dict[str, Any]) -> tuple[str, ...]:

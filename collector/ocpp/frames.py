@@ -72,7 +72,9 @@ def parse(text: str | bytes) -> Frame:
     kind = message[0]
     if kind in (2, 6) and len(message) == 4:
         _, _, action, payload = message
-        if unique_id and isinstance(action, str) and isinstance(payload, dict):
+        if unique_id and isinstance(action, str):
+            if not isinstance(payload, dict):
+                raise FrameError("FormatViolation", "the payload must be an object", unique_id, kind)
             return Call(unique_id, action, payload) if kind == 2 else Send(unique_id, action, payload)
     elif kind == 3 and len(message) == 3 and unique_id and isinstance(message[2], dict):
         return CallResult(unique_id, message[2])
@@ -113,8 +115,9 @@ def call_result(unique_id: str, payload: dict[str, Any]) -> str:
     return _encode((3, unique_id, payload)).decode()
 
 
-# OCPP 1.6 spells one code its own way, and has one for frames that 2.x splits (2.0.1 part 4 section 4.3)
-_CODES_2X = {
+# OCPP 1.6 spells one code its own way, and has one for what 2.x splits (2.0.1 part 4 section 4.3)
+_CODES_1_6 = {"FormatViolation": "FormationViolation"}
+_CODES_2_X = {
     "OccurenceConstraintViolation": "OccurrenceConstraintViolation",
     "FormationViolation": "RpcFrameworkError",
 }
@@ -122,7 +125,7 @@ _CODES_2X = {
 
 def error_code(protocol: str, code: str) -> str:
     """A CALLERROR code of OCPP 1.6 in the words of a protocol version."""
-    return code if protocol == "ocpp1.6" else _CODES_2X.get(code, code)
+    return (_CODES_1_6 if protocol == "ocpp1.6" else _CODES_2_X).get(code, code)
 
 
 def call_error(unique_id: str, code: str, description: str) -> str:

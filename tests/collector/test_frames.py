@@ -49,13 +49,12 @@ def test_parse_a_call_error_without_details() -> None:
         ("[2]", 2, None),
         ('[2,"7"]', 2, "7"),
         ('[2,"7","Heartbeat"]', 2, "7"),
-        ('[2,"7","Heartbeat",[]]', 2, "7"),
         ('[2,7,"Heartbeat",{}]', 2, None),
         ('[2,"7",5,{}]', 2, "7"),
         ('[3,"7"]', 3, "7"),
         ('[4,"7"]', 4, "7"),
         ('[5,"7"]', 5, "7"),
-        ('[6,"7","Heartbeat",[]]', 6, "7"),
+        ('[6,"7","Heartbeat"]', 6, "7"),
         ("[" * 100_000, None, None),
         ('[2,"7","Heartbeat",{]', None, None),
     ],
@@ -65,6 +64,14 @@ def test_parse_says_what_is_wrong_and_whom_to_answer(text: str, kind: int | None
         parse(text)
     assert (caught.value.kind, caught.value.unique_id) == (kind, unique_id)
     assert caught.value.code == "FormationViolation"
+
+
+@pytest.mark.parametrize("kind", [2, 6])
+@pytest.mark.parametrize("payload", ["[]", "null", '"{}"', "0"])
+def test_parse_says_that_a_payload_is_no_object(kind: int, payload: str) -> None:
+    with pytest.raises(FrameError) as caught:
+        parse(f'[{kind},"7","Heartbeat",{payload}]')
+    assert (caught.value.code, caught.value.kind, caught.value.unique_id) == ("FormatViolation", kind, "7")
 
 
 @pytest.mark.parametrize("kind", ["9", "-1", "true", '"2"', "null", "2.5", "[2]"])

@@ -118,6 +118,7 @@ def test_malformed_text_without_an_id_is_kept_without_a_reply() -> None:
     [
         # what may be a CALL is answered; 1.6 ignores a message type that it does not have
         ('[2,"1"]', ('[4,"1","FormationViolation"', '[4,"1","RpcFrameworkError"', '[4,"1","RpcFrameworkError"')),
+        ('[2,"1","Heartbeat",[]]', ('[4,"1","FormationViolation"', *('[4,"1","FormatViolation"',) * 2)),
         ('[2,5,"Heartbeat",{}]', (None, '[4,"-1","RpcFrameworkError"', '[4,"-1","RpcFrameworkError"')),
         ("[2]", (None, '[4,"-1","RpcFrameworkError"', '[4,"-1","RpcFrameworkError"')),
         ('[9,"1",{}]', (None, '[4,"1","MessageTypeNotSupported"', '[4,"1","MessageTypeNotSupported"')),

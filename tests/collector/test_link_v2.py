@@ -32,7 +32,7 @@ from laddvakt.domain.facts import (
 )
 from laddvakt.domain.stations import ConnectorState
 from laddvakt.domain.tokens import AuthorizationStatus
-from tests.support.payloads import EVENT, HAPPY, STARTED, TOKEN
+from tests.support.payloads import CERTIFICATE, EVENT, HAPPY, STARTED, TOKEN
 from tests.support.stations import T0, Speaker, stamp
 
 VERSIONS = ("ocpp2.0.1", "ocpp2.1")
@@ -131,6 +131,28 @@ def test_answer_that_a_station_refuses_is_shown_to_people() -> None:
     (fact,) = facts_of(station)
     assert fact.reason is QuarantineReason.REFUSED_REPLY
     assert "no time" in fact.detail
+
+
+@pytest.mark.parametrize(
+    ("action", "payload"),
+    [
+        ("VatNumberValidation", {"vatNumber": "SE" + "5" * 30}),
+        (
+            "GetCertificateChainStatus",
+            {
+                "certificateStatusRequests": [
+                    {"certificateHashData": CERTIFICATE, "source": "Rumour", "urls": ["x"]}
+                ]
+            },
+        ),
+    ],
+)
+def test_odd_request_that_no_reply_by_the_schema_can_repeat_is_refused(
+    action: str, payload: dict[str, Any]
+) -> None:
+    station = Speaker(protocol="ocpp2.1")
+    assert station.call(action, payload)[2] == "PropertyConstraintViolation"
+    assert [fact.reason for fact in facts_of(station)] == [QuarantineReason.INVALID_PAYLOAD]
 
 
 def test_whole_numbers_with_a_point_are_read() -> None:

@@ -24,7 +24,8 @@ def _v16(ask: Ask) -> Answer:
         firmware=payload.get("firmwareVersion"),
         meter_serial_number=payload.get("meterSerialNumber"),
     )
-    return Answer(_reply(ask), (booted,))
+    # Status first, as in the example of OCPP-J 1.6 section 4.2.2; 2.x has it last.
+    return Answer({"status": ask.policy.registration, **_reply(ask)}, (booted,))
 
 
 def _v2(ask: Ask) -> Answer:

@@ -9,7 +9,7 @@ _WHY = {"reasonCode": "UnsupportedRequest", "additionalInfo": "this central syst
 
 
 def _v2(ask: Ask) -> Answer:
-    reply: dict[str, Any] = {"statusInfo": _WHY, "vatNumber": ask.payload["vatNumber"][:20]}
+    reply: dict[str, Any] = {"statusInfo": _WHY, "vatNumber": ask.payload["vatNumber"]}
     if "evseId" in ask.payload:
         reply["evseId"] = ask.payload["evseId"]
     return Answer({**reply, "status": "Rejected"})

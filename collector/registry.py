@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import NamedTuple
 
@@ -16,14 +16,14 @@ import msgspec
 
 from collector.occupancy import Occupancy
 from collector.ocpp.action import Policy, Purpose, Verdict
-from collector.remembered import Known, Remembered, Snapshot
+from collector.remembered import Remembered, Snapshot
 from laddvakt.clock import utc_now
 from laddvakt.domain.errors import StoreError
 from laddvakt.domain.identification import Shown, look_up
 from laddvakt.domain.tokens import AuthorizationStatus, Token, status_of
 from laddvakt.privacy import pseudonym
 from laddvakt.settings import OcppSettings
-from laddvakt.stores.ports import InUse, Records
+from laddvakt.stores.ports import Credentials, InUse, Records
 
 logger = logging.getLogger(__name__)
 
@@ -63,6 +63,7 @@ class Registry:
         self._remembered = remembered
         self._clock = clock
         self._snapshot = Snapshot(stations={}, tokens={})
+        self._spellings: dict[str, str] = {}
         self._connected_in_records: frozenset[str] = frozenset()
         self._occupancy = Occupancy()
         self._heard: dict[str, InUse] = {}  # of the live feed, since the last reading began
@@ -81,11 +82,7 @@ class Registry:
         with self._records.read() as work:
             stations = work.stations.all()
             snapshot = Snapshot(
-                stations={
-                    s.station_id: Known(work.stations.password_hash(s.station_id))
-                    for s in stations
-                    if s.registered
-                },
+                stations=work.stations.credentials(),
                 tokens={token.token: token for token in work.tokens.all()},
             )
             connected = frozenset(station.station_id for station in stations if station.connected)
@@ -96,6 +93,7 @@ class Registry:
 
     def _take(self, reading: _Reading) -> None:
         self._snapshot, self._connected_in_records, self._occupancy, self._read_at = reading
+        self._spellings = _spellings(self._snapshot.stations)
         for session in self._heard.values():  # perhaps younger than the reading; once more does no harm
             self._occupancy.heard(session)
         self._failed = False
@@ -116,6 +114,7 @@ class Registry:
         if kept is None:
             return False
         self._snapshot, self._read_at = kept
+        self._spellings = _spellings(self._snapshot.stations)
         logger.warning("the records are away: stations and tokens are those of %s", f"{self._read_at:%F %T} UTC")
         return True
 
@@ -160,8 +159,15 @@ class Registry:
         """Stations that the records believe to be connected."""
         return self._connected_in_records
 
-    def known(self, station_id: str) -> Known | None:
+    def known(self, station_id: str) -> Credentials | None:
+        """What proves a registered station; None for others."""
         return self._snapshot.stations.get(station_id)
+
+    def spelling(self, station_id: str) -> str:
+        """The id as it is registered, where only the case differs and one station alone is meant."""
+        if station_id in self._snapshot.stations:
+            return station_id
+        return self._spellings.get(station_id.casefold(), station_id)
 
     def policy_for(self, station_id: str) -> Policy:
         accepted = station_id in self._snapshot.stations or self._settings.unknown_stations == "accept"
@@ -209,3 +215,15 @@ class Registry:
                 self._pseudonyms.clear()
             known = self._pseudonyms[id_tag] = pseudonym(self._key, id_tag)
         return known
+
+
+def _spellings(station_ids: Iterable[str]) -> dict[str, str]:
+    """By the id without regard to case; ids that are then the same are left out."""
+    found: dict[str, str] = {}
+    doubles = set()
+    for station_id in station_ids:
+        folded = station_id.casefold()
+        if folded in found:
+            doubles.add(folded)
+        found[folded] = station_id
+    return {folded: station_id for folded, station_id in found.items() if folded not in doubles}

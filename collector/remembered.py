@@ -8,27 +8,21 @@ import os
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
 
 import msgspec
 from msgspec.structs import replace
 
 from laddvakt.domain.tokens import Token
 from laddvakt.settings import Settings
+from laddvakt.stores.ports import Credentials
 
 logger = logging.getLogger(__name__)
-
-
-class Known(NamedTuple):
-    """A registered station."""
-
-    password_hash: str | None
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """Registered stations by id with what proves them, and tokens by pseudonym."""
 
-    stations: dict[str, Known]
+    stations: dict[str, Credentials]
     tokens: dict[str, Token]
 
 

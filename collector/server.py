@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
@@ -12,14 +13,16 @@ from typing import cast
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.typing import Subprotocol
 
-from collector.admission import Admission, station_id_of
+from collector import doors
+from collector.admission import Admission
 from collector.calls import Calls
 from collector.connection import StationConnection
 from collector.link import SUPPORTED, Link, Outcome
 from collector.registry import Registry
+from collector.tls import LOOK_S, ServerTls
 from laddvakt.domain.errors import EventLogError, SettingsError
 from laddvakt.eventlog.appender import Appender
-from laddvakt.settings import OcppSettings, is_loopback, split_address
+from laddvakt.settings import Listener, OcppSettings, split_address
 
 logger = logging.getLogger(__name__)
 
@@ -28,19 +31,20 @@ _DEFAULT_PROTOCOL = "ocpp1.6"  # for stations that offer no subprotocol at all
 
 
 class StationServer:
-    """Serves stations on one address."""
+    """Serves stations on one address or more, each with a security profile of its own."""
 
     def __init__(
         self, settings: OcppSettings, registry: Registry, appender: Appender, clock: Callable[[], datetime]
     ) -> None:
         self._settings = settings
         self._registry = registry
-        self._admission = Admission(settings, registry)
+        self._admission = Admission(settings, registry, clock)
         self._appender = appender
         self._clock = clock
         self.calls = Calls(appender.append, clock, settings.command_timeout_s)
         self._connections: dict[str, StationConnection] = {}
-        self._server: Server | None = None
+        self._servers: list[Server] = []
+        self._tls: list[ServerTls] = []
         self._stopping = False
         self.messages = 0
 
@@ -49,27 +53,47 @@ class StationServer:
         return frozenset(self._connections)
 
     @property
+    def ports(self) -> tuple[int, ...]:
+        """The ports in use, in the order of the settings."""
+        return tuple(next(iter(server.sockets)).getsockname()[1] for server in self._servers)
+
+    @property
     def port(self) -> int:
-        """The port in use. Only after `start`."""
-        if self._server is None:
+        """The first port in use. Only after `start`."""
+        if not self._servers:
             raise SettingsError("the station server is not started.")
-        port: int = next(iter(self._server.sockets)).getsockname()[1]
-        return port
+        return self.ports[0]
+
+    @property
+    def refused(self) -> Counter[str]:
+        """How many were not let in, by `collector.admission.Reason`."""
+        return self._admission.refused
 
     async def start(self) -> None:
-        """Raises SettingsError when the address is in use."""
-        host, port = split_address(self._settings.listen)
-        if self._settings.security_profile == 0 and not (is_loopback(host) or self._settings.allow_open):
-            raise SettingsError(
-                f"stations would be served without passwords on {self._settings.listen}.",
-                mend="Set ocpp.security_profile = 1, or ocpp.allow_open = true where the network is closed.",
-            )
+        """Raises SettingsError when an address is in use, or would be open to everybody."""
+        doors.check(self._settings)
+        for doubt in doors.doubts(self._settings):
+            logger.warning("%s", doubt)
         try:
-            self._server = await serve(
+            for door in self._settings.doors:
+                self._servers.append(await self._open(door))
+        except SettingsError:
+            await self.stop()
+            raise
+
+    async def _open(self, door: Listener) -> Server:
+        host, port = split_address(door.listen)
+        tls = None
+        if doors.ends_tls(self._settings, door):
+            tls = ServerTls(self._settings, door.security_profile, self._clock)
+            self._tls.append(tls)
+        try:
+            return await serve(
                 self._handle,
                 host,
                 port,
-                process_request=self._admission.admit,
+                ssl=tls.context if tls else None,
+                process_request=partial(self._admission.admit, door.security_profile, tls),
                 select_subprotocol=self._choose,
                 compression=None,  # saves 32 KB a connection; stations rarely offer it
                 max_size=self._settings.max_frame_bytes,
@@ -82,19 +106,33 @@ class StationServer:
             )
         except OSError as error:
             raise SettingsError(
-                f"cannot listen for stations on {self._settings.listen} (ocpp.listen): {error.strerror or error}.",
+                f"cannot listen for stations on {door.listen} (ocpp.listen): {error.strerror or error}.",
                 mend="Stop what uses that port, or set ocpp.listen to another address.",
             ) from error
 
     async def stop(self) -> None:
         """Refuses new stations and says goodbye to the present ones (close code 1001, going away)."""
         self._stopping = True
-        if self._server is not None:
-            self._server.close(close_connections=True, code=1001, reason="service restart")
-            try:
-                await asyncio.wait_for(self._server.wait_closed(), _STOP_S)
-            except TimeoutError:  # they got no answer, so they will say it again
-                logger.warning("some stations still wait for the event log; stopping all the same")
+        for server in self._servers:
+            server.close(close_connections=True, code=1001, reason="service restart")
+        try:
+            async with asyncio.timeout(_STOP_S):
+                for server in self._servers:
+                    await server.wait_closed()
+        except TimeoutError:  # they got no answer, so they will say it again
+            logger.warning("some stations still wait for the event log; stopping all the same")
+        await self._admission.close()
+
+    def renew_certificates(self) -> None:
+        """Those that have changed on disk are used from now on."""
+        for tls in self._tls:
+            tls.look()
+
+    async def keep_fresh(self) -> None:
+        """For ever."""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            self.renew_certificates()
 
     def _choose(self, connection: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
         """The first version that both sides speak; None completes the handshake without one and `_handle` then
@@ -103,9 +141,11 @@ class StationServer:
 
     async def _handle(self, opened: ServerConnection) -> None:
         connection = cast("StationConnection", opened)  # see create_connection
+        with self._admission.present(connection):
+            await self._serve(connection, connection.username)
+
+    async def _serve(self, connection: StationConnection, station_id: str) -> None:
         assert connection.request is not None  # noqa: S101  # the handshake is over
-        station_id = station_id_of(connection.request.path)
-        assert station_id is not None  # noqa: S101  # admission checked it
         protocol = connection.subprotocol
         if protocol is None:
             if connection.request.headers.get("Sec-WebSocket-Protocol"):

@@ -73,6 +73,7 @@ class Collector:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._registry.keep_fresh())
+                group.create_task(self.server.keep_fresh())
                 group.create_task(self._pulse())
                 group.create_task(self._settle())
         finally:

@@ -65,11 +65,45 @@ class MqttSettings(_Section):
         return [value] if isinstance(value, str) and value else value or ()
 
 
+class Listener(_Section):
+    """A row of `[[ocpp.listeners]]`: one more address for stations, with a security profile of its own."""
+
+    listen: str
+    security_profile: int = Field(ge=0, le=3)
+
+
 class OcppSettings(_Section):
     listen: str = Field("127.0.0.1:9000", description="address for stations; port 0 picks a free one")
-    security_profile: int = Field(0, ge=0, le=1, description="0 open, 1 HTTP Basic")
+    security_profile: int = Field(
+        0, ge=0, le=3, description="0 open, 1 HTTP Basic, 2 TLS and HTTP Basic, 3 TLS with client certificates"
+    )
+    listeners: tuple[Listener, ...] = Field(
+        (), description="more addresses: a list of tables with `listen` and `security_profile`"
+    )
     allow_open: bool = Field(
         False, description="let security profile 0 (no passwords) serve other machines than this one"
+    )
+    tls_cert_file: str = Field("", description="PEM file of our certificate, with those between it and the CA")
+    tls_key_file: str = Field("", description="PEM file of its private key; empty where `tls_cert_file` has it")
+    tls_client_ca_file: str = Field(
+        "", description="PEM file of the authorities that vouch for stations' certificates (profile 3)"
+    )
+    tls_crl_file: str = Field("", description="PEM file of those authorities' revocation lists; empty checks none")
+    tls_rsa_key_exchange: bool = Field(
+        False, description="also the two cipher suites of TLS 1.2 without forward secrecy that OCPP names"
+    )
+    tls_at_proxy: bool = Field(
+        False, description="profile 2: TLS ends at one of `trusted_proxies`, which says so in X-Forwarded-Proto"
+    )
+    trusted_proxies: tuple[str, ...] = Field(
+        (), description="addresses or networks of proxies whose X-Forwarded-For is believed"
+    )
+    handshakes_per_address: int = Field(
+        500, ge=1, description="new connections a second from one address; ten times as many at once"
+    )
+    connections_per_address: int = Field(20_000, ge=1, description="connections from one address")
+    messages_per_station: int = Field(
+        200, ge=1, description="messages a second from one station; ten times as many at once, then it waits"
     )
     unknown_stations: Literal["reject", "pending", "accept"] = Field(
         "pending", description="what a station that no network file names is told"
@@ -89,6 +123,23 @@ class OcppSettings(_Section):
         "accept_known",
         description="tokens while the records are away: as they were read last; unknown ones too; none",
     )
+
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _one_or_more(cls, value: object) -> object:
+        return [value] if isinstance(value, str) and value else value or ()
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for text in value:
+            ipaddress.ip_network(text)  # its ValueError says what is wrong
+        return value
+
+    @property
+    def doors(self) -> tuple[Listener, ...]:
+        """All addresses for stations, the first one being `listen`."""
+        return (Listener(listen=self.listen, security_profile=self.security_profile), *self.listeners)
 
 
 class SessionsSettings(_Section):

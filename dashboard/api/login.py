@@ -17,10 +17,10 @@ from starlette.responses import HTMLResponse, RedirectResponse
 from dashboard.auth import Role, current_user
 from dashboard.context import AppContext
 from dashboard.passwords import MAX_LENGTH, verify_password
-from dashboard.web.attempts import Attempts
 from dashboard.web.directory import Directory
 from dashboard.web.guard import CHALLENGE, MAX_FORM_BYTES
 from dashboard.web.sessions import EndedSessions, open_session, read_session
+from laddvakt.attempts import Attempts
 from laddvakt.demo import DEMO_LOGINS
 from laddvakt.stores.ports import AuditItem, User
 

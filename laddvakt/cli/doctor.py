@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 import click
 import msgspec
 
-from laddvakt.cli.checks import addresses, clocks, files, log, stores
+from laddvakt.cli.checks import addresses, certificates, clocks, files, log, stores
 from laddvakt.cli.checks.finding import Finding, Level, Patient, fail, failed
 from laddvakt.cli.context import Context
 from laddvakt.clock import utc_now
@@ -43,6 +43,8 @@ CHECKS = (
     Check("log readers", log.log_readers),
     Check("max_payload", log.max_payload),
     Check("ocpp.listen", addresses.ocpp_port),
+    Check("ocpp tls", certificates.server_certificate),
+    Check("ocpp crl", certificates.revocation_list),
     Check("web.listen", addresses.web_port),
     Check("mqtt.listen", addresses.mqtt_port),
     Check("ports", addresses.distinct),

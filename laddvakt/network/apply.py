@@ -8,19 +8,15 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 import msgspec
-from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from laddvakt.domain.identification import kind_shown, normal_form
 from laddvakt.domain.stations import Connector, Station, station_state
 from laddvakt.domain.tokens import Token, TokenKind
 from laddvakt.network.model import Network, NetworkConnector, NetworkRoute, NetworkStation, NetworkToken
+from laddvakt.network.passwords import STATION_HASHER
 from laddvakt.privacy import mask, pseudonym
-from laddvakt.stores.ports import AuditItem, Records, Work
-
-# Stations' passwords are long and random (OCPP 1.6 security whitepaper section 3.3), so a light hash is enough; a
-# heavy one would make thousands of stations that reconnect at once wait for each other.
-_HASHER = PasswordHasher(time_cost=1, memory_cost=8 * 1024, parallelism=1)
+from laddvakt.stores.ports import AuditItem, Credentials, Records, Work
 
 T = TypeVar("T")
 
@@ -63,11 +59,11 @@ def apply_network(
     the file does not name stay. `assignments` and `routes`, where the file has them, replace what was there.
     Raises StoreError.
     """
-    passwords = _new_passwords(network, records)
+    credentials = _new_credentials(network, records)
     with records.begin() as work:
         summary = Summary(
             sites=_sites(network, work),
-            stations=_stations(network, work, passwords),
+            stations=_stations(network, work, credentials),
             drivers=_drivers(network, work),
             tokens=_tokens(network, work, privacy_key),
             tariffs=_tariffs(network, work, now),
@@ -103,14 +99,14 @@ def _sites(network: Network, work: Work) -> Counts:
     return _saved(wanted, {site.site_id: site for site in work.stations.sites()}, work.stations.save_sites)
 
 
-def _stations(network: Network, work: Work, passwords: Mapping[str, str]) -> Counts:
+def _stations(network: Network, work: Work, credentials: Mapping[str, Credentials]) -> Counts:
     current = work.stations.many(station.id for station in network.stations)
     wanted = {station.id: _station(station, current.get(station.id)) for station in network.stations}
     counts, to_save = _split(wanted, current)
     work.stations.save(to_save)
-    for station_id, password_hash in passwords.items():
-        work.stations.set_password_hash(station_id, password_hash)
-    more = len(passwords.keys() - {station.station_id for station in to_save})
+    for station_id, changed in credentials.items():
+        work.stations.set_credentials(station_id, changed)
+    more = len(credentials.keys() - {station.station_id for station in to_save})
     return Counts(added=counts.added, changed=counts.changed + more, unchanged=counts.unchanged - more)
 
 
@@ -146,21 +142,39 @@ def _connector(said: NetworkConnector, current: Connector | None) -> Connector:
     )
 
 
-def _new_passwords(network: Network, records: Records) -> dict[str, str]:
-    """Hashes of the passwords that are not yet in the records, worked out before other writers have to wait. A
-    station without one in the file keeps what it has: leaving a line out must not open the door."""
+def _new_credentials(network: Network, records: Records) -> dict[str, Credentials]:
+    """Those that are not yet in the records, worked out before other writers have to wait. What the file does not
+    say of a station stays as it is: leaving a line out must not open the door."""
     with records.read() as work:
-        kept = {item.id: work.stations.password_hash(item.id) for item in network.stations if item.password}
-    return {
-        item.id: _HASHER.hash(item.password)
-        for item in network.stations
-        if item.password and not _is_password(kept[item.id], item.password)
-    }
+        kept = work.stations.credentials()
+    wanted = {item.id: _credentials(item, kept.get(item.id, Credentials())) for item in network.stations}
+    return {key: value for key, value in wanted.items() if value != kept.get(key, Credentials())}
 
 
-def _is_password(password_hash: str | None, password: str) -> bool:
+def _credentials(said: NetworkStation, kept: Credentials) -> Credentials:
+    """A new password of the file takes the place of all others. One that the station had from the file before it
+    was given another is not new."""
+    changed = msgspec.structs.replace(
+        kept,
+        certificate=said.certificate or kept.certificate,
+        security_profile=kept.security_profile if said.security_profile is None else said.security_profile,
+    )
+    if said.password is None or _is_password(kept, said.password):
+        return changed
+    password_hash = STATION_HASHER.hash(said.password)
+    return msgspec.structs.replace(
+        changed, password_hash=password_hash, next_password_hash=None, file_password_hash=None
+    )
+
+
+def _is_password(kept: Credentials, password: str) -> bool:
+    hashes = filter(None, (kept.password_hash, kept.next_password_hash, kept.file_password_hash))
+    return any(_fits(password_hash, password) for password_hash in hashes)
+
+
+def _fits(password_hash: str, password: str) -> bool:
     try:
-        return password_hash is not None and _HASHER.verify(password_hash, password)
+        return STATION_HASHER.verify(password_hash, password)
     except (VerificationError, InvalidHashError):
         return False  # another password, or a hash that something else made
 

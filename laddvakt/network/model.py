@@ -160,6 +160,8 @@ class NetworkStation(Table):
     vendor: Name | None = None
     model: Name | None = None
     password: Annotated[str, Field(min_length=1, max_length=64)] | None = Field(None, repr=False)
+    certificate: Name | None = None  # the name in its certificate, where that is not the id
+    security_profile: Annotated[int, Strict(), Field(ge=0, le=3)] | None = None  # the lowest it may use
     max_power_w: Positive | None = None
     phases: Literal[1, 2, 3] | None = None
     current: Literal["AC", "DC"] | None = None

@@ -174,6 +174,17 @@ class InUse(msgspec.Struct, frozen=True, kw_only=True):
     state: SessionState = SessionState.ACTIVE
 
 
+class Credentials(msgspec.Struct, frozen=True, kw_only=True):
+    """How a station proves who it is. Hashes are argon2id; `certificate` is the name in its certificate where that
+    is not the station id; below `security_profile` it is not let in."""
+
+    password_hash: str | None = None
+    next_password_hash: str | None = None  # of a password that it was told and has not shown yet
+    file_password_hash: str | None = None  # of the network file's password, once the station has another
+    certificate: str | None = None
+    security_profile: int = 0
+
+
 class Stations(Protocol):
     def get(self, station_id: str) -> Station | None: ...
     def many(self, station_ids: Iterable[str]) -> dict[str, Station]: ...
@@ -182,6 +193,8 @@ class Stations(Protocol):
     def save(self, stations: Iterable[Station]) -> None: ...  # insert or replace, connectors included
     def password_hash(self, station_id: str) -> str | None: ...
     def set_password_hash(self, station_id: str, password_hash: str | None) -> None: ...
+    def credentials(self) -> dict[str, Credentials]: ...  # of registered stations
+    def set_credentials(self, station_id: str, credentials: Credentials) -> None: ...
     def sites(self) -> list[Site]: ...
     def save_sites(self, sites: Iterable[Site]) -> None: ...
 

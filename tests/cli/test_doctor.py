@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -23,7 +24,7 @@ from websockets.asyncio.server import serve
 from collector.registry import Registry
 from collector.remembered import Remembered, Snapshot, remembered_file
 from collector.server import StationServer
-from laddvakt.cli.checks import addresses, clocks, files, log
+from laddvakt.cli.checks import addresses, certificates, clocks, files, log
 from laddvakt.cli.checks.finding import Finding, Level, Patient
 from laddvakt.cli.doctor import CHECKS, Check, examine
 from laddvakt.cli.main import cli
@@ -33,6 +34,7 @@ from laddvakt.eventlog.probe import LogState, Reader
 from laddvakt.settings import EventlogSettings, MqttSettings, OcppSettings, Settings, WebSettings, secret
 from laddvakt.stores.sql.engine import RecordsState, open_records
 from tests.support import servers
+from tests.support.authority import Authority
 from tests.support.eventlog import running_log, running_server, settings_for
 from tests.support.stations import T0
 
@@ -385,8 +387,8 @@ def test_port_that_somebody_else_uses(data: Path, busy_port: int, setting: str) 
 
 
 @asynccontextmanager
-async def stations_served(folder: Path) -> AsyncIterator[int]:
-    settings = OcppSettings(listen="127.0.0.1:0")
+async def stations_served(folder: Path, **ocpp: Any) -> AsyncIterator[int]:
+    settings = OcppSettings(listen="127.0.0.1:0", **ocpp)
     async with running_log(settings_for(folder)) as event_log:
         records = open_records(Settings(data_dir=folder))
         server = StationServer(settings, Registry(records, settings, "key"), event_log.appender, utc_now)
@@ -435,6 +437,40 @@ def test_one_port_for_two_services(tmp_path: Path) -> None:
 def test_open_stations_beyond_this_machine(tmp_path: Path) -> None:
     finding = addresses.ocpp_port(patient(tmp_path, ocpp=OcppSettings(listen="0.0.0.0:0")))
     assert (finding.level, "without passwords" in finding.what) == (Level.FAIL, True)
+
+
+@pytest.mark.parametrize(
+    ("lives_days", "level"), [(30, Level.OK), (5, Level.WARN), (-1, Level.FAIL)], ids=["good", "soon", "expired"]
+)
+def test_certificate_for_stations_against_the_time_that_is_left(
+    tmp_path: Path, lives_days: int, level: Level
+) -> None:
+    files = Authority(tmp_path).issue("central", lives=timedelta(days=lives_days))
+    ocpp = OcppSettings(security_profile=2, tls_cert_file=str(files.cert), tls_key_file=str(files.key))
+    finding = certificates.server_certificate(patient(tmp_path, ocpp=ocpp))
+    assert finding.level is level
+    assert (level is Level.OK) or finding.mend
+
+
+def test_certificate_that_is_missing(tmp_path: Path) -> None:
+    finding = certificates.server_certificate(patient(tmp_path, ocpp=OcppSettings(security_profile=2)))
+    assert (finding.level, "tls_cert_file" in finding.what) == (Level.FAIL, True)
+
+
+def test_revocation_list_that_ends_soon(tmp_path: Path) -> None:
+    ocpp = OcppSettings(tls_crl_file=str(Authority(tmp_path).revoke()))
+    finding = certificates.revocation_list(patient(tmp_path, ocpp=ocpp))
+    assert finding.level is Level.WARN
+    assert certificates.revocation_list(patient(tmp_path)).level is Level.OK
+
+
+async def test_port_where_our_own_collector_speaks_tls(data: Path) -> None:
+    files = Authority(data).issue("central", lives=timedelta(days=90))
+    tls = {"security_profile": 2, "tls_cert_file": str(files.cert), "tls_key_file": str(files.key)}
+    async with stations_served(data, **tls) as port:
+        ocpp = OcppSettings(listen=f"127.0.0.1:{port}", **tls)
+        finding = await asyncio.to_thread(addresses.ocpp_port, patient(data, ocpp=ocpp))
+        assert (finding.level, "served by Laddvakt" in finding.what) == (Level.OK, True)
 
 
 def test_mosquitto_that_is_up_and_stopped(data: Path, mosquitto_server: servers.Mosquitto) -> None:

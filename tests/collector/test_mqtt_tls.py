@@ -27,8 +27,8 @@ from laddvakt.domain.facts import Measured
 from laddvakt.eventlog.address import mqtt_url
 from laddvakt.eventlog.appender import Appender
 from laddvakt.settings import MqttSettings
+from tests.support.authority import Authority, Pair
 from tests.support.eventlog import running_log, settings_for
-from tests.support.mqtt_tls import Authority, Pair
 from tests.support.servers import Mosquitto, mosquitto
 from tests.support.stations import T0
 from tests.support.waiting import eventually, until

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
 import socket
 from pathlib import Path
@@ -15,7 +14,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.frames import Frame, Opcode
 from websockets.typing import Subprotocol
 
-from collector.admission import basic_password, station_id_of
+from collector.admission import station_id_of
 from collector.registry import Registry
 from collector.server import StationServer
 from laddvakt.clock import utc_now
@@ -23,7 +22,7 @@ from laddvakt.domain.entries import EntryKind
 from laddvakt.domain.errors import SettingsError
 from laddvakt.domain.facts import LinkDown, Quarantined, QuarantineReason
 from laddvakt.settings import OcppSettings
-from tests.support.collecting import Door, answer, ask, asleep, register, served
+from tests.support.collecting import Door, answer, ask, asleep, basic, register, served
 from tests.support.eventlog import running_log, settings_for
 
 BOOT = {"chargePointVendor": "Acme", "chargePointModel": "One"}
@@ -34,11 +33,6 @@ async def closing(link: ClientConnection) -> tuple[int | None, str | None]:
     """Code and reason with which the other side ends the connection."""
     await asyncio.wait_for(link.wait_closed(), 10)
     return link.close_code, link.close_reason
-
-
-def basic(user: str, password: str | bytes) -> dict[str, str]:
-    secret = password.encode() if isinstance(password, str) else password
-    return {"Authorization": "Basic " + base64.b64encode(user.encode() + b":" + secret).decode()}
 
 
 # Paths
@@ -159,13 +153,6 @@ async def test_station_without_a_password_on_file_is_refused_under_profile_1(tmp
         with pytest.raises(InvalidStatus) as refused:
             await door.station("SE-3", additional_headers=basic("SE-3", ""))
         assert refused.value.response.status_code == 401
-
-
-def test_basic_header_is_read_without_regard_to_case() -> None:
-    from websockets.datastructures import Headers
-
-    headers = Headers(authorization="bAsIc " + base64.b64encode(b"SE-1:a:b").decode())
-    assert basic_password(headers, "SE-1") == "a:b"
 
 
 async def test_unknown_station_is_rejected_where_the_settings_say_so(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from laddvakt.domain.errors import StoreError
 from laddvakt.domain.stations import Connector, ConnectorState, StationState
 from laddvakt.network import Counts, Network, apply_network, read_network
 from laddvakt.privacy import FieldCipher, pseudonym
-from laddvakt.stores.ports import Assignment, Records, Route
+from laddvakt.stores.ports import Assignment, Credentials, Records, Route
 from laddvakt.stores.sql.engine import SqlRecords
 
 EXAMPLE = Path(__file__).parents[2] / "docs/examples/network.toml"
@@ -109,6 +109,32 @@ def test_changes_are_counted_and_made(records: SqlRecords, network: Network) -> 
         assert moved is not None and moved.site_id == "harbour"
         assert PasswordHasher().verify(work.stations.password_hash("SE-UME-001") or "", "another password 1")
         assert work.tariffs.assignments() == []
+
+
+def test_password_that_the_station_was_given_since_is_not_undone_by_the_file(
+    records: SqlRecords, network: Network
+) -> None:
+    apply(network, records)
+    with records.begin() as work:
+        first = work.stations.credentials()["SE-UME-001"]
+        work.stations.set_credentials(
+            "SE-UME-001", Credentials(password_hash="rotated", file_password_hash=first.password_hash)
+        )
+    assert apply(network, records)["stations"] == Counts(unchanged=2)
+    with records.read() as work:
+        assert work.stations.credentials()["SE-UME-001"].password_hash == "rotated"
+
+
+def test_certificate_and_profile_stay_where_the_file_no_longer_says_them(
+    records: SqlRecords, network: Network
+) -> None:
+    first, second = network.stations
+    said = first.model_copy(update={"certificate": "NV-22", "security_profile": 3})
+    apply(network.model_copy(update={"stations": (said, second)}), records)
+    assert apply(network, records)["stations"] == Counts(unchanged=2)
+    with records.read() as work:
+        kept = work.stations.credentials()["SE-UME-001"]
+    assert (kept.certificate, kept.security_profile) == ("NV-22", 3)
 
 
 def test_live_state_stays(records: SqlRecords, network: Network) -> None:

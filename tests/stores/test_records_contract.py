@@ -20,6 +20,7 @@ from laddvakt.stores.ports import (
     ApiToken,
     Assignment,
     AuditItem,
+    Credentials,
     Delivery,
     InUse,
     Page,
@@ -188,6 +189,28 @@ def test_password_hash_survives_a_save(records: SqlRecords) -> None:
 def test_set_password_hash_of_an_unknown_station_says_so(records: SqlRecords) -> None:
     with pytest.raises(NotFoundError, match="SE-9"), records.begin() as work:
         work.stations.set_password_hash("SE-9", "argon")
+
+
+def test_credentials_survive_a_save_and_are_of_registered_stations(records: SqlRecords) -> None:
+    given = Credentials(
+        password_hash="now",
+        next_password_hash="next",
+        file_password_hash="file",
+        certificate="cn",
+        security_profile=2,
+    )
+    with records.begin() as work:
+        work.stations.save([changed(full_station(), registered=True), Station(station_id="SE-2")])
+        assert work.stations.credentials() == {"SE-1": Credentials()}
+        work.stations.set_credentials("SE-1", given)
+        work.stations.save([changed(full_station(), registered=True)])
+        assert work.stations.credentials() == {"SE-1": given}
+        assert work.stations.password_hash("SE-1") == "now"
+
+
+def test_set_credentials_of_an_unknown_station_says_so(records: SqlRecords) -> None:
+    with pytest.raises(NotFoundError, match="SE-9"), records.begin() as work:
+        work.stations.set_credentials("SE-9", Credentials())
 
 
 def test_sites_come_back_as_they_were(records: SqlRecords) -> None:

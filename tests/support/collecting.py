@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import itertools
 import json
 import os
@@ -24,7 +25,7 @@ from laddvakt.domain.stations import Station
 from laddvakt.eventlog.client import EventLog
 from laddvakt.eventlog.server import EmbeddedServer
 from laddvakt.settings import OcppSettings, Settings
-from laddvakt.stores.ports import Records
+from laddvakt.stores.ports import Credentials, Records
 from laddvakt.stores.sql.engine import open_records
 from tests.support.eventlog import running_server, settings_for
 
@@ -32,13 +33,23 @@ OCPP16 = [Subprotocol("ocpp1.6")]
 _readers = itertools.count(1)
 
 
-def register(records: Records, station_id: str, password: str | None = None) -> None:
+def register(records: Records, station_id: str, password: str | None = None, **credentials: Any) -> None:
     """As an import does."""
     with records.begin() as work:
         work.stations.save([Station(station_id=station_id, registered=True)])
-        if password is not None:
-            quick = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
-            work.stations.set_password_hash(station_id, quick.hash(password))
+        hashed = None if password is None else quick_hash(password)
+        work.stations.set_credentials(station_id, Credentials(password_hash=hashed, **credentials))
+
+
+def quick_hash(password: str) -> str:
+    """Argon2id, as light as it can be."""
+    return PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(password)
+
+
+def basic(user: str, password: str | bytes) -> dict[str, str]:
+    """The header of HTTP Basic authentication."""
+    secret = password.encode() if isinstance(password, str) else password
+    return {"Authorization": "Basic " + base64.b64encode(user.encode() + b":" + secret).decode()}
 
 
 async def logged(log: EventLog, enough: Callable[[list[Entry]], bool]) -> list[Entry]:
@@ -70,8 +81,16 @@ def asleep(server: EmbeddedServer) -> Iterator[None]:
 class Door:
     """A running StationServer. `url` has no path."""
 
-    def __init__(self, server: StationServer, log: EventLog, nats: EmbeddedServer, records: Records) -> None:
+    def __init__(
+        self,
+        server: StationServer,
+        registry: Registry,
+        log: EventLog,
+        nats: EmbeddedServer,
+        records: Records,
+    ) -> None:
         self.server = server
+        self.registry = registry
         self.log = log
         self.nats = nats
         self.records = records
@@ -104,7 +123,7 @@ async def served(folder: Path, **ocpp: Any) -> AsyncIterator[Door]:
         server = StationServer(settings.ocpp, registry, log.appender, utc_now)
         await server.start()
         try:
-            yield Door(server, log, nats, records)
+            yield Door(server, registry, log, nats, records)
         finally:
             await server.stop()
             await log.close()

@@ -5,29 +5,63 @@ from __future__ import annotations
 import errno
 import http.client
 import socket
+import ssl
 from collections.abc import Callable
+from pathlib import Path
 
+from collector import doors
 from collector.mqtt.mapping_file import load_mappings
 from collector.mqtt.probe import refusal
 from laddvakt.cli.checks.finding import Finding, Level, Patient, fail, failed, ok, warn
 from laddvakt.domain.errors import EventLogError, SettingsError
 from laddvakt.eventlog.address import EMBEDDED, mqtt_url, read_ports
 from laddvakt.eventlog.probe import LogState
-from laddvakt.settings import is_loopback, split_address
+from laddvakt.settings import Listener, OcppSettings, split_address
 
 _PATIENCE_S = 3.0
+_END = "-----END CERTIFICATE-----"
 _ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # read, not bound
 
 
 def ocpp_port(patient: Patient) -> Finding:
-    """Free, or a collector of ours."""
+    """Free, or a collector of ours; and not open to everybody."""
     ocpp = patient.settings.ocpp
-    finding = _address(ocpp.listen, "ocpp.listen", lambda host, port: b"/<station id>" in _get(host, port, "/"))
-    closed = ocpp.security_profile > 0 or ocpp.allow_open
-    if finding.level is not Level.FAIL and not (closed or is_loopback(split_address(ocpp.listen)[0])):
-        mend = "Set ocpp.security_profile = 1, or ocpp.allow_open = true where the network is closed."
-        return fail(f"stations would be served without passwords on {ocpp.listen}", mend)
-    return finding
+    findings = [_door(ocpp, door) for door in ocpp.doors]
+    failing = [finding for finding in findings if finding.level is Level.FAIL]
+    if failing:
+        return failing[0]
+    try:
+        doors.check(ocpp)
+    except SettingsError as error:
+        return failed(error)
+    if doubts := doors.doubts(ocpp):
+        return warn(
+            "; ".join(doubts), "Use security profile 2, or a network that is closed; see secure-stations.md."
+        )
+    return ok("; ".join(finding.what for finding in findings))
+
+
+def _door(ocpp: OcppSettings, door: Listener) -> Finding:
+    if doors.ends_tls(ocpp, door):
+        return _address(door.listen, "ocpp.listen", lambda host, port: _shows(host, port, ocpp.tls_cert_file))
+    return _address(door.listen, "ocpp.listen", lambda host, port: b"/<station id>" in _get(host, port, "/"))
+
+
+def _shows(host: str, port: int, cert_file: str) -> bool:
+    """Whether a server shows this certificate."""
+    anybody = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    anybody.check_hostname = False
+    anybody.verify_mode = ssl.CERT_NONE
+    try:
+        with (
+            socket.create_connection((host, port), timeout=_PATIENCE_S) as bare,
+            anybody.wrap_socket(bare) as connection,
+        ):
+            shown = connection.getpeercert(binary_form=True)
+        ours = ssl.PEM_cert_to_DER_cert(Path(cert_file).read_text("utf-8").partition(_END)[0] + _END)
+    except (OSError, ValueError):
+        return False
+    return shown == ours
 
 
 def web_port(patient: Patient) -> Finding:
@@ -91,6 +125,8 @@ def distinct(patient: Patient) -> Finding:
     listens = {"ocpp.listen": settings.ocpp.listen, "web.listen": settings.web.listen}
     if settings.tap.listen:
         listens["tap.listen"] = settings.tap.listen
+    for number, listener in enumerate(settings.ocpp.listeners):
+        listens[f"ocpp.listeners[{number}]"] = listener.listen
     if settings.mqtt.url == EMBEDDED and settings.eventlog.url == EMBEDDED:
         listens["mqtt.listen"] = settings.mqtt.listen
     seen: dict[str, str] = {}

@@ -62,6 +62,10 @@ stations = Table(
     Column("non_conforming", sa.BigInteger, nullable=False, server_default="0"),
     Column("non_conforming_detail", AnyText),
     Column("password_hash", AnyText),
+    Column("next_password_hash", AnyText),
+    Column("file_password_hash", AnyText),
+    Column("certificate", AnyText),
+    Column("security_profile", Integer, nullable=False, server_default="0"),
 )
 
 connectors = Table(

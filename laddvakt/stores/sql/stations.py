@@ -11,12 +11,13 @@ from sqlalchemy.engine import Row
 
 from laddvakt.domain.errors import NotFoundError
 from laddvakt.domain.stations import Connector, Site, Station
-from laddvakt.stores.ports import Page
+from laddvakt.stores.ports import Credentials, Page
 from laddvakt.stores.sql.cursors import check_limit, decode_cursor, encode_cursor
 from laddvakt.stores.sql.db import Change, Db, changed_fields, chunks
 from laddvakt.stores.sql.schema import connectors, sites, stations
 
-_STATION = sa.select(*(column for column in stations.c if column.name != "password_hash"))
+_CREDENTIALS = [stations.c[name] for name in Credentials.__struct_fields__]
+_STATION = sa.select(*(column for column in stations.c if column.name not in Credentials.__struct_fields__))
 _COLUMNS = tuple(column.name for column in _STATION.selected_columns)
 _CONNECTOR_COLUMNS = tuple(column.name for column in connectors.c)
 _CONNECTOR = sa.select(connectors).order_by(connectors.c.station_id, connectors.c.connector_id)
@@ -30,6 +31,12 @@ def _connector(row: Row[Any]) -> Connector:
 
 def _part(station: Station, connector: Connector) -> dict[str, Any]:
     return {"station_id": station.station_id, **msgspec.structs.asdict(connector)}
+
+
+def _credentials(row: Row[Any]) -> Credentials:
+    fields = dict(row._mapping)
+    del fields["station_id"]
+    return Credentials(**fields)
 
 
 class SqlStations:
@@ -131,7 +138,18 @@ class SqlStations:
 
     def set_password_hash(self, station_id: str, password_hash: str | None) -> None:
         """Raises NotFoundError for a station that was never saved."""
-        change = stations.update().where(stations.c.station_id == station_id).values(password_hash=password_hash)
+        self._set(station_id, password_hash=password_hash)
+
+    def credentials(self) -> dict[str, Credentials]:
+        rows = self._db.all(sa.select(stations.c.station_id, *_CREDENTIALS).where(stations.c.registered))
+        return {row.station_id: _credentials(row) for row in rows}
+
+    def set_credentials(self, station_id: str, credentials: Credentials) -> None:
+        """Raises NotFoundError for a station that was never saved."""
+        self._set(station_id, **msgspec.structs.asdict(credentials))
+
+    def _set(self, station_id: str, **values: Any) -> None:
+        change = stations.update().where(stations.c.station_id == station_id).values(**values)
         if not self._db.execute(change):
             raise NotFoundError(f"station {station_id} is not in the records.", mend="Save it first.")
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard.web.attempts import Attempts
+from laddvakt.attempts import Attempts
 from tests.support.webapp import NOON
 
 ZERO = timedelta(0)

@@ -1,0 +1,53 @@
+"""TLS of the station server: files that go together, and time left."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+from cryptography import x509
+
+from collector import doors
+from collector.tls import ServerTls, expiry
+from laddvakt.cli.checks.finding import Finding, Patient, fail, failed, ok, warn
+from laddvakt.domain.errors import SettingsError
+
+SOON_DAYS = 14  # certificates that live for 90 days are renewed at 30
+
+
+def server_certificate(patient: Patient) -> Finding:
+    """It can be used, and will be for a while."""
+    ocpp = patient.settings.ocpp
+    profiles = {door.security_profile for door in ocpp.doors if doors.ends_tls(ocpp, door)}
+    if not profiles:
+        return ok("not used: no address for stations ends TLS here")
+    try:
+        for profile in profiles:
+            ServerTls(ocpp, profile, patient.clock)
+        expires_at = expiry(ocpp.tls_cert_file, "tls_cert_file")
+    except SettingsError as error:
+        return failed(error)
+    return _left("the certificate", ocpp.tls_cert_file, expires_at, patient.clock())
+
+
+def revocation_list(patient: Patient) -> Finding:
+    """An outdated list makes every client certificate worthless."""
+    ocpp = patient.settings.ocpp
+    if not ocpp.tls_crl_file:
+        return ok("not used: ocpp.tls_crl_file is not set")
+    try:
+        until = x509.load_pem_x509_crl(Path(ocpp.tls_crl_file).read_bytes()).next_update_utc
+    except (OSError, ValueError) as error:
+        return fail(f"{ocpp.tls_crl_file} cannot be read: {error}", "Give the authority's revocation list as PEM.")
+    if until is None:
+        return ok("it has no date of expiry")
+    return _left("the revocation list", ocpp.tls_crl_file, until, patient.clock())
+
+
+def _left(what: str, name: str, until: datetime, now: datetime) -> Finding:
+    mend = f"Put a new one in the place of {name}; it is used without a restart."
+    days = (until - now).total_seconds() / 86400
+    if days <= 0:
+        return fail(f"{what} expired on {until:%Y-%m-%d}", mend)
+    text = f"{what} is good until {until:%Y-%m-%d}, {days:.0f} days"
+    return warn(text, mend) if days < SOON_DAYS else ok(text)

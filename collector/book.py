@@ -143,6 +143,7 @@ class Book(StationBook):
             session = replace(unstarted.with_start(former, fact, driver), connector_id=fact.connector_id)
         if session.state is not SessionState.ENDED:
             self._take_connector(session)
+        session = session if fact.numbered else self._orders.claim(session, fact.at)
         self._keep_session(self._with_tariff(session, driver))
 
     def _numbered_start(self, station_id: str, fact: TransactionStarted) -> bool:
@@ -208,6 +209,8 @@ class Book(StationBook):
         if session.state is not SessionState.ENDED and not placed and not ending:
             self._take_connector(session)
         self._charging_state(session, fact)
+        if fact.remote_start_id is not None or (fact.event == "Started" and fact.trigger == "RemoteStart"):
+            session = self._orders.claim(session, fact.at, fact.remote_start_id)
         self._keep_session(session)
 
     def _charging_state(self, session: Session, fact: TransactionReported) -> None:

@@ -10,10 +10,13 @@ from laddvakt.domain.entries import Entry, EntryKind
 from laddvakt.domain.facts import (
     Booted,
     ChargingLimitReported,
+    CommandAnswered,
+    CommandSent,
     DiagnosticsReported,
     Fact,
     FirmwareReported,
     NonConforming,
+    RemoteStartAsked,
     SecurityEventReported,
     StatusReported,
     VariableReported,
@@ -70,6 +73,8 @@ class StationBook(WorkingSet):
                 self._variables[variable.station_id, variable.variable_id] = variable
             case SecurityEventReported():
                 self._security_events.append(details.security_event(entry, number, fact))
+            case CommandSent() | RemoteStartAsked() | CommandAnswered():
+                self._orders.apply(entry.station_id, fact)
             case NonConforming() if entry.kind is EntryKind.OCPP_IN:
                 station = self._stations[entry.station_id]
                 count, detail = station.non_conforming + 1, fact.detail[:_MAX_DETAIL]

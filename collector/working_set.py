@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from collector import details, meter_check
 from collector import sessions as life
+from collector.orders import Orders
 from laddvakt.billing.assignment import choose
 from laddvakt.billing.charge import Charge
 from laddvakt.billing.pricing import price
@@ -63,6 +64,7 @@ class WorkingSet:
         self.quarantine: list[QuarantineItem] = []
         self._variables: dict[tuple[str, str], Variable] = {}
         self._security_events: list[SecurityEvent] = []
+        self._orders = Orders(work, self._token_of)
 
     def preload(self, station_ids: Iterable[str]) -> None:
         """Reads what the entries of these stations will need, in two queries."""
@@ -83,6 +85,7 @@ class WorkingSet:
             self.changed_stations[station_id] = self._settled(self._stations[station_id])
         self._work.stations.save(self.changed_stations.values())
         self._work.sessions.save(self.changed_sessions.values())
+        self._orders.write()
         if self.quarantine:
             self._work.quarantine.add(self.quarantine)
         if self._variables:
@@ -167,6 +170,9 @@ class WorkingSet:
         driver = self._work.tokens.driver(known.driver_id) if known.driver_id else None
         plan = driver.plan if driver else None
         return life.Driver(token=token, kind=known.kind, driver_id=known.driver_id, plan=plan)
+
+    def _token_of(self, id_tag: str) -> str:
+        return look_up(Shown(id_tag), self._pseudonym, self._work.tokens.get)[0]
 
     def _with_tariff(self, session: Session, driver: life.Driver) -> Session:
         """Freezes the tariff version that is valid at the start."""

@@ -17,7 +17,7 @@ class Role(StrEnum):
     """What kind of person or program somebody is."""
 
     VIEWER = "viewer"  # looks at the wall; a screen in the control room
-    MAINTAINER = "maintainer"  # mends stations: works on tickets
+    MAINTAINER = "maintainer"  # mends stations: works on tickets, sends commands
     MANAGER = "manager"  # answers for money and reliability
     ADMIN = "admin"  # everything
     DRIVER = "driver"  # charges; sees nothing but their own sessions
@@ -33,6 +33,8 @@ class Action(StrEnum):
     VIEW_OWN_SESSIONS = "view_own_sessions"  # sessions of the driver that asks
     VIEW_TICKETS = "view_tickets"  # fault tickets and their history
     WORK_ON_TICKETS = "work_on_tickets"  # acknowledge, assign, comment, resolve, judge, reopen
+    COMMAND_STATIONS = "command_stations"  # send OCPP commands to stations
+    VIEW_COMMANDS = "view_commands"  # which commands were sent, by whom, and what came of them
     VIEW_REVENUE = "view_revenue"  # money by station, tariff, driver
     VIEW_TARIFFS = "view_tariffs"  # prices; a driver may know them too
     EDIT_TARIFFS = "edit_tariffs"  # make a new version of a tariff
@@ -43,6 +45,7 @@ class Action(StrEnum):
 
 _OPERATORS = frozenset({Role.VIEWER, Role.MAINTAINER, Role.MANAGER, Role.ADMIN})
 _HANDS = frozenset({Role.MAINTAINER, Role.MANAGER, Role.ADMIN})
+_WRENCH = frozenset({Role.MAINTAINER, Role.ADMIN})
 _MONEY = frozenset({Role.MANAGER, Role.ADMIN})
 
 ROLES_OF: dict[Action, frozenset[Role]] = {
@@ -53,10 +56,12 @@ ROLES_OF: dict[Action, frozenset[Role]] = {
     Action.VIEW_OWN_SESSIONS: frozenset({Role.DRIVER}),
     Action.VIEW_TICKETS: _OPERATORS,
     Action.WORK_ON_TICKETS: _HANDS,
+    Action.COMMAND_STATIONS: _WRENCH,
+    Action.VIEW_COMMANDS: _HANDS,
     Action.VIEW_REVENUE: _MONEY,
     Action.VIEW_TARIFFS: frozenset(Role),
     Action.EDIT_TARIFFS: _MONEY,
-    Action.VIEW_QUARANTINE: frozenset({Role.MAINTAINER, Role.ADMIN}),
+    Action.VIEW_QUARANTINE: _WRENCH,
     Action.VIEW_AUDIT: frozenset({Role.ADMIN}),
     Action.MANAGE_PEOPLE: frozenset({Role.ADMIN}),
 }

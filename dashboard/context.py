@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from laddvakt.domain.commands import CommandRequest, CommandResult
 from laddvakt.settings import Settings
 from laddvakt.stores.ports import Records, Telemetry
 
@@ -25,13 +26,20 @@ class Feed(Protocol):
     def on_reconnect(self, callback: Callable[[], None]) -> None: ...
 
 
+class Commands(Protocol):
+    """The way of commands to the collector that holds a station."""
+
+    async def ask(self, request: CommandRequest) -> CommandResult: ...  # raises EventLogError: the way is broken
+
+
 @dataclass(frozen=True, kw_only=True)
 class AppContext:
-    """One dashboard process. `feed` is None where nothing is live (a replayed store, a test of the API);
-    `clock` gives the present time in UTC."""
+    """One dashboard process. `feed` and `commands` are None where nothing is live (a replayed store, a test of the
+    API); `clock` gives the present time in UTC."""
 
     settings: Settings
     records: Records
     telemetry: Telemetry
     feed: Feed | None
     clock: Callable[[], datetime]
+    commands: Commands | None = None

@@ -1,5 +1,5 @@
-"""A live feed that may come later: pages and API start, and show what the records hold, while the event log is
-still away."""
+"""A live feed, and a way for commands, that may come later: pages and API start, and show what the records hold,
+while the event log is still away."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
-from dashboard.context import Feed, Handler
+from dashboard.context import Commands, Feed, Handler
+from laddvakt.domain.commands import CommandRequest, CommandResult
 from laddvakt.domain.errors import EventLogError
 
 logger = logging.getLogger(__name__)
@@ -70,3 +71,15 @@ class LateFeed:
             for callback in self._callbacks:
                 feed.on_reconnect(callback)
                 callback()
+
+
+class LateCommands:
+    """Stands for the way of commands; `way` is set once the event log is there."""
+
+    def __init__(self) -> None:
+        self.way: Commands | None = None
+
+    async def ask(self, request: CommandRequest) -> CommandResult:
+        if self.way is None:
+            raise EventLogError("the event log cannot be reached now, so no station can.", mend="Try again soon.")
+        return await self.way.ask(request)

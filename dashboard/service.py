@@ -17,7 +17,7 @@ from fastapi import FastAPI
 
 from dashboard.app import create_app
 from dashboard.context import AppContext, Feed
-from dashboard.latefeed import LateFeed
+from dashboard.latefeed import LateCommands, LateFeed
 from laddvakt.clock import utc_now
 from laddvakt.domain.errors import LaddvaktError, SettingsError, StoreUnavailableError
 from laddvakt.domain.times import rfc3339
@@ -52,7 +52,7 @@ class DashboardService:
     async def run(self) -> None:
         """Until cancelled."""
         listening = listen(self.settings.web.listen)
-        feed = LateFeed()
+        feed, commands = LateFeed(), LateCommands()
         records = open_records(self.settings)
         telemetry = open_telemetry(self.settings)
         logs: list[EventLog] = []
@@ -60,10 +60,16 @@ class DashboardService:
         async def connect() -> Feed:
             log = await EventLog.connect(self.settings, name="dashboard")
             logs.append(log)
+            commands.way = log.commands
             return log.feed
 
         context = AppContext(
-            settings=self.settings, records=records, telemetry=telemetry, feed=feed, clock=self._clock
+            settings=self.settings,
+            records=records,
+            telemetry=telemetry,
+            feed=feed,
+            clock=self._clock,
+            commands=commands,
         )
         connecting = asyncio.create_task(feed.keep_connecting(connect))
         try:

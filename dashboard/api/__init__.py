@@ -14,7 +14,17 @@ from starlette.responses import HTMLResponse
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
-from dashboard.api import health, quarantine, revenue, security_events, sessions, stations, tariffs, tickets
+from dashboard.api import (
+    commands,
+    health,
+    quarantine,
+    revenue,
+    security_events,
+    sessions,
+    stations,
+    tariffs,
+    tickets,
+)
 from dashboard.api.login import Door, make_router
 from dashboard.context import AppContext
 from dashboard.web import problems
@@ -55,7 +65,17 @@ def create_api(context: AppContext) -> FastAPI:
     app.state.script_hashes = []
     app.state.metrics = make_registry(context, pulses)
     problems.install(app)
-    for module in (stations, sessions, tickets, revenue, tariffs, quarantine, security_events, health):
+    for module in (
+        commands,
+        stations,
+        sessions,
+        tickets,
+        revenue,
+        tariffs,
+        quarantine,
+        security_events,
+        health,
+    ):
         app.include_router(module.router)
     app.include_router(make_router(Door(context, directory, ended)))
     _add_docs(app)

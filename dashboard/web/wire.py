@@ -35,8 +35,11 @@ _REASONS = {
     412: "The object has changed since it was read",
     413: "The body is too large",
     422: "A parameter or the body is not valid",
+    429: "Too many wait already",
     500: "Our own failure; it is in the log",
+    502: "The station answered with an error, or its connection ended",
     503: "The records cannot be reached now",
+    504: "The station did not answer in time",
 }
 
 

@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "import": ("import_", "Import a network file: sites, stations, tariffs, people to tell."),
     "user": ("user", "People who sign in."),
     "token": ("token", "API tokens for programs."),
+    "command": ("command", "Send an OCPP command to a station and show its answer."),
     "replay": ("replay", "Run a recorded message log through the whole system on virtual time."),
     "log": ("log", "The event log: export it in replay format."),
     "simulate": ("simulate", "A fleet of simulated stations, live or as a log with ground truth."),

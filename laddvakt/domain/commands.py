@@ -58,6 +58,26 @@ class CommandResult(msgspec.Struct, frozen=True, kw_only=True, tag="result"):
     answered_at: datetime | None = None
 
 
+class SentCommand(msgspec.Struct, frozen=True, kw_only=True):
+    """A command that was sent, as the history keeps it (API object). `request` and `said` are for people: JSON
+    without secrets, tokens masked, cut where it is long."""
+
+    command_id: str
+    station_id: str
+    action: str
+    actor: str  # "" for a recorded call of another central system
+    request: str
+    sent_at: datetime
+    status: CommandStatus | None = None  # None: no answer yet
+    said: str = ""
+    answered_at: datetime | None = None
+    late: bool = False  # the answer came after its time was over
+    token: str | None = None  # of a remote start: pseudonym of the idTag
+    connector_id: int | None = None  # of a remote start: where; 0 where the station may choose
+    remote_start_id: int | None = None  # of a remote start in OCPP 2.x
+    session_id: str | None = None  # of a remote start: what came of it
+
+
 class CommandTaken(msgspec.Struct, frozen=True, kw_only=True, tag="taken"):
     """A collector holds the station and has taken the command; its result follows within `timeout_s`."""
 

@@ -50,7 +50,7 @@ class CommandLine:
         """What became of the command. Raises EventLogError when the way itself is broken."""
         try:
             data = _encode(request)
-        except (ValueError, OverflowError, TypeError) as error:
+        except (ValueError, OverflowError, TypeError, RecursionError) as error:
             return _result(request, CommandStatus.INVALID, f"payload: {error}")
         if len(data) > self._client.max_payload:
             return _result(request, CommandStatus.INVALID, f"payload: {len(data)} bytes are too many")
@@ -75,7 +75,7 @@ class CommandLine:
         async def receive(message: Msg) -> None:
             try:
                 request = _request(message.data)
-            except msgspec.MsgspecError as error:
+            except (msgspec.MsgspecError, RecursionError) as error:
                 logger.warning("a command request cannot be read: %s", error)
                 return
             if holder.holds(request.station_id):

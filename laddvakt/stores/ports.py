@@ -16,6 +16,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 
+from laddvakt.domain.commands import SentCommand
 from laddvakt.domain.facts import QuarantineReason
 from laddvakt.domain.sessions import Session, SessionState
 from laddvakt.domain.stations import Site, Station
@@ -302,6 +303,15 @@ class SecurityLog(Protocol):
     ) -> Page[SecurityEvent]: ...
 
 
+class Commands(Protocol):
+    def get(self, station_id: str, command_id: str) -> SentCommand | None: ...  # the newest such
+    def remote_starts(
+        self, station_id: str, since: datetime
+    ) -> list[SentCommand]: ...  # sent at or after, newest first
+    def save(self, commands: Iterable[SentCommand]) -> None: ...  # insert or replace by station, id and time
+    def page(self, station_id: str, *, after: str | None = None, limit: int = 100) -> Page[SentCommand]: ...
+
+
 class Positions(Protocol):
     def get(self, consumer: str) -> dict[int, int]: ...  # partition -> last applied log sequence
     def advance(
@@ -335,6 +345,7 @@ class Work(Protocol):
     quarantine: Quarantine
     inventory: Inventory
     security_log: SecurityLog
+    commands: Commands
     positions: Positions
     routes: Routes
     detector: DetectorStates

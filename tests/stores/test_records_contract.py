@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import msgspec
 import pytest
 
+from laddvakt.domain.commands import CommandStatus, SentCommand
 from laddvakt.domain.errors import ConflictError, NotFoundError, StoreError
 from laddvakt.domain.facts import QuarantineReason
 from laddvakt.domain.sessions import Session, SessionState
@@ -613,6 +615,39 @@ def test_quarantine_keeps_each_item_once(records: SqlRecords) -> None:
         assert all_pages(work.quarantine.page, 2) == items[::-1]
         assert work.quarantine.page(station_id="SE-1").items == (items[3], items[1])
         assert work.quarantine.counts() == {"invalid_payload": 1, "unknown_action": 4}
+
+
+def test_commands_are_kept_by_station_id_and_time(records: SqlRecords) -> None:
+    def command(number: int, **more: Any) -> SentCommand:
+        sent_at = NOON + timedelta(seconds=number)
+        given = {"command_id": "17", "station_id": "SE-1", "action": "Reset", "actor": "anna", "request": "{}"}
+        return SentCommand(**{**given, "sent_at": sent_at, **more})
+
+    kept = [
+        command(0),
+        command(1),
+        command(2, command_id="18", token="tok_a", connector_id=0, remote_start_id=7),
+        command(3, command_id="19", action="\x00 '", request="\ud800"),
+    ]
+    with records.begin() as work:
+        work.commands.save([*kept, command(1, station_id="SE-2")])
+        full = changed(
+            kept[1],
+            status=CommandStatus.ACCEPTED,
+            said="{}",
+            answered_at=NOON,
+            late=True,
+            token="tok_b",
+            connector_id=2,
+            remote_start_id=2**31,
+            session_id="S-1",
+        )
+        work.commands.save([full])
+        assert all_pages(partial(work.commands.page, "SE-1"), 2) == [kept[3], kept[2], full, kept[0]]
+        assert work.commands.get("SE-1", "17") == full
+        assert work.commands.get("SE-1", "20") is None
+        assert work.commands.remote_starts("SE-1", NOON) == [kept[2], full]
+        assert work.commands.remote_starts("SE-1", NOON + timedelta(seconds=2)) == [kept[2]]
 
 
 def test_positions_only_go_forward(records: SqlRecords) -> None:

@@ -82,6 +82,7 @@ def full_session() -> Session:
         register_base_wh=0.5,
         register_aside_wh=7.25,
         meter_check=MeterCheck(start_wh=1.5, last_wh=7001.5, energy_wh=7000, difference_pct=-1.73),
+        command_id="c1",
     )
 
 

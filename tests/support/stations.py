@@ -9,6 +9,7 @@ from typing import Any
 
 from collector.link import Link, Outcome
 from collector.ocpp.action import Policy
+from collector.ocpp.commands import Command
 from laddvakt.domain.entries import Entry
 
 T0 = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
@@ -40,6 +41,19 @@ class Speaker:
         outcome = self.text(json.dumps([2, str(next(self._ids)), action, payload]), seconds)
         assert outcome.reply is not None
         return json.loads(outcome.reply)
+
+    def command(
+        self, action: str, payload: dict[str, Any], seconds: float = 0, answer: dict[str, Any] | None = None
+    ) -> str:
+        """A command of ours and, unless there is none, the station's answer; its id."""
+        command = Command(f"c{next(self._ids)}", action, payload, "anna")
+        self.link.outbox.submit(command)
+        sent = self.link.outbox.next()
+        assert sent == command
+        self.said.append(self.link.calling(command, at(seconds)))
+        if answer is not None:
+            self.text(json.dumps([3, command.command_id, answer]), seconds)
+        return command.command_id
 
     def up(self, seconds: float = 0) -> None:
         self.said.append(self.link.connected(at(seconds)))

@@ -21,7 +21,8 @@ from argon2 import PasswordHasher
 from dashboard.api import create_api
 from dashboard.context import AppContext, Handler
 from dashboard.web.directory import token_hash
-from laddvakt.domain.errors import StoreUnavailableError
+from laddvakt.domain.commands import CommandRequest, CommandResult, CommandStatus
+from laddvakt.domain.errors import EventLogError, StoreUnavailableError
 from laddvakt.privacy import FieldCipher
 from laddvakt.settings import Settings
 from laddvakt.stores.ports import ApiToken, AuditItem, Point, Sample, User, Work
@@ -71,6 +72,28 @@ class RecordingFeed:
 
     def on_reconnect(self, callback: Callable[[], None]) -> None:
         """Never lost, so never called."""
+
+
+class FixedCommands:
+    """Answers every command with `result`, or fails with `error`; keeps what was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[CommandRequest] = []
+        self.status = CommandStatus.ACCEPTED
+        self.more: dict[str, Any] = {"answer": {"status": "Accepted"}}
+        self.error: EventLogError | None = None
+
+    async def ask(self, request: CommandRequest) -> CommandResult:
+        self.asked.append(request)
+        if self.error is not None:
+            raise self.error
+        return CommandResult(
+            command_id=request.command_id,
+            station_id=request.station_id,
+            action=request.action,
+            status=self.status,
+            **self.more,
+        )
 
 
 class FixedTelemetry:
@@ -156,6 +179,7 @@ class Web:
     def __init__(self, data_dir: Path, **settings: Any) -> None:
         self.clock = ToldClock()
         self.feed = RecordingFeed()
+        self.commands = FixedCommands()
         self.records = BreakableRecords()
         self.telemetry = FixedTelemetry()
         self.settings = Settings.model_validate({"data_dir": data_dir, "currency": "SEK", **settings})
@@ -165,6 +189,7 @@ class Web:
             telemetry=self.telemetry,
             feed=self.feed,
             clock=self.clock,
+            commands=self.commands,
         )
         self.app = create_api(self.context)
         self._runner = asyncio.Runner()

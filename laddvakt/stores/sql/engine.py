@@ -23,6 +23,7 @@ from laddvakt.domain.errors import SettingsError, StoreError, StoreUnavailableEr
 from laddvakt.privacy import FieldCipher
 from laddvakt.settings import Settings, privacy_key
 from laddvakt.stores import ports
+from laddvakt.stores.sql.commands import SqlCommands
 from laddvakt.stores.sql.db import Db, translated
 from laddvakt.stores.sql.detector import SqlDetectorStates
 from laddvakt.stores.sql.inventory import SqlInventory
@@ -62,6 +63,7 @@ class SqlWork:
         self.quarantine: ports.Quarantine = SqlQuarantine(db)
         self.inventory: ports.Inventory = SqlInventory(db)
         self.security_log: ports.SecurityLog = SqlSecurityLog(db)
+        self.commands: ports.Commands = SqlCommands(db)
         self.positions: ports.Positions = SqlPositions(db)
         self.routes: ports.Routes = SqlRoutes(db)
         self.detector: ports.DetectorStates = SqlDetectorStates(db)

@@ -7,6 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, LargeBinary, Table, text
 
+from laddvakt.domain.commands import CommandStatus
 from laddvakt.domain.facts import QuarantineReason
 from laddvakt.domain.sessions import CostLine, MeterCheck, Quality, SessionState
 from laddvakt.domain.stations import ConnectorState, StationState
@@ -136,6 +137,7 @@ sessions = Table(
     Column("register_base_wh", Finite, nullable=False, server_default="0"),
     Column("register_aside_wh", Finite),
     Column("meter_check", Json(MeterCheck)),
+    Column("command_id", AnyText),
     Index(None, "started_at", "session_id"),
     Index(None, "station_id", "started_at", "session_id"),
     Index(None, "driver_id", "started_at", "session_id"),
@@ -307,6 +309,35 @@ security_events = Table(
     Column("info", AnyText),
     Index(None, "at", "event_id"),
     Index(None, "station_id", "at", "event_id"),
+)
+
+REMOTE_START = text("connector_id IS NOT NULL")
+
+commands = Table(
+    "commands",
+    metadata,
+    Column("station_id", AnyText, primary_key=True),
+    Column("command_id", AnyText, primary_key=True),
+    Column("sent_at", UtcTime, primary_key=True),  # another central system counts its ids anew
+    Column("action", AnyText, nullable=False),
+    Column("actor", AnyText, nullable=False),
+    Column("request", AnyText, nullable=False),
+    Column("status", OneOf(CommandStatus)),
+    Column("said", AnyText, nullable=False),
+    Column("answered_at", UtcTime),
+    Column("late", Boolean, nullable=False),
+    Column("token", AnyText),
+    Column("connector_id", sa.BigInteger),
+    Column("remote_start_id", sa.BigInteger),
+    Column("session_id", AnyText),
+    Index(None, "station_id", "sent_at", "command_id"),
+    Index(
+        "ix_commands_remote_starts",
+        "station_id",
+        "sent_at",
+        sqlite_where=REMOTE_START,
+        postgresql_where=REMOTE_START,
+    ),
 )
 
 positions = Table(

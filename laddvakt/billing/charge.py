@@ -7,7 +7,7 @@ from datetime import datetime
 import msgspec
 
 
-class Charge(msgspec.Struct, frozen=True, kw_only=True):
+class Charge(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A session as far as its price goes.
 
     `until` is when it ended, or now. `charging_s` is the time charging (OCPI TIME) where it is known; None takes

@@ -21,7 +21,7 @@ class EntryKind(StrEnum):
     GAP = "gap"  # messages that were not observed
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One thing that was said. `received_at` is our clock (UTC); the station's own is in the facts.
 
     `raw` is the text as received, or as sent, without secrets in commands (bytes that are not UTF-8 are kept with

@@ -18,7 +18,9 @@ from laddvakt.domain.stations import ConnectorState
 from laddvakt.domain.tokens import TokenKind
 
 
-class _Fact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=True):
+# gc=False, here and on other frozen values: they hold plain values and cannot be part of a cycle, so the garbage
+# collector need not follow thousands of them in each group of entries.
+class _Fact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=True, gc=False):
     at: datetime
 
 

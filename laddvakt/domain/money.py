@@ -7,7 +7,7 @@ from decimal import ROUND_HALF_UP, Decimal
 import msgspec
 
 
-class Money(msgspec.Struct, frozen=True, kw_only=True):
+class Money(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An amount. On the wire `{"amount": "12.34", "currency": "SEK"}`."""
 
     amount: Decimal

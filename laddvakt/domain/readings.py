@@ -13,7 +13,7 @@ from typing import NamedTuple
 import msgspec
 
 
-class Reading(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Reading(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One value. `at` is the effective time (UTC), `station_at` the station's own word where it differs."""
 
     at: datetime

@@ -28,7 +28,7 @@ class Quality(StrEnum):
     SUSPECT = "suspect"  # something contradicts; held from invoicing until a person releases it
 
 
-class CostLine(msgspec.Struct, frozen=True, kw_only=True):
+class CostLine(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One line of a price: what, how much of it, at which price."""
 
     component: str  # OCPI TariffDimensionType: ENERGY, TIME, FLAT...
@@ -40,7 +40,7 @@ class CostLine(msgspec.Struct, frozen=True, kw_only=True):
     vat: Decimal
 
 
-class Cost(msgspec.Struct, frozen=True, kw_only=True):
+class Cost(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What a session costs so far. `excl_vat + vat == incl_vat`, exactly."""
 
     excl_vat: Money
@@ -58,7 +58,7 @@ class MeterCheck(msgspec.Struct, frozen=True, kw_only=True):
     difference_pct: float | None = None  # of the meter over the station; None while it runs, or without energy
 
 
-class Session(msgspec.Struct, frozen=True, kw_only=True):
+class Session(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A charging session (API object). Energy is integer Wh from the station's own register."""
 
     session_id: str

@@ -35,7 +35,7 @@ class StationState(StrEnum):
     UNKNOWN = "unknown"  # connected, but it has said nothing yet
 
 
-class Connector(msgspec.Struct, frozen=True, kw_only=True):
+class Connector(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One connector of a station as last known (API object)."""
 
     connector_id: int
@@ -57,7 +57,7 @@ class Connector(msgspec.Struct, frozen=True, kw_only=True):
     meter_session_id: str | None = None  # the ended session that its next value completes
 
 
-class Station(msgspec.Struct, frozen=True, kw_only=True):
+class Station(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One charging station as last known (API object)."""
 
     station_id: str

@@ -360,7 +360,7 @@ class Records(Protocol):
     def close(self) -> None: ...
 
 
-class Point(msgspec.Struct, frozen=True, kw_only=True):
+class Point(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Values of one series at one moment. The same series and time again overwrites."""
 
     station_id: str
@@ -370,7 +370,7 @@ class Point(msgspec.Struct, frozen=True, kw_only=True):
     values: dict[str, float]  # field (unit in the name) -> value
 
 
-class Sample(msgspec.Struct, frozen=True, kw_only=True):
+class Sample(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One value read back."""
 
     at: datetime

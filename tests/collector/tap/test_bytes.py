@@ -14,7 +14,7 @@ import pytest
 from websockets.frames import Opcode
 
 from laddvakt.domain.errors import SettingsError
-from tests.support.mqtt_tls import Authority
+from tests.support.authority import Authority
 from tests.support.tap import Deflater, RawStation, Recording, answer_101, masked, plain, request, tapped
 from tests.support.waiting import eventually
 

@@ -277,8 +277,9 @@ class Book(StationBook):
         if session is None and fact.transaction_id is not None:
             detail = f"values of transaction {fact.transaction_id}, which never started here; in the telemetry"
             self._set_aside(entry, number, QuarantineReason.UNKNOWN_TRANSACTION, detail)
-        power = next((r.value for r in reversed(fact.readings) if r.field == "power_w"), None)
-        if session is not None:
+        if session is None:
+            power = next((r.value for r in reversed(fact.readings) if r.field == "power_w"), None)
+        else:
             measure = numbered.measure if numbered.is_numbered(session) else life.measure
             session = measure(session, fact.readings, self._rated_power(session))
             self._keep_session(session)

@@ -118,11 +118,15 @@ class WorkingSet:
 
     def _with_connector(self, station_id: str, connector: Connector) -> Station:
         station = self._stations[station_id]
-        if station.connector(connector.connector_id) != connector:
-            others = [c for c in station.connectors if c.connector_id != connector.connector_id]
-            connectors = tuple(sorted([*others, connector], key=lambda c: c.connector_id))
-            station = replace(station, connectors=connectors)
-            self._keep(station)
+        before = station.connector(connector.connector_id)
+        if before == connector:
+            return station
+        if before is None:
+            connectors = tuple(sorted([*station.connectors, connector], key=lambda c: c.connector_id))
+        else:
+            connectors = tuple(connector if c is before else c for c in station.connectors)
+        station = replace(station, connectors=connectors)
+        self._keep(station)
         return station
 
     def _open(self, station_id: str) -> list[Session]:

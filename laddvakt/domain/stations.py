@@ -83,7 +83,10 @@ class Station(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     connectors: tuple[Connector, ...] = ()
 
     def connector(self, connector_id: int) -> Connector | None:
-        return next((c for c in self.connectors if c.connector_id == connector_id), None)
+        for connector in self.connectors:  # not next(): a generator costs more than the few there are
+            if connector.connector_id == connector_id:
+                return connector
+        return None
 
 
 class Site(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from benchmarks import eventlog, idle_connections, meter_values, recorder, steps, whole_way
+from benchmarks import eventlog, idle_connections, meter_values, recorder, steps, tap, whole_way
 from benchmarks.harness import SMALL, Benchmark, Result, Size, machine, report, table
 
 BENCHMARKS: dict[str, Benchmark] = {
@@ -20,6 +20,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "idle_connections": idle_connections.run,
     "recorder": recorder.run,
     "eventlog": eventlog.run,
+    "tap": tap.run,
     "whole_way": whole_way.run,
 }
 

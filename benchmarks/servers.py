@@ -36,6 +36,7 @@ class Given(msgspec.Struct, frozen=True, kw_only=True):
     log_core: int | None = None  # where nats-server goes, if not with us
     validation_in_thread: bool = True
     deflate: bool = False
+    upstream: int = 0  # port of the central system behind a tap
 
 
 Stop = asyncio.Event
@@ -68,6 +69,50 @@ async def echo(given: Given, stop: Stop) -> None:
             await connection.send(await connection.recv())
 
     await _until_closed(handler, stop, deflate=given.deflate)
+
+
+async def answer(given: Given, stop: Stop) -> None:
+    """A central system of no thoughts: an empty CALLRESULT for each CALL."""
+
+    async def handler(connection: ServerConnection) -> None:
+        while True:
+            _, unique_id, *_ = msgspec.json.decode(await connection.recv())
+            await connection.send(f'[3,"{unique_id}",{{}}]')
+
+    await _until_closed(handler, stop, deflate=given.deflate)
+
+
+async def tap(given: Given, stop: Stop) -> None:
+    """Laddvakt's tap, with an embedded event log that syncs every write."""
+    from collector.tap.service import Tap
+    from laddvakt.clock import utc_now
+    from laddvakt.eventlog.server import EmbeddedServer
+    from laddvakt.settings import MqttSettings, Settings, TapSettings
+
+    settings = Settings(
+        data_dir=Path(given.folder),
+        mqtt=MqttSettings(listen="127.0.0.1:0"),
+        tap=TapSettings(listen="127.0.0.1:0", upstream=f"ws://127.0.0.1:{given.upstream}"),
+    )
+    own = os.sched_getaffinity(0) if given.log_core is not None else set()
+    pin(given.log_core)
+    events = EmbeddedServer(settings)
+    await events.start()
+    if own:
+        os.sched_setaffinity(0, own)
+    service = Tap(settings, utc_now)
+    running = asyncio.create_task(service.run())
+    try:
+        async with asyncio.timeout(30):
+            while not service.serving:  # noqa: ASYNC110  # it says no more than that
+                await asyncio.sleep(0.01)
+        gc.collect()
+        _say(service.port, log=events.pid or 0)
+        await stop.wait()
+    finally:
+        running.cancel()
+        await asyncio.wait([running])
+        await events.stop()
 
 
 async def ocpp(given: Given, stop: Stop) -> None:
@@ -132,7 +177,7 @@ async def collector(given: Given, stop: Stop) -> None:
         await events.stop()
 
 
-KINDS = {"echo": echo, "ocpp": ocpp, "collector": collector}
+KINDS = {"echo": echo, "answer": answer, "ocpp": ocpp, "collector": collector, "tap": tap}
 
 
 async def _serve(given: Given) -> None:

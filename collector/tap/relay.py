@@ -9,7 +9,7 @@ import asyncio
 import logging
 import socket
 import ssl
-from typing import TypeGuard
+from typing import TypeGuard, cast
 
 from collector.tap.head import Requests, Upstream
 from collector.tap.observation import Listener
@@ -69,9 +69,8 @@ class _End(asyncio.Protocol):
     ended = False  # it said that it sends nothing more
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101  # we serve streams only
-        self.transport = transport
-        transport.set_write_buffer_limits(high=BUFFER_BYTES)
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's are of no such class
+        self.transport.set_write_buffer_limits(high=BUFFER_BYTES)
         _keep_alive(transport.get_extra_info("socket"))
 
     def pause_writing(self) -> None:

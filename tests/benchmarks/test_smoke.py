@@ -16,6 +16,7 @@ ROWS = {
     "idle_connections": 4,
     "recorder": 4,
     "eventlog": 4,
+    "tap": 7,
     "whole_way": 4,
 }
 
@@ -27,7 +28,7 @@ def test_every_benchmark_has_its_rows_and_counts_every_reply(name: str, tmp_path
     assert result.benchmark == name
     assert len(result.rows) == ROWS[name]
     assert all(row.samples for row in result.rows)
-    if name != "idle_connections":  # so few connections may fit into memory that is there already
+    if name not in ("idle_connections", "tap"):  # so few connections may fit into memory that is there already
         assert all(sample > 0 for row in result.rows for sample in row.samples)
     assert result.counted == result.asked > 0
     shown = table(result)

@@ -29,7 +29,7 @@ from laddvakt.domain.commands import CommandResult, CommandStatus
 from laddvakt.domain.entries import Entry, EntryKind
 from laddvakt.domain.errors import FrameError
 from laddvakt.domain.facts import Fact, LinkDown, LinkUp, NonConforming, Quarantined, QuarantineReason
-from laddvakt.privacy import without_secrets
+from laddvakt.privacy import for_people, without_secrets
 
 logger = logging.getLogger(__name__)
 
@@ -97,8 +97,9 @@ class Link:
         return self._out(text, now, commands.sent_facts(command, now))
 
     def calling(self, command: Command, now: datetime) -> Entry:
-        """Records a CALL of ours: as it will be sent, but for its secrets."""
-        text = frames.call(command.command_id, command.action, without_secrets(command.payload))
+        """Records a CALL of ours: as it will be sent, but for its secrets and for whole lists of drivers."""
+        hidden = for_people if command.action == "SendLocalList" else without_secrets
+        text = frames.call(command.command_id, command.action, hidden(command.payload))
         return self._out(text, now, commands.sent_facts(command, now))
 
     def unanswered(self, command: Command, status: CommandStatus, now: datetime) -> Entry:

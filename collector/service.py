@@ -11,6 +11,7 @@ from datetime import datetime
 import msgspec
 
 from collector.link import Link
+from collector.local_lists import LocalLists
 from collector.mqtt.client import MqttSubscriber
 from collector.mqtt.mapping_file import load_mappings
 from collector.mqtt.mappings import Reader
@@ -18,6 +19,7 @@ from collector.ocpp.action import Policy
 from collector.registry import Registry
 from collector.remembered import Remembered, remembered_file
 from collector.server import StationServer
+from laddvakt.domain.errors import SettingsError
 from laddvakt.domain.times import rfc3339
 from laddvakt.eventlog.address import mqtt_url
 from laddvakt.eventlog.client import EventLog
@@ -45,6 +47,16 @@ class Collector:
             clock=clock,
         )
         self.server = StationServer(settings.ocpp, self._registry, log.appender, clock)
+        self.lists = (
+            LocalLists(
+                records,
+                self.server.calls,
+                lambda: self.server.connected,
+                lambda station_id: self._registry.known(station_id) is not None,
+            )
+            if settings.ocpp.local_list
+            else None
+        )
         self._reader = Reader(load_mappings(settings.mqtt.mappings))
         self.mqtt: MqttSubscriber | None = None
         self._stop_commands: Callable[[], Awaitable[None]] | None = None
@@ -52,7 +64,13 @@ class Collector:
     async def start(self) -> None:
         """Returns when stations are served, which needs the records once, or what is remembered of them. Raises
         SettingsError for addresses that cannot be used."""
-        if self._settings.ocpp.concurrent_sessions == "refuse":
+        ocpp = self._settings.ocpp
+        if ocpp.local_list and ocpp.allow_open and any(door.security_profile == 0 for door in ocpp.doors):
+            raise SettingsError(
+                "ocpp.local_list would tell drivers' idTags to whoever names a station.",
+                mend="Set ocpp.security_profile = 1, or ocpp.local_list = false.",
+            )
+        if ocpp.concurrent_sessions == "refuse":
             await self._log.feed.subscribe(self._registry.hear)
         await self._registry.wait()
         await self.server.start()
@@ -76,6 +94,8 @@ class Collector:
                 group.create_task(self.server.keep_fresh())
                 group.create_task(self._pulse())
                 group.create_task(self._settle())
+                if self.lists is not None:
+                    group.create_task(self.lists.run())
         finally:
             await self.stop()
 
@@ -113,6 +133,7 @@ class Collector:
                 "records_age_s": self._registry.age_s,
                 "records_down": self._registry.records_down,
                 **(self.mqtt.totals() if self.mqtt else {}),
+                **(self.lists.totals() if self.lists else {}),
             }
             await self._log.feed.publish("pulse", msgspec.json.encode(pulse))
             await asyncio.sleep(PULSE_S)

@@ -116,6 +116,9 @@ class OcppSettings(_Section):
     unknown_tokens: Literal["accept", "reject"] = Field(
         "accept", description="what an idTag that the records do not know is told"
     )
+    local_list: bool = Field(
+        False, description="keep idTags, encrypted, and send stations a list of them for when they are offline"
+    )
     concurrent_sessions: Literal["allow", "refuse"] = Field(
         "allow", description="whether a token that charges at one connector may start at another (`ConcurrentTx`)"
     )

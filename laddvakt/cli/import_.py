@@ -37,7 +37,8 @@ def command(context: Context, network: Path, *, as_json: bool, check: bool) -> N
     settings = context.settings()
     with opened_records(settings) as records:
         key, actor = privacy_key(settings), cli_actor()
-        summary = apply_network(read, records, privacy_key=key, now=utc_now(), actor=actor)
+        lists = settings.ocpp.local_list
+        summary = apply_network(read, records, privacy_key=key, now=utc_now(), actor=actor, local_lists=lists)
     if as_json:
         click.echo(msgspec.json.encode(summary))
         return

@@ -80,6 +80,12 @@ def normal_form(id_tag: str, kind: TokenKind | None) -> str:
     return text
 
 
+def as_read(id_tag: str) -> str:
+    """The text that a station's reader would say: bytes without separators; a vehicle's address as it stands."""
+    text = plain(id_tag)
+    return _bare(text) if _PAIRS.fullmatch(text) and _vehicle(text) is None else text
+
+
 def forms(shown: Shown) -> Iterator[tuple[str, TokenKind | None]]:
     """The texts under which a token may be known, best first, each once; beside each the kind that a token known
     by it must have (None: any)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import msgspec
@@ -17,6 +17,9 @@ from laddvakt.network.model import Network, NetworkConnector, NetworkRoute, Netw
 from laddvakt.network.passwords import STATION_HASHER
 from laddvakt.privacy import mask, pseudonym
 from laddvakt.stores.ports import AuditItem, Credentials, Records, Work
+
+# List versions are seconds since then: they grow also when the records are made anew, and fit 31 bits until 2088.
+_LISTS_SINCE = datetime(2020, 1, 1, tzinfo=UTC)
 
 T = TypeVar("T")
 
@@ -51,13 +54,19 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def apply_network(
-    network: Network, records: Records, *, privacy_key: str, now: datetime, actor: str = "import"
+    network: Network,
+    records: Records,
+    *,
+    privacy_key: str,
+    now: datetime,
+    actor: str = "import",
+    local_lists: bool = False,
 ) -> Summary:
     """Brings the records up to the network file: all of it, or nothing when it raises.
 
     Applying the same network again changes nothing. Live state (links, statuses, sessions) is kept; things that
     the file does not name stay. `assignments` and `routes`, where the file has them, replace what was there.
-    Raises StoreError.
+    With `local_lists` the idTags themselves are kept too, encrypted; without, none is. Raises StoreError.
     """
     credentials = _new_credentials(network, records)
     with records.begin() as work:
@@ -65,7 +74,7 @@ def apply_network(
             sites=_sites(network, work),
             stations=_stations(network, work, credentials),
             drivers=_drivers(network, work),
-            tokens=_tokens(network, work, privacy_key),
+            tokens=_tokens(network, work, privacy_key, now if local_lists else None),
             tariffs=_tariffs(network, work, now),
             assignments=_assignments(network, work),
             routes=_routes(network, work),
@@ -185,10 +194,25 @@ def _drivers(network: Network, work: Work) -> Counts:
     return _saved(wanted, current, work.tokens.save_drivers)
 
 
-def _tokens(network: Network, work: Work, privacy_key: str) -> Counts:
-    wanted = {token.token: token for token in (_token(said, privacy_key) for said in network.tokens)}
+def _tokens(network: Network, work: Work, privacy_key: str, listed_at: datetime | None) -> Counts:
+    """`listed_at` is the time of an import whose tokens go on stations' local lists; None: they do not."""
+    id_tags = {_token(said, privacy_key): said.id_tag for said in network.tokens}
+    wanted = {token.token: token for token in id_tags}
     current = {key: token for key in wanted if (token := work.tokens.get(key)) is not None}
-    return _saved(wanted, current, work.tokens.save)
+    counts, to_save = _split(wanted, current)
+    work.tokens.save(to_save)
+    changed = {token.token for token in to_save}
+    before = work.tokens.listed_names()
+    if listed_at is None:
+        if before:
+            work.tokens.clear_list()
+        return counts
+    fresh = changed | (wanted.keys() - before)
+    if fresh:
+        version = max(work.tokens.list_version() + 1, int((listed_at - _LISTS_SINCE).total_seconds()))
+        work.tokens.put_on_list({t.token: text for t, text in id_tags.items() if t.token in fresh}, version)
+    more = len(fresh - changed)
+    return Counts(added=counts.added, changed=counts.changed + more, unchanged=counts.unchanged - more)
 
 
 def _token(said: NetworkToken, privacy_key: str) -> Token:

@@ -164,6 +164,15 @@ class RevenueRow(msgspec.Struct, frozen=True, kw_only=True):
     held_incl_vat: Decimal = Decimal(0)
 
 
+class ListedToken(msgspec.Struct, frozen=True, kw_only=True):
+    """A token that stations' local lists may hold, with its idTag. `listed` is the list version of its last
+    change; the version of the whole list is the highest of them."""
+
+    token: Token
+    id_tag: str
+    listed: int
+
+
 class InUse(msgspec.Struct, frozen=True, kw_only=True):
     """The part of a session that says who is charging where. A session of the live feed can be read as one."""
 
@@ -267,6 +276,11 @@ class Tokens(Protocol):
     def get(self, token: str) -> Token | None: ...
     def all(self) -> list[Token]: ...
     def save(self, tokens: Iterable[Token]) -> None: ...
+    def list_version(self) -> int: ...  # 0: no token is listed
+    def listed_names(self) -> set[str]: ...  # pseudonyms
+    def listed(self) -> list[ListedToken]: ...
+    def put_on_list(self, id_tags: Mapping[str, str], version: int) -> None: ...  # pseudonym -> idTag, kept sealed
+    def clear_list(self) -> None: ...  # forgets all idTags
     def driver(self, driver_id: str) -> Driver | None: ...
     def save_drivers(self, drivers: Iterable[Driver]) -> None: ...
 

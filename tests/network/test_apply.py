@@ -12,10 +12,12 @@ from argon2 import PasswordHasher
 
 from laddvakt.domain.errors import StoreError
 from laddvakt.domain.stations import Connector, ConnectorState, StationState
+from laddvakt.domain.tokens import AuthorizationStatus
 from laddvakt.network import Counts, Network, apply_network, read_network
 from laddvakt.privacy import FieldCipher, pseudonym
+from laddvakt.settings import Settings
 from laddvakt.stores.ports import Assignment, Credentials, Records, Route
-from laddvakt.stores.sql.engine import SqlRecords
+from laddvakt.stores.sql.engine import SqlRecords, open_records
 
 EXAMPLE = Path(__file__).parents[2] / "docs/examples/network.toml"
 NOW = datetime(2026, 11, 21, 10, tzinfo=UTC)
@@ -227,3 +229,45 @@ def test_assignments_are_ordered_as_in_the_file(records: SqlRecords) -> None:
         assert work.tariffs.assignments() == [
             Assignment(tariff_id="t", scope="plan", target=target) for target in ("a", "b")
         ]
+
+
+def test_id_tags_are_kept_sealed_for_local_lists_only(records: SqlRecords, network: Network) -> None:
+    apply(network, records)
+    with records.read() as work:
+        assert (work.tokens.list_version(), work.tokens.listed()) == (0, [])
+    with_lists = apply_network(network, records, privacy_key=KEY, now=LATER, local_lists=True)
+    assert with_lists.tables["tokens"] == Counts(changed=4)
+    with records.read() as work:
+        listed, version = work.tokens.listed(), work.tokens.list_version()
+    assert {item.id_tag for item in listed} == {token.id_tag for token in network.tokens}
+    assert {item.listed for item in listed} == {version}
+    assert 2**27 < version < 2**31
+    again = apply_network(network, records, privacy_key=KEY, now=LATER, local_lists=True)
+    assert not again.changed_anything
+    apply(network, records)
+    with records.read() as work:
+        assert (work.tokens.list_version(), work.tokens.listed()) == (0, [])
+
+
+def test_version_of_the_list_grows_with_each_change(records: SqlRecords, network: Network) -> None:
+    apply_network(network, records, privacy_key=KEY, now=LATER, local_lists=True)
+    with records.read() as work:
+        before = {item.id_tag: item.listed for item in work.tokens.listed()}
+    first, *others = network.tokens
+    blocked = first.model_copy(update={"status": AuthorizationStatus.BLOCKED})
+    changed = network.model_copy(update={"tokens": (blocked, *others)})
+    apply_network(changed, records, privacy_key=KEY, now=NOW, local_lists=True)  # a clock that was set back
+    with records.read() as work:
+        after = {item.id_tag: item.listed for item in work.tokens.listed()}
+    assert after.pop(first.id_tag) == before.pop(first.id_tag) + 1
+    assert after == before
+
+
+def test_sealed_id_tags_show_nothing(network: Network, tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path)
+    on_disk = open_records(settings)
+    on_disk.migrate()
+    apply_network(network, on_disk, privacy_key=KEY, now=NOW, local_lists=True)
+    on_disk.close()
+    content = b"".join(file.read_bytes() for file in tmp_path.glob("records.sqlite*"))
+    assert not [token.id_tag for token in network.tokens if token.id_tag.encode() in content]

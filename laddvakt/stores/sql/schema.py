@@ -221,6 +221,8 @@ tokens = Table(
     Column("status", OneOf(AuthorizationStatus), nullable=False),
     Column("expires_at", UtcTime),
     Column("group_id", AnyText),
+    Column("id_tag_sealed", AnyText),  # only where stations are sent local lists
+    Column("listed", sa.BigInteger),  # the list version in which it last changed
 )
 
 drivers = Table(

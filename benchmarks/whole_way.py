@@ -63,6 +63,7 @@ def _environment(folder: Path) -> dict[str, str]:
         "LADDVAKT_DATA_DIR": str(folder),
         "LADDVAKT_OCPP__LISTEN": "127.0.0.1:0",
         "LADDVAKT_OCPP__UNKNOWN_STATIONS": "accept",
+        "LADDVAKT_OCPP__TRIGGER_AFTER_GAP": "false",  # the load answers no calls
         "LADDVAKT_MQTT__LISTEN": "127.0.0.1:0",
         "LADDVAKT_WEB__LISTEN": "127.0.0.1:0",
     }

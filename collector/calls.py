@@ -45,6 +45,7 @@ class Calls:
         self._timeout_s = timeout_s
         self._stations: dict[str, _Station] = {}
         self._asked: dict[str, _Asked] = {}  # by command id
+        self.on_attach: Callable[[Link], None] = lambda link: None  # told of each connection
 
     def attach(self, link: Link, send: Send) -> None:
         """A station's newest connection; commands go there from now on."""
@@ -52,6 +53,7 @@ class Calls:
         self._stations[link.station_id] = _Station(link, send)
         if former is not None:
             self._end(former.link)
+        self.on_attach(link)
 
     def detach(self, link: Link) -> None:
         """A connection is over. Harmless when a newer one has taken its place."""

@@ -10,6 +10,7 @@ from datetime import datetime
 
 import msgspec
 
+from collector.asking import Asker
 from collector.link import Link
 from collector.local_lists import LocalLists
 from collector.mqtt.client import MqttSubscriber
@@ -37,6 +38,7 @@ class Collector:
 
     def __init__(self, settings: Settings, records: Records, log: EventLog, clock: Callable[[], datetime]) -> None:
         self._settings = settings
+        self._records = records
         self._log = log
         self._clock = clock
         self._registry = Registry(
@@ -59,6 +61,7 @@ class Collector:
         )
         self._reader = Reader(load_mappings(settings.mqtt.mappings))
         self.mqtt: MqttSubscriber | None = None
+        self._asker: Asker | None = None
         self._stop_commands: Callable[[], Awaitable[None]] | None = None
 
     async def start(self) -> None:
@@ -73,6 +76,9 @@ class Collector:
         if ocpp.concurrent_sessions == "refuse":
             await self._log.feed.subscribe(self._registry.hear)
         await self._registry.wait()
+        if self._settings.ocpp.trigger_after_gap:
+            self._asker = Asker(self.server.calls, self._records)
+            self.server.calls.on_attach = self._asker.watch
         await self.server.start()
         self._stop_commands = await self._log.commands.serve(self.server.calls)
         logger.info("stations: ws://%s (port %d)", self._settings.ocpp.listen, self.server.port)
@@ -96,6 +102,8 @@ class Collector:
                 group.create_task(self._settle())
                 if self.lists is not None:
                     group.create_task(self.lists.run())
+                if self._asker is not None:
+                    group.create_task(self._asker.run())
         finally:
             await self.stop()
 

@@ -113,6 +113,9 @@ class OcppSettings(_Section):
     command_timeout_s: float = Field(
         30, gt=0, le=3600, description="seconds until a command to a station is given up, waiting in line included"
     )
+    trigger_after_gap: bool = Field(
+        True, description="ask stations for what they did not say by themselves after they connected"
+    )
     unknown_tokens: Literal["accept", "reject"] = Field(
         "accept", description="what an idTag that the records do not know is told"
     )

@@ -18,6 +18,11 @@ def connector_number(evse_id: int, connector_id: int | None = None) -> int:
     return int(_STEP * evse_id + connector_id)
 
 
+def place_of(number: int) -> tuple[int, int]:
+    """(EVSE, connector within it) of a connector's number: the inverse of `connector_number`."""
+    return (number, 1) if number < _STEP else (number // _STEP, number % _STEP)
+
+
 def numbers_of(evse: dict[str, Any] | None) -> tuple[int, int | None]:
     """(connector number, EVSE number) of an EVSEType; (0, None) where a message does not say."""
     if not evse:

@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
 from argon2 import PasswordHasher
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
@@ -28,6 +29,7 @@ from laddvakt.settings import OcppSettings, Settings
 from laddvakt.stores.ports import Credentials, Records
 from laddvakt.stores.sql.engine import open_records
 from tests.support.eventlog import running_server, settings_for
+from tests.support.waiting import until
 
 OCPP16 = [Subprotocol("ocpp1.6")]
 _readers = itertools.count(1)
@@ -72,6 +74,7 @@ def asleep(server: EmbeddedServer) -> Iterator[None]:
     """The event log takes nothing meanwhile; its connections stay."""
     assert server.pid is not None
     os.kill(server.pid, signal.SIGSTOP)
+    until(lambda: psutil.Process(server.pid).status() == psutil.STATUS_STOPPED, what="the log to fall asleep")
     try:
         yield
     finally:

@@ -183,7 +183,9 @@ class LiveStation:
     def call(self, action: str, payload: dict[str, Any]) -> dict[str, Any]:
         self._count += 1
         self.socket.send(json.dumps([2, str(self._count), action, payload]))
-        kind, unique_id, *rest = json.loads(self.socket.recv(timeout=30))
+        while (frame := json.loads(self.socket.recv(timeout=30)))[0] == 2:  # a question of the collector's own
+            self.socket.send(json.dumps([4, frame[1], "NotSupported", "", {}]))
+        kind, unique_id, *rest = frame
         assert (kind, unique_id) == (3, str(self._count)), rest
         reply: dict[str, Any] = rest[0]
         return reply

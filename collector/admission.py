@@ -96,13 +96,12 @@ class Admission:
             connections_per_address=settings.connections_per_address,
         )
         self._looks = Bucket(_LOOKS_PER_S, clock())
-        self._looking: asyncio.Task[None] | None = None
+        self._settling: set[asyncio.Task[None]] = set()
         self.refused: Counter[str] = Counter()
 
     async def close(self) -> None:
         self._passwords.close()
-        if self._looking is not None:
-            await cancel_and_wait([self._looking])
+        await cancel_and_wait(self._settling)
 
     async def admit(
         self, profile: int, tls: ServerTls | None, connection: ServerConnection, request: Request
@@ -146,9 +145,9 @@ class Admission:
         if not arrival.secure:
             return Refusal(Reason.PROFILE, HTTPStatus.FORBIDDEN, "TLS is required.\n")
         station_id = self._registry.spelling(said)
-        known = self._registry.known(station_id)
         if profile in (1, 2):
-            return await self._by_password(profile, arrival, station_id, known)
+            return await self._by_password(profile, arrival, station_id)
+        known = self._registry.known(station_id)
         if known is None:
             await self._look_again()  # it may have been imported a moment ago
             known = self._registry.known(station_id)
@@ -173,51 +172,62 @@ class Admission:
             Reason.CERTIFICATE, HTTPStatus.FORBIDDEN, "The certificate does not stand for this station.\n"
         )
 
-    async def _by_password(
-        self, profile: int, arrival: Arrival, station_id: str, known: Credentials | None
-    ) -> str | Refusal:
+    async def _by_password(self, profile: int, arrival: Arrival, station_id: str) -> str | Refusal:
         """Unknown stations and those without a password are refused as late as, and in the same words as, those
         with a wrong one. Only where unknown ones may wait inside does an id alone tell whether it is known."""
-        if known is None and self._settings.unknown_stations != "reject":
+        if self._registry.known(station_id) is None and self._settings.unknown_stations != "reject":
             await self._look_again()
-            known = self._registry.known(station_id)
-            if known is None:
+            if self._registry.known(station_id) is None:
                 return station_id  # it will be told `Pending`
-        elif known is None:
-            self._look_later()
-        hashes = _hashes(known) if known is not None and known.security_profile <= profile else ()
         shown = basic_password(arrival.authorization, station_id)
         if shown is None:
             logger.warning("station %r at %s did not show a password", station_id, arrival.address)
             return _WHO
-        if self._passwords.remembered(station_id, hashes, shown) is not None:
-            return station_id
-        return await self._by_new_password(arrival.address, station_id, hashes, shown)
+        fitted = self._passwords.remembered(station_id, self._hashes(profile, station_id), shown)
+        if fitted is None:
+            checked = await self._check(profile, arrival.address, station_id, shown)
+            if isinstance(checked, Refusal):
+                return checked
+            fitted = checked
+        self._settle(station_id, fitted)
+        return station_id
 
-    async def _by_new_password(
-        self, address: str, station_id: str, hashes: tuple[str, ...], shown: bytes
-    ) -> str | Refusal:
+    async def _check(self, profile: int, address: str, station_id: str, shown: bytes) -> str | Refusal:
+        """The hash that fits a password that is new here."""
         wait_s = self._limits.begin_check(address, station_id, self._clock())
         if wait_s > 0:
             return _too_much(wait_s)
+        hashes = self._hashes(profile, station_id)
         checked = await self._passwords.check(station_id, hashes, shown)
+        if checked.verdict is Verdict.WRONG:
+            await self._look_again()  # it may have been imported, or been given another one, a moment ago
+            if (newer := self._hashes(profile, station_id)) != hashes:
+                checked = await self._passwords.check(station_id, newer, shown)
         if checked.verdict is Verdict.WRONG:
             logger.warning("station %r at %s showed a wrong password, or is not registered", station_id, address)
             return _WHO
-        right = checked.verdict is Verdict.RIGHT
-        self._limits.take_back(address, station_id, right=right)
-        return station_id if right else _BUSY
+        self._limits.take_back(address, station_id, right=checked.verdict is Verdict.RIGHT)
+        return checked.fitted or _BUSY
+
+    def _hashes(self, profile: int, station_id: str) -> tuple[str, ...]:
+        """Of the passwords that count for a station here: the present one, and the one that it was told."""
+        known = self._registry.known(station_id)
+        if known is None or known.security_profile > profile:
+            return ()
+        return tuple(filter(None, (known.password_hash, known.next_password_hash)))
+
+    def _settle(self, station_id: str, fitted: str) -> None:
+        known = self._registry.known(station_id)
+        if known is not None and known.next_password_hash == fitted:
+            task = asyncio.create_task(self._registry.settle_password(station_id, fitted))
+            self._settling.add(task)
+            task.add_done_callback(self._settling.discard)
 
     async def _look_again(self) -> None:
         """Into the records; not for everybody who invents an id."""
         if self._looks.wait_s(self._clock()) == 0:
             self._looks.take(self._clock())
             await self._registry.reload()
-
-    def _look_later(self) -> None:
-        """The same, without letting time tell that an id is unknown."""
-        if self._looking is None or self._looking.done():
-            self._looking = asyncio.create_task(self._look_again())
 
     def _arrival(self, profile: int, connection: ServerConnection, request: Request) -> Arrival:
         get = partial(_header, request)
@@ -238,10 +248,6 @@ def _header(request: Request, name: str) -> str:
         return request.headers.get(name, "")
     except MultipleValuesError:
         return ", ".join(request.headers.get_all(name)) if name == "X-Forwarded-For" else ""
-
-
-def _hashes(known: Credentials) -> tuple[str, ...]:
-    return tuple(filter(None, (known.password_hash, known.next_password_hash)))
 
 
 _Networks = tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]

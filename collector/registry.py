@@ -23,7 +23,7 @@ from laddvakt.domain.identification import Shown, look_up
 from laddvakt.domain.tokens import AuthorizationStatus, Token, status_of
 from laddvakt.privacy import pseudonym
 from laddvakt.settings import OcppSettings
-from laddvakt.stores.ports import Credentials, InUse, Records
+from laddvakt.stores.ports import AuditItem, Credentials, InUse, Records
 
 logger = logging.getLogger(__name__)
 
@@ -162,6 +162,34 @@ class Registry:
     def known(self, station_id: str) -> Credentials | None:
         """What proves a registered station; None for others."""
         return self._snapshot.stations.get(station_id)
+
+    async def settle_password(self, station_id: str, fitted: str) -> None:
+        """A station has shown the new password that it was told: the former one no longer counts. Where that
+        cannot be written now, both do until the next time."""
+        try:
+            kept = await asyncio.to_thread(self._settle_password, station_id, fitted)
+        except StoreError as error:
+            logger.warning("the new password of %r is not settled yet: %s", station_id, error)
+            return
+        if kept is not None:
+            self._snapshot.stations[station_id] = kept
+            logger.info("station %r has shown its new password; the former one no longer counts", station_id)
+
+    def _settle_password(self, station_id: str, fitted: str) -> Credentials | None:
+        with self._records.begin() as work:
+            kept = work.stations.credentials([station_id]).get(station_id)
+            if kept is None or kept.next_password_hash != fitted:
+                return None
+            settled = msgspec.structs.replace(
+                kept,
+                password_hash=fitted,
+                next_password_hash=None,
+                file_password_hash=kept.file_password_hash or kept.password_hash,
+            )
+            work.stations.set_credentials(station_id, settled)
+            item = AuditItem(at=self._clock(), actor="station", action="station.password", object=station_id)
+            work.people.audit(item)
+        return settled
 
     def spelling(self, station_id: str) -> str:
         """The id as it is registered, where only the case differs and one station alone is meant."""

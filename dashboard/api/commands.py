@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -55,8 +56,8 @@ class Command(BaseModel):
 )
 async def send_command(context: Context, principal: Asking, station_id: Identifier, body: Command) -> Response:
     """Send a command and wait for the station's answer, accepted or rejected."""
-    try:
-        result = await commands.send(
+    return await outcome(
+        commands.send(
             context.records,
             context.commands,
             context.clock,
@@ -66,6 +67,13 @@ async def send_command(context: Context, principal: Asking, station_id: Identifi
             actor=principal.name,
             timeout_s=body.timeout_s,
         )
+    )
+
+
+async def outcome(sending: Awaitable[CommandResult]) -> Response:
+    """What became of a command, as HTTP says it."""
+    try:
+        result = await sending
     except EventLogError as error:
         return problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error), headers={"Retry-After": "5"})
     status = _STATUS.get(result.status)

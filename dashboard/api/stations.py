@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 from fastapi import Query as FromQuery
 
+from dashboard.api.commands import outcome
 from dashboard.auth import Action
+from dashboard.rotation import rotate_password
 from dashboard.web.wire import WireResponse, answers
-from dashboard.web.wiring import Context, Identifier, PageQuery, cursor_of, needs
+from dashboard.web.wiring import Asking, Context, Identifier, PageQuery, cursor_of, needs
+from laddvakt.domain.commands import CommandResult
 from laddvakt.domain.errors import NotFoundError
 from laddvakt.domain.stations import Station
 from laddvakt.stores.ports import Page, Variable
@@ -44,6 +47,28 @@ def list_variables(
             raise NotFoundError(f"there is no station {station_id}.")
         page = work.inventory.page(station_id, after=query.after, limit=query.limit)
     return WireResponse(page)
+
+
+@router.post(
+    "/{station_id}/rotate-password",
+    **answers(CommandResult, errors=(404, 409, 429, 502, 504)),
+    dependencies=[needs(Action.COMMAND_STATIONS)],
+)
+async def rotate_station_password(
+    context: Context, principal: Asking, station_id: Identifier, again: bool = False
+) -> Response:
+    """Tell a station a new random password for HTTP Basic; old and new count until it has shown the new one.
+    `again`: also where the last new one was never shown."""
+    return await outcome(
+        rotate_password(
+            context.records,
+            context.commands,
+            context.clock,
+            station_id=station_id,
+            actor=principal.name,
+            again=again,
+        )
+    )
 
 
 @router.get("/{station_id}", **answers(Station, errors=(404,)))

@@ -28,6 +28,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "user": ("user", "People who sign in."),
     "token": ("token", "API tokens for programs."),
     "command": ("command", "Send an OCPP command to a station and show its answer."),
+    "station": ("station", "Stations: give them new passwords."),
     "replay": ("replay", "Run a recorded message log through the whole system on virtual time."),
     "log": ("log", "The event log: export it in replay format."),
     "simulate": ("simulate", "A fleet of simulated stations, live or as a log with ground truth."),

@@ -155,7 +155,7 @@ def _new_credentials(network: Network, records: Records) -> dict[str, Credential
     """Those that are not yet in the records, worked out before other writers have to wait. What the file does not
     say of a station stays as it is: leaving a line out must not open the door."""
     with records.read() as work:
-        kept = work.stations.credentials()
+        kept = work.stations.credentials(item.id for item in network.stations)
     wanted = {item.id: _credentials(item, kept.get(item.id, Credentials())) for item in network.stations}
     return {key: value for key, value in wanted.items() if value != kept.get(key, Credentials())}
 

@@ -10,16 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from websockets.exceptions import InvalidStatus
 
 from collector import doors
 from collector.admission import Admission, Arrival, Reason, Refusal, client_address
 from collector.registry import Registry
 from laddvakt.domain.errors import SettingsError
-from laddvakt.settings import OcppSettings, RecordsSettings, Settings
+from laddvakt.settings import OcppSettings, Settings
 from laddvakt.stores.ports import Records
 from laddvakt.stores.sql.engine import open_records
-from tests.support.collecting import basic, register, served
+from tests.support.collecting import basic, quick_hash, register, served
 from tests.support.stations import T0
 from tests.support.waiting import eventually
 
@@ -58,9 +59,9 @@ class Desk:
 
 
 @pytest.fixture
-async def desk() -> AsyncIterator[Callable[..., Desk]]:
+async def desk(tmp_path: Path) -> AsyncIterator[Callable[..., Desk]]:
     made: list[Desk] = []
-    records = open_records(Settings(records=RecordsSettings(url="sqlite://")))
+    records = open_records(Settings(data_dir=tmp_path))
     records.migrate()
     register(records, "SE-1", "pass-1")
 
@@ -120,15 +121,33 @@ async def test_unknown_station_may_wait_inside(desk: Callable[..., Desk]) -> Non
     assert one.registry.policy_for("SE-9").registration == "Pending"
 
 
-async def test_station_imported_a_moment_ago_is_known_at_its_next_try(desk: Callable[..., Desk]) -> None:
+async def test_station_imported_a_moment_ago_is_let_in(desk: Callable[..., Desk]) -> None:
     one = desk(unknown_stations="reject")
     register(one.records, "SE-9", "pass-9")
-    assert await one.ask("/SE-9", "pass-9") is Reason.PASSWORD
+    assert await one.ask("/SE-9", "pass-9") == "SE-9"
 
-    async def let_in() -> bool:
-        return await one.ask("/SE-9", "pass-9") == "SE-9"
 
-    await eventually(let_in)
+async def test_both_passwords_count_until_the_new_one_was_shown(desk: Callable[..., Desk]) -> None:
+    one = desk()
+    assert await one.ask(password="pass-1") == "SE-1"
+    with one.records.begin() as work:  # as `laddvakt station rotate-password` does
+        (kept,) = work.stations.credentials().values()
+        work.stations.set_credentials("SE-1", replace(kept, next_password_hash=quick_hash("pass-2")))
+    assert await one.ask(password="pass-1") == "SE-1"
+    assert await one.ask(password="pass-2") == "SE-1"  # and the records are read for it at once
+
+    def settled() -> bool:
+        known = one.registry.known("SE-1")
+        return known is not None and known.next_password_hash is None
+
+    await eventually(settled)
+    assert await one.ask(password="pass-1") is Reason.PASSWORD
+    assert await one.ask(password="pass-2") == "SE-1"
+    with one.records.read() as work:
+        now = work.stations.credentials()["SE-1"]
+        assert (now.next_password_hash, now.file_password_hash) == (None, kept.password_hash)
+        (item,) = work.people.audit_page().items
+    assert (item.action, item.object, item.detail) == ("station.password", "SE-1", {})
 
 
 async def test_inventing_ids_does_not_read_the_records_each_time(desk: Callable[..., Desk]) -> None:

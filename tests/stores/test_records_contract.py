@@ -207,6 +207,8 @@ def test_credentials_survive_a_save_and_are_of_registered_stations(records: SqlR
         work.stations.set_credentials("SE-1", given)
         work.stations.save([changed(full_station(), registered=True)])
         assert work.stations.credentials() == {"SE-1": given}
+        assert work.stations.credentials(["SE-1", "SE-2", "SE-3"]) == {"SE-1": given}
+        assert work.stations.credentials(["SE-2"]) == {}
         assert work.stations.password_hash("SE-1") == "now"
 
 

@@ -140,8 +140,16 @@ class SqlStations:
         """Raises NotFoundError for a station that was never saved."""
         self._set(station_id, password_hash=password_hash)
 
-    def credentials(self) -> dict[str, Credentials]:
-        rows = self._db.all(sa.select(stations.c.station_id, *_CREDENTIALS).where(stations.c.registered))
+    def credentials(self, station_ids: Iterable[str] | None = None) -> dict[str, Credentials]:
+        """Of registered stations: these, or all."""
+        registered = sa.select(stations.c.station_id, *_CREDENTIALS).where(stations.c.registered)
+        if station_ids is None:
+            parts = [registered]
+        else:
+            parts = [
+                registered.where(stations.c.station_id.in_(ids)) for ids in chunks(dict.fromkeys(station_ids))
+            ]
+        rows = [row for part in parts for row in self._db.all(part)]
         return {row.station_id: _credentials(row) for row in rows}
 
     def set_credentials(self, station_id: str, credentials: Credentials) -> None:

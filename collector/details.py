@@ -54,6 +54,13 @@ def variable(station_id: str, fact: VariableReported) -> Variable:
     )
 
 
+def newer(known: Variable | None, variable: Variable) -> Variable:
+    """A later report; what it does not say of the variable's nature stays."""
+    if known is None or variable.mutability is not None:
+        return variable
+    return replace(variable, mutability=known.mutability, unit=known.unit)
+
+
 def security_event(entry: Entry, number: int, fact: SecurityEventReported) -> SecurityEvent:
     return SecurityEvent(
         event_id=item_id("E-", entry, number, fact.event),

@@ -70,7 +70,8 @@ class StationBook(WorkingSet):
                     self._keep_session(details.of_session(session, fact))
             case VariableReported():
                 variable = details.variable(entry.station_id, fact)
-                self._variables[variable.station_id, variable.variable_id] = variable
+                key = (variable.station_id, variable.variable_id)
+                self._variables[key] = details.newer(self._variables.get(key), variable)
             case SecurityEventReported():
                 self._security_events.append(details.security_event(entry, number, fact))
             case CommandSent() | RemoteStartAsked() | CommandAnswered():

@@ -54,6 +54,11 @@ _TOKEN_NAMES = frozenset({"idTag", "idToken", "parentIdTag"})
 _DEEPEST = 32  # OCPP nests eight deep; what lies deeper is nothing that has to be shown
 
 
+def names_secret(setting: str) -> bool:
+    """Whether a configuration key or a variable of that name holds a secret."""
+    return _SECRET_NAME.search(setting) is not None
+
+
 def without_secrets(payload: dict[str, Any]) -> dict[str, Any]:
     """An OCPP payload with its secrets hidden: passwords and keys in fields, configuration keys, variables and
     addresses. An equal one where there is none."""
@@ -79,7 +84,7 @@ def _walk(value: Any, inside: str, depth: int, *, tokens: bool) -> Any:
         return value
     variable = value.get("variable")
     setting = value.get("key", variable.get("name") if isinstance(variable, dict) else None)
-    secret = isinstance(setting, str) and _SECRET_NAME.search(setting) is not None
+    secret = isinstance(setting, str) and names_secret(setting)
     walked = {}
     for name, part in value.items():
         if isinstance(part, str) and _is_secret(name, inside, of_secret_setting=secret):

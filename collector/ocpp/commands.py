@@ -5,14 +5,13 @@ others wait in line. No clock, no sockets.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, NamedTuple
 
 import msgspec
 from msgspec.structs import replace
 
-from collector.ocpp import frames, schemas
+from collector.ocpp import answers, frames, schemas
 from collector.ocpp.directions import FROM_CENTRAL_SYSTEM
 from collector.ocpp.evse import connector_number
 from collector.ocpp.frames import CallError, CallResult
@@ -175,14 +174,17 @@ def answer_facts(
     if isinstance(frame, CallError):
         return (replace(fact, said=f"{frame.code}: {frame.description}"[:_MAX_SAID]),)
     fact = replace(fact, status=status_of(frame.payload), said=_said(frame.payload))
-    return (fact, *_flaws(protocol, command.action, frame.payload, now))
+    flaws = _flaws(protocol, command.action, frame.payload)
+    notes = (NonConforming(at=now, detail=f"{command.action} answer: {flaw.message}") for flaw in flaws)
+    if problems(protocol, command.action, command.payload) or not all(flaw.tolerable for flaw in flaws):
+        return (fact, *notes)
+    return (fact, *notes, *answers.variables(command.action, command.payload, frame.payload, now))
 
 
-def _flaws(protocol: str, action: str, payload: dict[str, Any], now: datetime) -> Iterator[NonConforming]:
+def _flaws(protocol: str, action: str, payload: dict[str, Any]) -> tuple[schemas.Violation, ...]:
     if action not in schemas.actions(protocol):
-        return  # a recorded central system's own invention
-    for violation in schemas.violations(schemas.response_validator(protocol, action), payload):
-        yield NonConforming(at=now, detail=f"{action} answer: {violation.message}")
+        return ()  # a recorded central system's own invention
+    return tuple(schemas.violations(schemas.response_validator(protocol, action), payload))
 
 
 def unanswered_fact(command: Command, status: CommandStatus, now: datetime) -> CommandAnswered:

@@ -171,8 +171,8 @@ class EventReported(_Fact, frozen=True, kw_only=True):
 
 
 class VariableReported(_Fact, frozen=True, kw_only=True):
-    """One attribute of a variable of the device model, from NotifyReport (OCPP 2.x); or a configuration key of
-    OCPP 1.6, which has no component."""
+    """One attribute of a variable of the device model (OCPP 2.x), or a configuration key of OCPP 1.6, which has no
+    component: from NotifyReport, or from an answer to a call of ours."""
 
     component: str  # "" for a key of OCPP 1.6
     variable: str
@@ -182,7 +182,7 @@ class VariableReported(_Fact, frozen=True, kw_only=True):
     connector_id: int = 0
     attribute: str = "Actual"  # Actual, Target, MinSet, MaxSet
     value: str | None = None  # None: write-only, or a secret
-    mutability: str = "ReadWrite"
+    mutability: str | None = "ReadWrite"  # None: not said
     unit: str | None = None
 
 

@@ -58,7 +58,7 @@ class Variable(msgspec.Struct, frozen=True, kw_only=True):
     connector_id: int = 0
     attribute: str = "Actual"  # Actual, Target, MinSet, MaxSet
     value: str | None = None  # None: write-only, or a secret
-    mutability: str = "ReadWrite"  # ReadOnly, WriteOnly, ReadWrite
+    mutability: str | None = None  # ReadOnly, WriteOnly, ReadWrite; None: not said yet
     unit: str | None = None
     reported_at: datetime
 
@@ -304,7 +304,9 @@ class Quarantine(Protocol):
 
 
 class Inventory(Protocol):
-    def save(self, variables: Iterable[Variable]) -> None: ...  # insert or replace
+    def save(
+        self, variables: Iterable[Variable]
+    ) -> None: ...  # insert or replace; where mutability is not said, it and the unit stay as they were
     def page(
         self, station_id: str, *, after: str | None = None, limit: int = 100
     ) -> Page[Variable]: ...  # ordered by variable_id

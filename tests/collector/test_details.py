@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from collector.ocpp.commands import Command
 from collector.recorder import Scribe
 from laddvakt.domain.sessions import Session
 from laddvakt.domain.stations import Station
@@ -84,6 +86,60 @@ def test_secrets_that_a_station_tells_are_not_kept_in_the_inventory(records: Rec
     station.call("NotifyReport", report(name, "hunter2"))
     record(records, station)
     assert [(item.variable, item.value) for item in variables(records)] == [(name, None)]
+
+
+def ask(station: Speaker, action: str, payload: dict[str, Any], answer: dict[str, Any]) -> None:
+    """A call of ours, and what the station says to it."""
+    command = Command("c1", action, payload)
+    station.link.outbox.submit(command)
+    assert station.link.outbox.next() == command
+    station.text(json.dumps([3, "c1", answer]))
+
+
+def test_configuration_that_a_station_tells_is_its_inventory(records: Records) -> None:
+    station = Speaker()
+    keys = [
+        {"key": "HeartbeatInterval", "readonly": False, "value": "300"},
+        {"key": "NumberOfConnectors", "readonly": True, "value": "2"},
+        {"key": "AuthorizationKey", "readonly": False, "value": "hunter2"},
+    ]
+    ask(station, "GetConfiguration", {}, {"configurationKey": keys, "unknownKey": ["Colour"]})
+    ask(station, "ChangeConfiguration", {"key": "HeartbeatInterval", "value": "60"}, {"status": "Accepted"})
+    ask(station, "ChangeConfiguration", {"key": "NumberOfConnectors", "value": "9"}, {"status": "Rejected"})
+    record(records, station)
+    assert [(item.variable, item.value, item.mutability) for item in variables(records)] == [
+        ("AuthorizationKey", None, "ReadWrite"),
+        ("HeartbeatInterval", "60", "ReadWrite"),
+        ("NumberOfConnectors", "2", "ReadOnly"),
+    ]
+
+
+def test_variables_that_a_station_tells_and_takes_keep_what_is_known_of_them(records: Records) -> None:
+    station = Speaker(protocol="ocpp2.0.1")
+    station.call("NotifyReport", V2["NotifyReport"])
+    where = {"component": {"name": "OCPPCommCtrlr"}, "variable": {"name": "HeartbeatInterval"}}
+    other = {"component": {"name": "EVSE", "evse": {"id": 2}}, "variable": {"name": "Power"}}
+    asked = {"setVariableData": [{**where, "attributeValue": "90"}, {**other, "attributeValue": "1"}]}
+    said = [{**other, "attributeStatus": "Rejected"}, {**where, "attributeStatus": "Accepted"}]
+    ask(station, "SetVariables", asked, {"setVariableResult": said})
+    got = [{**other, "attributeStatus": "Accepted", "attributeValue": "11000"}]
+    got += [{**where, "attributeStatus": "UnknownVariable", "attributeValue": "0"}]
+    ask(station, "GetVariables", {"getVariableData": [other, where]}, {"getVariableResult": got})
+    record(records, station)
+    found = [(item.variable, item.attribute, item.value, item.unit) for item in variables(records)]
+    assert found == [
+        ("Power", "Actual", "11000", None),
+        ("HeartbeatInterval", "Actual", "90", "s"),
+        ("HeartbeatInterval", "MaxSet", "900", "s"),
+    ]
+
+
+@pytest.mark.parametrize("answer", [{}, {"configurationKey": [{"key": 5}]}, {"configurationKey": "none"}])
+def test_answer_that_cannot_be_read_tells_nothing(records: Records, answer: dict[str, Any]) -> None:
+    station = Speaker()
+    ask(station, "GetConfiguration", {}, answer)
+    record(records, station)
+    assert variables(records) == ()
 
 
 def test_security_events_are_kept_once_however_often_the_log_is_replayed(records: Records) -> None:

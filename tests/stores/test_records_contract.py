@@ -568,9 +568,10 @@ def test_inventory_keeps_the_newest_of_each_variable_in_order(records: SqlRecord
     with records.begin() as work:
         work.inventory.save([variable("b"), variable("a"), variable("c"), variable("a", station_id="SE-2")])
         work.inventory.save([variable("b", None)])
+        work.inventory.save([changed(variable("a", "2"), mutability=None, unit=None)])
         work.inventory.save([])
         first = work.inventory.page("SE-1", limit=2)
-        assert first.items == (variable("a"), variable("b", None))
+        assert first.items == (variable("a", "2"), variable("b", None))
         assert work.inventory.page("SE-1", after=first.next, limit=2) == Page(items=(variable("c"),))
         assert work.inventory.page("SE-2").items == (variable("a", station_id="SE-2"),)
         assert work.inventory.page("SE-3").items == ()

@@ -1,20 +1,13 @@
 """NotifyReport (OCPP 2.0.1 part 2 B07): the device model, one fact per attribute of a variable."""
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
 from collector.ocpp.action import Action, Answer, Ask
+from collector.ocpp.answers import value_of
 from collector.ocpp.evse import numbers_of
 from laddvakt.domain.facts import VariableReported
 from laddvakt.domain.times import effective_time, parse_time
-
-_SECRET = re.compile(r"password|authorizationkey|secret|privatekey|passphrase", re.IGNORECASE)
-
-
-def _value(name: str, said: object) -> str | None:
-    """A value as text; never a secret, which some stations tell although it is write-only."""
-    return None if said is None or _SECRET.search(name) else str(said)
 
 
 def _facts(ask: Ask, data: dict[str, Any]) -> Iterator[VariableReported]:
@@ -31,7 +24,7 @@ def _facts(ask: Ask, data: dict[str, Any]) -> Iterator[VariableReported]:
             evse_id=evse_id,
             connector_id=connector_id,
             attribute=attribute.get("type", "Actual"),
-            value=_value(variable["name"], attribute.get("value")),
+            value=value_of(variable["name"], attribute.get("value")),
             mutability=attribute.get("mutability", "ReadWrite"),
             unit=data.get("variableCharacteristics", {}).get("unit"),
         )

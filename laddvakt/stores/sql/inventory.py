@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import msgspec
 import sqlalchemy as sa
@@ -13,6 +14,11 @@ from laddvakt.stores.sql.db import Db
 from laddvakt.stores.sql.schema import variables
 
 
+def _without_nature(row: dict[str, Any]) -> dict[str, Any]:
+    """Of an answer that has values alone: what was known of mutability and unit stays."""
+    return {name: value for name, value in row.items() if name not in ("mutability", "unit")}
+
+
 class SqlInventory:
     """The newest report of a variable replaces the one before."""
 
@@ -20,7 +26,9 @@ class SqlInventory:
         self._db = db
 
     def save(self, variables_: Iterable[Variable]) -> None:
-        self._db.upsert(variables, [msgspec.structs.asdict(variable) for variable in variables_])
+        rows = [msgspec.structs.asdict(variable) for variable in variables_]
+        self._db.upsert(variables, [row for row in rows if row["mutability"] is not None])
+        self._db.upsert(variables, [_without_nature(row) for row in rows if row["mutability"] is None])
 
     def page(self, station_id: str, *, after: str | None = None, limit: int = 100) -> Page[Variable]:
         key = variables.c.variable_id

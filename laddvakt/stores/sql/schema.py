@@ -295,7 +295,7 @@ variables = Table(
     Column("connector_id", sa.BigInteger, nullable=False),
     Column("attribute", AnyText, nullable=False),
     Column("value", AnyText),
-    Column("mutability", AnyText, nullable=False),
+    Column("mutability", AnyText),
     Column("unit", AnyText),
     Column("reported_at", UtcTime, nullable=False),
 )

@@ -35,7 +35,7 @@ def upgrade() -> None:
         Column("connector_id", sa.BigInteger(), nullable=False),
         Column("attribute", Text, nullable=False),
         Column("value", Text, nullable=True),
-        Column("mutability", Text, nullable=False),
+        Column("mutability", Text, nullable=True),
         Column("unit", Text, nullable=True),
         Column("reported_at", Time, nullable=False),
         sa.PrimaryKeyConstraint("station_id", "variable_id", name=op.f("pk_variables")),

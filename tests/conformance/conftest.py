@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.conformance.target import Target, collector, given_target
+from tests.conformance.target import Secured, Target, collector, given_target, secured_collector
 from tests.support import servers
 from tests.support.rawsocket import RawSocket
 
@@ -46,6 +47,26 @@ def guarded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     broker: servers.Nats = request.getfixturevalue("broker")
     with collector(tmp_path_factory.mktemp("guarded"), broker.url, LADDVAKT_OCPP__SECURITY_PROFILE="1") as own:
         yield own
+
+
+@pytest.fixture(scope="session")
+def over_tls(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
+    """Security profile 2: passwords inside TLS."""
+    yield from _secured(request, tmp_path_factory.mktemp("tls"), 2)
+
+
+@pytest.fixture(scope="session")
+def by_certificate(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
+    """Security profile 3: client certificates."""
+    yield from _secured(request, tmp_path_factory.mktemp("certificates"), 3)
+
+
+def _secured(request: pytest.FixtureRequest, folder: Path, profile: int) -> Iterator[Secured]:
+    if request.config.getoption("--conformance-url"):
+        pytest.skip("depends on settings of the collector")
+    broker: servers.Nats = request.getfixturevalue("broker")
+    with secured_collector(folder, broker.url, profile) as found:
+        yield found
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ import pytest
 
 from laddvakt.settings import Settings
 from laddvakt.stores.sql.engine import open_records
+from tests.support.authority import Authority
 from tests.support.collecting import register
 from tests.support.installation import LEASHED
 from tests.support.rawsocket import RawSocket, raw_socket
@@ -91,7 +92,8 @@ def collector(folder: Path, eventlog_url: str, **settings: str) -> Iterator[Targ
     stations = Station("CONF-1", "correct horse 1"), Station("CONF-2", "correct horse 2")
     records = open_records(Settings(data_dir=folder / "data"))
     records.migrate()
-    for station in stations:
+    guards = tuple(Station(f"GUARD-{number}", stations[0].password) for number in range(20))
+    for station in stations + guards:
         register(records, station.station_id, station.password)
     records.close()
     port = free_port()
@@ -118,3 +120,48 @@ def collector(folder: Path, eventlog_url: str, **settings: str) -> Iterator[Targ
             process.wait(15)
         except subprocess.TimeoutExpired:
             process.kill()
+
+
+class Secured(NamedTuple):
+    """A collector behind TLS. `target` shakes hands as CONF-1 should."""
+
+    target: Target
+    authority: Authority
+    stranger: Authority
+
+    def authority_context(self) -> ssl.SSLContext:
+        """Trusts the collector; shows nothing."""
+        return ssl.create_default_context(cafile=str(self.authority.ca_file))
+
+    def station_context(self, name: str) -> ssl.SSLContext:
+        """The same, and shows a certificate of that name."""
+        return self._showing(self.authority, name)
+
+    def stranger_context(self, name: str) -> ssl.SSLContext:
+        """The same, and shows one that nobody vouches for."""
+        return self._showing(self.stranger, name)
+
+    def _showing(self, authority: Authority, name: str) -> ssl.SSLContext:
+        context = self.authority_context()
+        pair = authority.issue(name, file=f"client-{name}")
+        context.load_cert_chain(pair.cert, pair.key)
+        return context
+
+
+@contextmanager
+def secured_collector(folder: Path, eventlog_url: str, profile: int) -> Iterator[Secured]:
+    """Security profile 2 or 3."""
+    (folder / "elsewhere").mkdir()
+    authority, stranger = Authority(folder), Authority(folder / "elsewhere", "Stranger")
+    server = authority.issue("collector")
+    settings = {
+        "LADDVAKT_OCPP__SECURITY_PROFILE": str(profile),
+        "LADDVAKT_OCPP__TLS_CERT_FILE": str(server.cert),
+        "LADDVAKT_OCPP__TLS_KEY_FILE": str(server.key),
+    }
+    if profile == 3:
+        settings["LADDVAKT_OCPP__TLS_CLIENT_CA_FILE"] = str(authority.ca_file)
+    with collector(folder, eventlog_url, **settings) as target:
+        found = Secured(target, authority, stranger)
+        tls = found.station_context("CONF-1") if profile == 3 else found.authority_context()
+        yield found._replace(target=target._replace(tls=tls))

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
-from collector.ocpp import commands, frames, schemas
+from collector.ocpp import commands, frames, lenient, quirks, schemas
 from collector.ocpp.action import Answer, Ask, Policy
 from collector.ocpp.actions import ACTIONS
 from collector.ocpp.commands import Command, Outbox
@@ -28,7 +28,7 @@ from collector.ocpp.frames import (
 from laddvakt.domain.commands import CommandResult, CommandStatus
 from laddvakt.domain.entries import Entry, EntryKind
 from laddvakt.domain.errors import FrameError
-from laddvakt.domain.facts import Fact, LinkDown, LinkUp, NonConforming, Quarantined, QuarantineReason
+from laddvakt.domain.facts import Booted, Fact, LinkDown, LinkUp, NonConforming, Quarantined, QuarantineReason
 from laddvakt.privacy import for_people, without_secrets
 
 logger = logging.getLogger(__name__)
@@ -60,12 +60,13 @@ class Outcome(NamedTuple):
 class Link:
     """The state of one connection: our own calls and what it was flagged for. Nothing about sessions."""
 
-    __slots__ = ("_noted", "outbox", "policy", "protocol", "station_id")
+    __slots__ = ("_noted", "outbox", "policy", "profile", "protocol", "station_id")
 
     def __init__(self, station_id: str, protocol: str, policy: Policy) -> None:
         self.station_id = station_id
         self.protocol = protocol
         self.policy = policy
+        self.profile = quirks.profile_of(policy.vendor, policy.model, policy.firmware)
         self.outbox = Outbox()
         self._noted: set[str] = set()
 
@@ -180,49 +181,73 @@ class Link:
         if self.protocol not in SUPPORTED:
             detail = f"{self.protocol} {call.action}: this protocol version is kept but not read yet"
             return self._refuse(raw, call, now, "NotSupported", QuarantineReason.UNSUPPORTED_PROTOCOL, detail)
-        action = ACTIONS.get(call.action)
-        if action is None or self.protocol not in action.versions:
-            if call.action in schemas.actions(self.protocol):  # recognised: section 4.2.3 has a code of its own
-                detail = f"{call.action} is for the central system to call"
-                return self._refuse(raw, call, now, "NotSupported", QuarantineReason.UNSUPPORTED_ACTION, detail)
-            detail = f"{call.action!r} is not an action of {self.protocol}"
-            return self._refuse(raw, call, now, "NotImplemented", QuarantineReason.UNKNOWN_ACTION, detail)
+        spoken = self._spoken(call.action)
+        if spoken is None:
+            return self._unknown(raw, call, now)
         if self.policy.registration != "Accepted" and call.action not in _WHILE_PENDING:
             detail = f"{self.station_id} is not registered: import it with a network file"
             return self._refuse(raw, call, now, "SecurityError", QuarantineReason.UNKNOWN_STATION, detail)
-        notes: list[Fact] = []
-        validator = schemas.request_validator(self.protocol, call.action)
+        validator = schemas.request_validator(spoken, call.action)
+        odd: tuple[str, ...] = () if spoken == self.protocol else (f"{call.action} is of {spoken}",)
         if not schemas.conforms(validator, call.payload):
-            for violation in schemas.violations(validator, call.payload):
-                if not violation.tolerable:
-                    reason = QuarantineReason.INVALID_PAYLOAD
-                    return self._refuse(raw, call, now, violation.code, reason, violation.message)
-                notes.append(NonConforming(at=now, detail=f"{call.action} {violation.message}"))
+            read = lenient.read(spoken, call.action, call.payload, strict=self.policy.strict)
+            if isinstance(read, schemas.Violation):
+                if odd:
+                    return self._unknown(raw, call, now)  # of no version that we could read it by
+                return self._refuse(raw, call, now, read.code, QuarantineReason.INVALID_PAYLOAD, read.message)
+            spoken, odd = read.protocol, (*odd, *read.odd)
+            call = call._replace(payload=read.payload)
         extreme = schemas.out_of_bounds(call.payload)
         if extreme is not None:
             return self._refuse(raw, call, now, extreme.code, QuarantineReason.INVALID_PAYLOAD, extreme.message)
-        return self._act(raw, call, now, notes)
+        return self._act(raw, call, spoken, now, odd)
 
-    def _act(self, raw: str, call: Call, now: datetime, notes: list[Fact]) -> Outcome:
-        ask = Ask(self.station_id, call.unique_id, call.payload, now, self.policy)
+    def _spoken(self, action: str) -> str | None:
+        """The version by which an action is read; None where it cannot be."""
+        known = ACTIONS.get(action)
+        if known is not None and self.protocol in known.versions:
+            return self.protocol
+        return None if self.policy.strict else lenient.other_version(self.protocol, action)
+
+    def _unknown(self, raw: str, call: Call, now: datetime) -> Outcome:
+        if call.action in schemas.actions(self.protocol):  # recognised: section 4.2.3 has a code of its own
+            detail = f"{call.action} is for the central system to call"
+            return self._refuse(raw, call, now, "NotSupported", QuarantineReason.UNSUPPORTED_ACTION, detail)
+        detail = f"{call.action!r} is not an action of {self.protocol}"
+        return self._refuse(raw, call, now, "NotImplemented", QuarantineReason.UNKNOWN_ACTION, detail)
+
+    def _act(self, raw: str, call: Call, spoken: str, now: datetime, odd: tuple[str, ...]) -> Outcome:
+        payload = (
+            call.payload if self.profile is None else self.profile.mend(call.action, call.payload, self.policy)
+        )
+        ask = Ask(self.station_id, call.unique_id, payload, now, self.policy)
         try:
-            answer: Answer = ACTIONS[call.action].versions[self.protocol](ask)
+            answer: Answer = ACTIONS[call.action].versions[spoken](ask)
         except Exception as error:  # our own fault must not cost the message: it is kept, and the station told
             logger.exception("cannot read %s of %s", call.action, self.station_id)
             detail = f"{call.action}: {type(error).__name__}: {error}"
             return self._refuse(raw, call, now, "InternalError", QuarantineReason.INTERNAL_ERROR, detail)
-        if notes and not self._answerable(call.action, answer.reply):
+        if odd and not self._answerable(call.action, spoken, answer.reply):
             why = f"{call.action}: the reply would repeat what is wrong in the request"
             return self._refuse(
                 raw, call, now, "PropertyConstraintViolation", QuarantineReason.INVALID_PAYLOAD, why
             )
         reply = call_result(call.unique_id, answer.reply)
+        if call.action == "BootNotification":
+            self._recognise(answer.facts)
+        notes = (NonConforming(at=now, detail="; ".join(odd)),) if odd else ()
         facts = (*filter(self._is_news, answer.facts), *notes)
         return Outcome(self._entry(raw, reply, now, facts), reply)
 
-    def _answerable(self, action: str, reply: dict[str, Any]) -> bool:
+    @staticmethod
+    def _answerable(action: str, spoken: str, reply: dict[str, Any]) -> bool:
         """Whether a reply holds to the official schema. Those that repeat a part of a request may not."""
-        return action in schemas.SENT or schemas.response_validator(self.protocol, action).is_valid(reply)
+        return action in schemas.SENT or bool(schemas.response_validator(spoken, action).is_valid(reply))
+
+    def _recognise(self, facts: tuple[Fact, ...]) -> None:
+        booted = next((fact for fact in facts if isinstance(fact, Booted)), None)
+        if booted is not None:
+            self.profile = quirks.profile_of(booted.vendor, booted.model, booted.firmware)
 
     def _is_news(self, fact: Fact) -> bool:
         """A note of ours about a station's ways is news once a connection; every other fact is."""

@@ -70,7 +70,9 @@ class PointMaker:
         for reading in fact.readings:
             if math.isfinite(reading.value):
                 key = (station_id, connector, fact.source, reading.at)
-                # Where one moment has a field twice (Outlet and EV, say), the outlet's own is kept.
+                # Where one moment has a field twice, the outlet's is kept and not the vehicle's, and the value of
+                # now, not that of the transaction's begin, which some stations repeat with each sample.
                 values = made.setdefault(key, {})
-                if reading.field not in values or reading.location in ("", "Outlet"):
+                own = reading.location in ("", "Outlet") and reading.context != "Transaction.Begin"
+                if own or reading.field not in values:
                     values[reading.field] = reading.value

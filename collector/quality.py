@@ -33,6 +33,7 @@ MISLABELLED = TOO_FAST + ": values said to be kWh that look like Wh"
 STOP_BELOW_START = "the register at the stop is below the one at the start"
 STOP_BELOW_READ = "the register at the stop is below one read during the session"
 REFUSED = "started with a token that was refused: "
+FAR_BELOW_POWER = "the register rose far less than the power that was said: kWh that are said to be Wh?"
 METERS_DISAGREE = "the independent meter counted otherwise than the station"
 
 _ESTIMATED = {

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from collector.quality import (
     CLOCK_UNSET,
     COUNTED_ANEW,
+    FAR_BELOW_POWER,
     KWH_AS_WH,
     MISLABELLED,
     NO_START_REGISTER,
@@ -31,6 +32,11 @@ from laddvakt.domain.facts import TransactionStopped
 from laddvakt.domain.readings import Reading
 from laddvakt.domain.sessions import Quality, Session
 
+PHASES = ("power_l1_w", "power_l2_w", "power_l3_w")
+_SAME_SCALE = 1.5
+_FAR_LESS = 50  # times less than the power said: not a matter of precision
+_ENOUGH_WH = 500.0
+_LONGEST_S = 900.0  # between two values of power; across a longer gap it says nothing
 _MOST_OFFLINE_S = 2 * 86400.0  # the longest charge that is believed of a station whose clock was not set
 
 
@@ -67,14 +73,34 @@ def take(session: Session, reading: Reading, max_power_w: float | None) -> Sessi
         session = replace(session, register_aside_wh=None, readings_ignored=session.readings_ignored + 1)
     if read.reason:
         session = doubt(session, read.quality, read.reason)
-    return _counted(session, read.wh)
+    return _counted(session, read.wh, max_power_w)
 
 
-def _counted(session: Session, wh: float) -> Session:
+def _counted(session: Session, wh: float, max_power_w: float | None) -> Session:
     start = session.meter_start_wh or 0
     last = start if session.meter_last_wh is None else session.meter_last_wh
     wh = max(wh, last)  # below the resolution a fall is rounding: starts and stops are whole Wh
-    return replace(session, meter_last_wh=wh, energy_wh=max(0, round(wh - start)))
+    rise = wh - start
+    if 0 < rise * _FAR_LESS < session.power_wh and session.power_wh > _ENOUGH_WH:
+        session = doubt(session, Quality.SUSPECT, FAR_BELOW_POWER)
+        if max_power_w is not None and rise * 1000 <= 3 * session.power_wh + 1000:
+            rise *= 1000  # a counter of whole kWh whose label says Wh
+    return replace(session, meter_last_wh=wh, energy_wh=max(0, round(rise)))
+
+
+def said_power(moment: list[Reading]) -> float | None:
+    """The power of one moment where it is said: the total, or all three phases."""
+    said = {r.field: r.value for r in reversed(moment) if r.location in ("", "Outlet", "Inlet")}
+    phases = [said[field] for field in PHASES if field in said]
+    return said.get("power_w", sum(phases) if len(phases) == len(PHASES) else None)
+
+
+def with_power(session: Session, power_w: float | None, at: datetime, max_power_w: float | None) -> Session:
+    """The session with the energy that its power amounts to since the moment before."""
+    seconds = (at - (session.last_reading_at or session.started_at)).total_seconds()
+    if power_w is None or not 0 < power_w <= most_wh(3600, max_power_w) or not 0 < seconds <= _LONGEST_S:
+        return session
+    return replace(session, power_wh=round(session.power_wh + power_w * seconds / 3600, 3))
 
 
 def fits(session: Session, value: float, at: datetime, max_power_w: float | None) -> bool:
@@ -99,7 +125,8 @@ def _read(session: Session, value: float, factor: float, at: datetime, max_power
         wh = _as_said(session, value / 1000, at, max_power_w)
         return None if wh is None else _Read(wh, Quality.SUSPECT, MISLABELLED)
     wh = _as_said(session, value * 1000, at, max_power_w)
-    return None if wh is None else _Read(wh, Quality.ESTIMATED, KWH_AS_WH)
+    near = wh is not None and wh <= _SAME_SCALE * (session.meter_last_wh or 0)  # not a register that began anew
+    return _Read(wh, Quality.ESTIMATED, KWH_AS_WH) if wh is not None and near else None
 
 
 def _set_aside(session: Session, reading: Reading, max_power_w: float | None) -> Session:
@@ -120,7 +147,7 @@ def _set_aside(session: Session, reading: Reading, max_power_w: float | None) ->
     of_session = last == start and aside >= 0 and possible(session, value, reading.at, max_power_w)
     base = float(start) if of_session else last - aside
     session = replace(session, register_aside_wh=None, register_base_wh=base)
-    return _counted(doubt(session, Quality.ESTIMATED, COUNTED_ANEW), value + base)
+    return _counted(doubt(session, Quality.ESTIMATED, COUNTED_ANEW), value + base, max_power_w)
 
 
 def at_stop(session: Session, fact: TransactionStopped, max_power_w: float | None) -> Session:
@@ -136,13 +163,13 @@ def at_stop(session: Session, fact: TransactionStopped, max_power_w: float | Non
         return replace(doubt(session, Quality.ESTIMATED, NO_START_REGISTER), meter_last_wh=float(stop))
     wh = _as_said(session, stop, fact.at, max_power_w)
     if wh is not None:
-        return _counted(session, wh)
+        return _counted(session, wh, max_power_w)
     rise = stop - session.meter_start_wh
     if rise < 0:
         return doubt(session, Quality.SUSPECT, STOP_BELOW_START)
     unset = fact.station_at is not None and fact.station_at != fact.at
     if unset and rise <= most_wh(_MOST_OFFLINE_S, max_power_w):
-        return _counted(doubt(session, Quality.ESTIMATED, CLOCK_UNSET), stop)
+        return _counted(doubt(session, Quality.ESTIMATED, CLOCK_UNSET), stop, max_power_w)
     if not possible(session, rise, fact.at, max_power_w):
         return doubt(session, Quality.SUSPECT, TOO_FAST)
     session = doubt(session, Quality.SUSPECT, STOP_BELOW_READ)

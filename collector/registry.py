@@ -16,7 +16,7 @@ import msgspec
 
 from collector.occupancy import Occupancy
 from collector.ocpp.action import Policy, Purpose, Verdict
-from collector.remembered import Remembered, Snapshot
+from collector.remembered import Make, Remembered, Snapshot
 from laddvakt.clock import utc_now
 from laddvakt.domain.errors import StoreError
 from laddvakt.domain.identification import Shown, look_up
@@ -33,6 +33,7 @@ AWAY_AFTER_S = 45.0
 
 _FIRST_S = 1.0
 _MAX_PSEUDONYMS = 100_000
+_UNKNOWN_MAKE = Make()
 _UNKNOWN = {"accept": AuthorizationStatus.ACCEPTED, "reject": AuthorizationStatus.UNKNOWN}
 
 
@@ -81,9 +82,14 @@ class Registry:
         at = self._clock()
         with self._records.read() as work:
             stations = work.stations.all()
+            zones = {site.site_id: site.timezone for site in work.stations.sites()}
             snapshot = Snapshot(
                 stations=work.stations.credentials(),
                 tokens={token.token: token for token in work.tokens.all()},
+                makes={
+                    s.station_id: Make(s.vendor, s.model, s.firmware, zones.get(s.site_id or "", "UTC"))
+                    for s in stations
+                },
             )
             connected = frozenset(station.station_id for station in stations if station.connected)
             reading = _Reading(snapshot, connected, Occupancy(work.sessions.in_use()), at)
@@ -199,10 +205,16 @@ class Registry:
 
     def policy_for(self, station_id: str) -> Policy:
         accepted = station_id in self._snapshot.stations or self._settings.unknown_stations == "accept"
+        make = self._snapshot.makes.get(station_id, _UNKNOWN_MAKE)
         return Policy(
             heartbeat_interval_s=self._settings.heartbeat_interval_s,
             registration="Accepted" if accepted else "Pending",
             authorize=self.authorize,
+            strict=self._settings.strict,
+            vendor=make.vendor,
+            model=make.model,
+            firmware=make.firmware,
+            timezone=make.timezone,
         )
 
     def authorize(self, shown: Shown, purpose: Purpose, now: datetime) -> Verdict:

@@ -8,6 +8,7 @@ import os
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 from msgspec.structs import replace
@@ -19,11 +20,21 @@ from laddvakt.stores.ports import Credentials
 logger = logging.getLogger(__name__)
 
 
+class Make(NamedTuple):
+    """What a station said that it is, and the time zone of its site."""
+
+    vendor: str | None = None
+    model: str | None = None
+    firmware: str | None = None
+    timezone: str = "UTC"
+
+
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """Registered stations by id with what proves them, and tokens by pseudonym."""
 
     stations: dict[str, Credentials]
     tokens: dict[str, Token]
+    makes: dict[str, Make] = {}
 
 
 def remembered_file(settings: Settings) -> Path:

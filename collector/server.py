@@ -27,7 +27,6 @@ from laddvakt.settings import Listener, OcppSettings, split_address
 logger = logging.getLogger(__name__)
 
 _STOP_S = 4.0
-_DEFAULT_PROTOCOL = "ocpp1.6"  # for stations that offer no subprotocol at all
 
 
 class StationServer:
@@ -151,7 +150,7 @@ class StationServer:
             if connection.request.headers.get("Sec-WebSocket-Protocol"):
                 await connection.close(1000, f"no common subprotocol; offer one of {', '.join(SUPPORTED)}")
                 return
-            protocol = Subprotocol(_DEFAULT_PROTOCOL)
+            protocol = Subprotocol(self._settings.default_protocol)
         link = Link(station_id, protocol, self._registry.policy_for(station_id))
         former = self._connections.get(station_id)
         self._connections[station_id] = connection  # the new socket wins; the old one's end changes nothing

@@ -22,7 +22,6 @@ from laddvakt.domain.tokens import TokenKind
 
 _MIN_DERIVE_S = 5  # power is not derived from register readings closer together than this
 _SUSPENDED = {ConnectorState.SUSPENDED_EV, ConnectorState.SUSPENDED_EVSE}
-_PHASES = ("power_l1_w", "power_l2_w", "power_l3_w")
 
 
 class Driver(NamedTuple):
@@ -77,14 +76,12 @@ def with_driver(session: Session, driver: Driver) -> Session:
 def power_of(before: Session, moment: list[Reading], register_wh: float | None, at: datetime) -> float | None:
     """Power of one moment: the total where it is said, else the sum of the three phases, else how far the register
     rose, else the sum of the phases that are said: some stations name one of three. None: nothing says it."""
-    said = {r.field: r.value for r in reversed(moment) if r.location in ("", "Outlet", "Inlet")}
-    if "power_w" in said:
-        return said["power_w"]
-    phases = [said[field] for field in _PHASES if field in said]
-    derived = _derived_power(before, register_wh, at) if len(phases) < len(_PHASES) else None
-    if derived is None and phases:
-        return sum(phases)
-    return derived
+    said = registers.said_power(moment)
+    if said is not None:
+        return said
+    phases = [r.value for r in moment if r.field in registers.PHASES]
+    derived = _derived_power(before, register_wh, at)
+    return sum(phases) if derived is None and phases else derived
 
 
 def _derived_power(before: Session, register_wh: float | None, at: datetime) -> float | None:
@@ -112,6 +109,7 @@ def measure(session: Session, readings: tuple[Reading, ...], max_power_w: float 
 
 
 def _moment(session: Session, moment: list[Reading], at: datetime, max_power_w: float | None) -> Session:
+    session = registers.with_power(session, registers.said_power(moment), at, max_power_w)
     before, found = session, registers.of_moment(moment)
     for reading in found:
         session = registers.take(session, reading, max_power_w)

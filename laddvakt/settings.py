@@ -116,6 +116,10 @@ class OcppSettings(_Section):
     trigger_after_gap: bool = Field(
         True, description="ask stations for what they did not say by themselves after they connected"
     )
+    strict: bool = Field(False, description="refuse what breaks the specification, also where its sense is plain")
+    default_protocol: Literal["ocpp1.6", "ocpp2.0.1", "ocpp2.1"] = Field(
+        "ocpp1.6", description="what a station speaks that offers no subprotocol"
+    )
     unknown_tokens: Literal["accept", "reject"] = Field(
         "accept", description="what an idTag that the records do not know is told"
     )

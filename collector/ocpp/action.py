@@ -44,6 +44,12 @@ class Policy(NamedTuple):
     authorize: Callable[[Shown, Purpose, datetime], Verdict] = lambda shown, purpose, now: ACCEPTED
     # (station, uniqueId) -> the transactionId that a recorded log shows another central system gave, or None
     recorded_transaction: Callable[[str, str], int | None] = lambda station_id, unique_id: None
+    strict: bool = False  # what breaks the specification is refused, also where its sense is plain
+    # What the records say that the station is, until it says so itself; and its site's time zone
+    vendor: str | None = None
+    model: str | None = None
+    firmware: str | None = None
+    timezone: str = "UTC"
 
 
 class Ask(NamedTuple):

@@ -7,6 +7,8 @@ lacks a required part or has a wrong type is refused.
 
 from __future__ import annotations
 
+import copy
+import re
 from collections.abc import Iterator
 from functools import cache
 from importlib.resources import files
@@ -23,15 +25,22 @@ _ERROR_CODES = {
     "MinItems": "OccurenceConstraintViolation",
     "MaxItems": "OccurenceConstraintViolation",
     "Type": "TypeConstraintViolation",
+    "AdditionalProperties": "FormatViolation",
 }
 SENT = frozenset({"NotifyPeriodicEventStream"})
 """Actions of OCPP 2.1 that travel as SEND: they have no response."""
 
+_DEPTH = 6  # of arrays that a request may lack, one inside the other
 _TOLERATED = {"AdditionalProperties", "Enum", "MaxLength", "Format", "MultipleOf"}
 
 
+TOO_DEEP = "FormationViolation"
+"""The code of a payload that is nested deeper than can be looked at."""
+
+
 class Violation(NamedTuple):
-    """One breach of the schema. `code` is the CALLERROR code; `tolerable`: it can be read all the same."""
+    """One breach of the schema. `code` is the CALLERROR code in the words of 1.6 (frames.py has the others');
+    `tolerable`: it can be read all the same."""
 
     code: str
     message: str
@@ -111,7 +120,7 @@ def violations(validator: Any, payload: dict[str, Any]) -> Iterator[Violation]:
     try:
         errors = validator.iter_errors(payload)
     except ValueError as too_deep:  # nested deeper than the validator goes
-        yield Violation("FormationViolation", f"payload: {too_deep}", False)
+        yield Violation(TOO_DEEP, f"payload: {too_deep}", False)
         return
     for error in errors:
         kind = type(error.kind).__name__
@@ -120,3 +129,44 @@ def violations(validator: Any, payload: dict[str, Any]) -> Iterator[Violation]:
         tolerable = kind in _TOLERATED or number_as_text
         message = error.message if len(error.message) <= 160 else error.message[:157] + "..."
         yield Violation(_ERROR_CODES.get(kind, "PropertyConstraintViolation"), f"{path}: {message}", tolerable)
+
+
+_INTEGER = re.compile(r"-?\d{1,18}")
+_NUMERIC = re.compile(r"-?\d{1,18}(?:\.\d{1,18})?")
+
+
+def mended(validator: Any, payload: dict[str, Any]) -> dict[str, Any]:
+    """A copy of a payload with the types that the schema asks for, where the sense is plain. An object in an
+    array's place may have more to mend inside."""
+    payload = copy.deepcopy(payload)
+    for _ in range(_DEPTH):
+        wrong = [error for error in validator.iter_errors(payload) if type(error.kind).__name__ == "Type"]
+        if not sum(_mend(payload, error.instance_path, set(error.kind.types)) for error in wrong):
+            break
+    return payload
+
+
+def _mend(payload: Any, path: list[str | int], types: set[str]) -> bool:
+    """Whether something was mended at `path`, in place."""
+    if not path:
+        return False
+    inside: Any = payload
+    for step in path[:-1]:
+        inside = inside[step]
+    key = path[-1]
+    if isinstance(inside, dict) and key not in inside:
+        return False
+    value = inside[key]
+    if value is None and isinstance(inside, dict):
+        del inside[key]
+    elif isinstance(value, dict) and "array" in types:
+        inside[key] = [value]
+    elif isinstance(value, str) and "integer" in types and _INTEGER.fullmatch(value.strip()):
+        inside[key] = int(value)
+    elif isinstance(value, str) and "number" in types and _NUMERIC.fullmatch(value.strip()):
+        inside[key] = float(value)
+    elif isinstance(value, int | float) and not isinstance(value, bool) and "string" in types:
+        inside[key] = str(value)
+    else:
+        return False
+    return True

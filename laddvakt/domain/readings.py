@@ -99,6 +99,9 @@ MEASURANDS: dict[str, Measurand] = {
     "RPM": Measurand("fan", "RPM"),
 }
 
+# A unit of energy on a power, and the reverse: the label is wrong, the number is what the measurand says.
+_MISLABELLED = {"energy": {"w": "wh", "kw": "kwh"}, "power": {"wh": "w", "kwh": "kw", "mwh": "kw"}}
+
 _PHASES = {"L1", "L2", "L3", "N", "L1-N", "L2-N", "L3-N", "L1-L2", "L2-L3", "L3-L1"}
 
 
@@ -114,6 +117,7 @@ def field_name(measurand: str, unit: str | None, phase: str | None) -> tuple[str
     wire = (unit or row.default_unit).strip().lower()
     if row.stem == "frequency":
         wire = "hz"  # OCPP 1.6 has no Hertz; stations send Wh, W or nothing
+    wire = _MISLABELLED.get(row.stem.partition("_")[0], {}).get(wire, wire)
     if row.stem == "power_factor":
         conversion = Unit("", 1.0)
     elif wire in UNITS:

@@ -94,6 +94,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     readings_ignored: int = 0  # register values that fitted nowhere
     register_base_wh: float = 0.0  # added to the register, which began anew during the session
     register_aside_wh: float | None = None  # a value that waits for a second one to confirm it
+    power_wh: float = 0.0  # the energy that the power said so far amounts to
     meter_check: MeterCheck | None = None
     command_id: str | None = None  # the remote start that it came of
     event_numbers: str | None = None  # OCPP 2.x: numbers of the events heard, "0-4 6"

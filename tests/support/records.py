@@ -81,6 +81,7 @@ def full_session() -> Session:
         readings_ignored=2,
         register_base_wh=0.5,
         register_aside_wh=7.25,
+        power_wh=7120.5,
         meter_check=MeterCheck(start_wh=1.5, last_wh=7001.5, energy_wh=7000, difference_pct=-1.73),
         command_id="c1",
     )

@@ -138,6 +138,7 @@ sessions = Table(
     Column("register_aside_wh", Finite),
     Column("meter_check", Json(MeterCheck)),
     Column("command_id", AnyText),
+    Column("power_wh", Finite, nullable=False, server_default="0"),
     Index(None, "started_at", "session_id"),
     Index(None, "station_id", "started_at", "session_id"),
     Index(None, "driver_id", "started_at", "session_id"),

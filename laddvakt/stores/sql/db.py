@@ -18,6 +18,7 @@ from sqlalchemy.engine import Connection, Dialect, Row
 
 from laddvakt.domain.errors import StoreError, StoreUnavailableError
 from laddvakt.privacy import FieldCipher
+from laddvakt.stores.sql.types import escape_text
 
 CHUNK = 500
 """Values per IN list: far below the variable limits of both databases (SQLite 32766, PostgreSQL 65535)."""
@@ -126,6 +127,37 @@ def _update(table: sa.Table, names: tuple[str, ...], dialect: Dialect) -> _Updat
     return _Update(text, tuple(kind.bind_processor(dialect) for kind in types))
 
 
+class _Selection(NamedTuple):
+    """The same for rows that are read."""
+
+    text: str
+    names: tuple[str, ...]
+    decoders: tuple[tuple[str, Callable[[Any], Any]], ...]
+
+    def decoded(self, row: Sequence[Any]) -> dict[str, Any]:
+        fields = dict(zip(self.names, row, strict=True))
+        for name, decode in self.decoders:
+            if fields[name] is not None:
+                fields[name] = decode(fields[name])
+        return fields
+
+
+@cache  # of the few columns that are looked up for each message, and some lengths of lists
+def _selection(
+    columns: tuple[sa.Column[Any], ...], key: sa.Column[Any], count: int, and_: str, dialect: Dialect
+) -> _Selection:
+    quote = dialect.identifier_preparer.quote
+    names = tuple(column.name for column in columns)
+    marks = ", ".join([{"qmark": "?", "pyformat": "%s"}[dialect.paramstyle]] * count)
+    table = dialect.identifier_preparer.format_table(columns[0].table)
+    where = f"{quote(key.name)} IN ({marks}){and_ and ' AND ' + and_}"
+    text = f"SELECT {', '.join(map(quote, names))} FROM {table} WHERE {where}"  # noqa: S608 - our own schema's names
+    readers = [
+        (column.name, column.type.dialect_impl(dialect).result_processor(dialect, None)) for column in columns
+    ]
+    return _Selection(text, names, tuple((name, reader) for name, reader in readers if reader is not None))
+
+
 class Db:
     """A connection inside a transaction. `currency` stands in where a session has no cost."""
 
@@ -147,6 +179,21 @@ class Db:
     def all(self, statement: sa.Executable) -> Sequence[Row[Any]]:
         with self._guarded():
             return self._connection.execute(statement).all()
+
+    def among(
+        self, columns: tuple[sa.Column[Any], ...], key: sa.Column[Any], values: Iterable[str], and_: str = ""
+    ) -> list[dict[str, Any]]:
+        """Rows of one table whose `key` is among `values`, in no order, by column name. Past SQLAlchemy's handling
+        of single values, as `update` is. `and_` is a further condition, in SQL."""
+        found: list[dict[str, Any]] = []
+        for chunk in chunks(dict.fromkeys(values)):
+            # Lists of 1, 2, 4... values: few different statements. The last value more than once changes nothing.
+            padded = chunk + chunk[-1:] * ((1 << (len(chunk) - 1).bit_length()) - len(chunk))
+            selection = _selection(columns, key, len(padded), and_, self._connection.dialect)
+            with self._guarded():
+                rows = self._connection.exec_driver_sql(selection.text, tuple(map(escape_text, padded))).all()
+                found += map(selection.decoded, rows)
+        return found
 
     def first(self, statement: sa.Executable) -> Row[Any] | None:
         with self._guarded():

@@ -15,11 +15,12 @@ from laddvakt.domain.sessions import Cost, Session, SessionState
 from laddvakt.stores.ports import InUse, Page, RevenueRow
 from laddvakt.stores.sql import revenue
 from laddvakt.stores.sql.cursors import newest_first
-from laddvakt.stores.sql.db import Db, changed_fields, chunks
+from laddvakt.stores.sql.db import Db, changed_fields
 from laddvakt.stores.sql.schema import UNENDED, sessions
 from laddvakt.stores.sql.types import UtcTime
 
 _COST_COLUMNS = ("currency", "excl_vat", "vat", "incl_vat", "cost_lines")
+_ALL = tuple(sessions.c)
 _COLUMNS = tuple(column.name for column in sessions.c)
 _NEWEST = (sessions.c.started_at.desc(), sessions.c.session_id.desc())
 
@@ -46,7 +47,10 @@ def to_row(session: Session) -> dict[str, Any]:
 
 
 def from_row(row: Row[Any]) -> Session:
-    fields = dict(zip(_COLUMNS, row, strict=True))
+    return _session(dict(zip(_COLUMNS, row, strict=True)))
+
+
+def _session(fields: dict[str, Any]) -> Session:
     currency, excl_vat, vat, incl_vat, lines = (fields.pop(name) for name in _COST_COLUMNS)
     if currency is None:
         return Session(**fields)
@@ -75,7 +79,10 @@ class SqlSessions:
         self._read: dict[str, Session] = {}
 
     def _built(self, rows: Sequence[Row[Any]]) -> list[Session]:
-        found = [from_row(row) for row in rows]
+        return self._kept(map(from_row, rows))
+
+    def _kept(self, read: Iterable[Session]) -> list[Session]:
+        found = list(read)
         self._read.update((session.session_id, session) for session in found)
         return found
 
@@ -83,22 +90,17 @@ class SqlSessions:
         return self.many([session_id]).get(session_id)
 
     def many(self, session_ids: Iterable[str]) -> dict[str, Session]:
-        found: dict[str, Session] = {}
-        for ids in chunks(dict.fromkeys(session_ids)):
-            rows = self._db.all(sa.select(sessions).where(sessions.c.session_id.in_(ids)))
-            found.update((session.session_id, session) for session in self._built(rows))
-        return found
+        rows = self._db.among(_ALL, sessions.c.session_id, session_ids)
+        return {session.session_id: session for session in self._kept(map(_session, rows))}
 
     def unended(self, station_ids: Iterable[str] | None = None) -> list[Session]:
         """Oldest first."""
-        statement = sa.select(sessions).where(UNENDED)
         if station_ids is None:
-            rows = list(self._db.all(statement))
+            found = self._built(self._db.all(sa.select(sessions).where(UNENDED)))
         else:
-            rows = []
-            for ids in chunks(dict.fromkeys(station_ids)):
-                rows += self._db.all(statement.where(sessions.c.station_id.in_(ids)))
-        return sorted(self._built(rows), key=lambda session: (session.started_at, session.session_id))
+            rows = self._db.among(_ALL, sessions.c.station_id, station_ids, UNENDED.text)
+            found = self._kept(map(_session, rows))
+        return sorted(found, key=lambda session: (session.started_at, session.session_id))
 
     def in_use(self) -> list[InUse]:
         columns = [sessions.c[name] for name in InUse.__struct_fields__]

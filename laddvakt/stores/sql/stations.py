@@ -17,8 +17,9 @@ from laddvakt.stores.sql.db import Change, Db, changed_fields, chunks
 from laddvakt.stores.sql.schema import connectors, sites, stations
 
 _CREDENTIALS = [stations.c[name] for name in Credentials.__struct_fields__]
-_STATION = sa.select(*(column for column in stations.c if column.name not in Credentials.__struct_fields__))
-_COLUMNS = tuple(column.name for column in _STATION.selected_columns)
+_STATION_COLUMNS = tuple(column for column in stations.c if column.name not in Credentials.__struct_fields__)
+_STATION = sa.select(*_STATION_COLUMNS)
+_COLUMNS = tuple(column.name for column in _STATION_COLUMNS)
 _CONNECTOR_COLUMNS = tuple(column.name for column in connectors.c)
 _CONNECTOR = sa.select(connectors).order_by(connectors.c.station_id, connectors.c.connector_id)
 
@@ -51,11 +52,15 @@ class SqlStations:
         return self.many([station_id]).get(station_id)
 
     def many(self, station_ids: Iterable[str]) -> dict[str, Station]:
+        ids = list(station_ids)
+        parts: dict[str, list[Connector]] = {}
+        for fields in self._db.among(tuple(connectors.c), connectors.c.station_id, ids):
+            parts.setdefault(fields.pop("station_id"), []).append(Connector(**fields))
         found: dict[str, Station] = {}
-        for ids in chunks(dict.fromkeys(station_ids)):
-            rows = self._db.all(_STATION.where(stations.c.station_id.in_(ids)))
-            parts = self._db.all(_CONNECTOR.where(connectors.c.station_id.in_(ids)))
-            found.update((station.station_id, station) for station in self._build(rows, parts))
+        for fields in self._db.among(_STATION_COLUMNS, stations.c.station_id, ids):
+            its = sorted(parts.get(fields["station_id"], ()), key=lambda connector: connector.connector_id)
+            found[fields["station_id"]] = Station(**fields, connectors=tuple(its))
+        self._read |= found
         return found
 
     def all(self) -> list[Station]:

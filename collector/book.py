@@ -53,9 +53,9 @@ class Book(StationBook):
     def _fact(self, entry: Entry, number: int, fact: Fact) -> None:
         match fact:
             case LinkUp():
-                self._link(entry.station_id, connected=True, protocol=fact.protocol)
+                self._link_up(entry.station_id, fact)
             case LinkDown():
-                self._link(entry.station_id, connected=False, protocol=None)
+                self._link_down(entry.station_id, fact)
             case Booted():
                 self._booted(entry.station_id, fact)
             case StatusReported():

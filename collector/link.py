@@ -60,17 +60,19 @@ class Outcome(NamedTuple):
 class Link:
     """The state of one connection: our own calls and what it was flagged for. Nothing about sessions."""
 
-    __slots__ = ("_noted", "outbox", "policy", "profile", "protocol", "station_id")
+    __slots__ = ("_noted", "outbox", "policy", "profile", "protocol", "since", "station_id")
 
-    def __init__(self, station_id: str, protocol: str, policy: Policy) -> None:
+    def __init__(self, station_id: str, protocol: str, policy: Policy, since: datetime | None = None) -> None:
         self.station_id = station_id
         self.protocol = protocol
         self.policy = policy
         self.profile = quirks.profile_of(policy.vendor, policy.model, policy.firmware)
+        self.since = since  # when it came up
         self.outbox = Outbox()
         self._noted: set[str] = set()
 
     def connected(self, now: datetime) -> Entry:
+        self.since = now
         return Entry(
             station_id=self.station_id,
             kind=EntryKind.CONNECTED,
@@ -85,7 +87,7 @@ class Link:
             kind=EntryKind.DISCONNECTED,
             received_at=now,
             protocol=self.protocol,
-            facts=(LinkDown(at=now, reason=reason),),
+            facts=(LinkDown(at=now, reason=reason, since=self.since),),
         )
 
     def sent(self, text: str, now: datetime) -> Entry:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
@@ -41,7 +41,7 @@ class _Reading(NamedTuple):
     """One consistent reading of the records, and when it began."""
 
     snapshot: Snapshot
-    connected: frozenset[str]
+    connected: Mapping[str, datetime | None]
     occupancy: Occupancy
     at: datetime
 
@@ -65,7 +65,7 @@ class Registry:
         self._clock = clock
         self._snapshot = Snapshot(stations={}, tokens={})
         self._spellings: dict[str, str] = {}
-        self._connected_in_records: frozenset[str] = frozenset()
+        self._connected_in_records: Mapping[str, datetime | None] = {}
         self._occupancy = Occupancy()
         self._heard: dict[str, InUse] = {}  # of the live feed, since the last reading began
         self._pseudonyms: dict[str, str] = {}
@@ -91,7 +91,7 @@ class Registry:
                     for s in stations
                 },
             )
-            connected = frozenset(station.station_id for station in stations if station.connected)
+            connected = {station.station_id: station.connected_since for station in stations if station.connected}
             reading = _Reading(snapshot, connected, Occupancy(work.sessions.in_use()), at)
         if self._remembered is not None:
             self._remembered.keep(snapshot, at)
@@ -161,8 +161,8 @@ class Registry:
         return self._failed or age_s is None or age_s > AWAY_AFTER_S
 
     @property
-    def connected_in_records(self) -> frozenset[str]:
-        """Stations that the records believe to be connected."""
+    def connected_in_records(self) -> Mapping[str, datetime | None]:
+        """Stations that the records believe to be connected, and since when."""
         return self._connected_in_records
 
     def known(self, station_id: str) -> Credentials | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from functools import partial
 from typing import cast
@@ -26,7 +26,10 @@ from laddvakt.settings import Listener, OcppSettings, split_address
 
 logger = logging.getLogger(__name__)
 
-_STOP_S = 4.0
+_STOP_S = 4.0  # from the last goodbye on
+_LAST_WORDS_S = 1.5  # for the answer to what a station has said
+_GENTLY_S = 0.01  # between two goodbyes, at most
+_BACKLOG = 4096  # a whole fleet may knock at once; the system's own bound applies too
 
 
 class StationServer:
@@ -46,6 +49,7 @@ class StationServer:
         self._tls: list[ServerTls] = []
         self._stopping = False
         self.messages = 0
+        self.on_connected: Callable[[Link], Awaitable[None]] | None = None  # tells the other collectors
 
     @property
     def connected(self) -> frozenset[str]:
@@ -97,6 +101,8 @@ class StationServer:
                 compression=None,  # saves 32 KB a connection; stations rarely offer it
                 max_size=self._settings.max_frame_bytes,
                 create_connection=StationConnection,
+                reuse_port=self._settings.processes > 1 or None,
+                backlog=_BACKLOG,
                 ping_interval=60,
                 ping_timeout=60,
                 open_timeout=20,
@@ -110,17 +116,32 @@ class StationServer:
             ) from error
 
     async def stop(self) -> None:
-        """Refuses new stations and says goodbye to the present ones (close code 1001, going away)."""
+        """Refuses new stations at once and says goodbye to the present ones (close code 1001, going away), not to
+        all at the same moment: they come back as they went. What they have said is answered first."""
         self._stopping = True
         for server in self._servers:
-            server.close(close_connections=True, code=1001, reason="service restart")
+            server.close(close_connections=False)
+        goodbyes = await self._say_goodbye()
         try:
             async with asyncio.timeout(_STOP_S):
+                await asyncio.gather(*goodbyes)
                 for server in self._servers:
                     await server.wait_closed()
         except TimeoutError:  # they got no answer, so they will say it again
             logger.warning("some stations still wait for the event log; stopping all the same")
         await self._admission.close()
+
+    async def _say_goodbye(self) -> list[asyncio.Task[None]]:
+        leaving = list(self._connections.values())
+        spread_s = min(self._settings.drain_s, len(leaving) * _GENTLY_S)
+        loop = asyncio.get_running_loop()
+        begun, goodbyes = loop.time(), []
+        for number, connection in enumerate(leaving):
+            due = begun + spread_s * number / len(leaving)
+            if due > loop.time():
+                await asyncio.sleep(due - loop.time())
+            goodbyes.append(asyncio.create_task(connection.hang_up(1001, "service restart", _LAST_WORDS_S)))
+        return goodbyes
 
     def renew_certificates(self) -> None:
         """Those that have changed on disk are used from now on."""
@@ -152,15 +173,14 @@ class StationServer:
                 return
             protocol = Subprotocol(self._settings.default_protocol)
         link = Link(station_id, protocol, self._registry.policy_for(station_id))
-        former = self._connections.get(station_id)
+        self._replaced(station_id)
         self._connections[station_id] = connection  # the new socket wins; the old one's end changes nothing
-        if former is not None:
-            closing = asyncio.create_task(former.hang_up(1000, "replaced by a newer connection"))
-            closing.add_done_callback(lambda task: task.cancelled() or task.exception())
         try:
             self._appender.submit(link.connected(self._clock()))
             self.calls.attach(link, connection.say)
             connection.listen(partial(self._receive, connection, link))
+            if self.on_connected is not None:
+                await self.on_connected(link)
             await connection.wait_closed()
         finally:
             self.calls.detach(link)
@@ -170,6 +190,23 @@ class StationServer:
                     closed = connection.closed_by
                     reason = f"{closed.code} {closed.reason}".strip() if closed else "connection lost"
                     self._appender.submit(link.disconnected(self._clock(), reason))
+
+    def holds(self, station_id: str) -> bool:
+        return station_id in self._connections
+
+    def taken(self, station_id: str, since: datetime) -> None:
+        """Another collector has the station. Ours is older and has not noticed its end, or ours is the newer one
+        and the other will hear of it."""
+        link = self.calls.link_of(station_id)
+        if link is not None and link.since is not None and link.since < since:
+            self._replaced(station_id)
+
+    def _replaced(self, station_id: str) -> None:
+        """Ends the present connection of a station, if there is one, in favour of a newer one."""
+        former = self._connections.pop(station_id, None)
+        if former is not None:
+            closing = asyncio.create_task(former.hang_up(1000, "replaced by a newer connection"))
+            closing.add_done_callback(lambda task: task.cancelled() or task.exception())
 
     def _receive(self, connection: StationConnection, link: Link, message: str | bytes) -> None:
         """One frame. The reply leaves only when the entry is durable."""

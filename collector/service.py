@@ -20,7 +20,7 @@ from collector.ocpp.action import Policy
 from collector.registry import Registry
 from collector.remembered import Remembered, remembered_file
 from collector.server import StationServer
-from laddvakt.domain.errors import SettingsError
+from laddvakt.domain.errors import EventLogError, SettingsError
 from laddvakt.domain.times import rfc3339
 from laddvakt.eventlog.address import mqtt_url
 from laddvakt.eventlog.client import EventLog
@@ -33,10 +33,26 @@ PULSE_S = 2.0
 NOT_BACK_AFTER_S = 90.0
 
 
-class Collector:
-    """`run` serves until cancelled. Raises SettingsError for mapping files that cannot be used."""
+def collector_name(number: int) -> str:
+    """What the processes of one machine are called: collector, collector-2..."""
+    return "collector" if number == 1 else f"collector-{number}"
 
-    def __init__(self, settings: Settings, records: Records, log: EventLog, clock: Callable[[], datetime]) -> None:
+
+class Collector:
+    """`run` serves until cancelled. Raises SettingsError for mapping files that cannot be used. Of several on one
+    machine, only the first reads MQTT: the broker keeps what comes while it is away."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        records: Records,
+        log: EventLog,
+        clock: Callable[[], datetime],
+        *,
+        number: int = 1,
+    ) -> None:
+        self._name = collector_name(number)
+        self._devices = number == 1 and mqtt_url(settings) is not None
         self._settings = settings
         self._records = records
         self._log = log
@@ -62,7 +78,7 @@ class Collector:
         self._reader = Reader(load_mappings(settings.mqtt.mappings))
         self.mqtt: MqttSubscriber | None = None
         self._asker: Asker | None = None
-        self._stop_commands: Callable[[], Awaitable[None]] | None = None
+        self._stop_serving: list[Callable[[], Awaitable[None]]] = []
 
     async def start(self) -> None:
         """Returns when stations are served, which needs the records once, or what is remembered of them. Raises
@@ -79,10 +95,14 @@ class Collector:
         if self._settings.ocpp.trigger_after_gap:
             self._asker = Asker(self.server.calls, self._records)
             self.server.calls.on_attach = self._asker.watch
+        self.server.on_connected = self._tell_the_others
         await self.server.start()
-        self._stop_commands = await self._log.commands.serve(self.server.calls)
+        self._stop_serving = [
+            await self._log.commands.serve(self.server.calls),
+            await self._log.holders.serve(self.server),
+        ]
         logger.info("stations: ws://%s (port %d)", self._settings.ocpp.listen, self.server.port)
-        if mqtt_url(self._settings) is not None:
+        if self._devices:
             self.mqtt = MqttSubscriber(
                 lambda: mqtt_url(self._settings) or "",
                 self._settings.mqtt,
@@ -108,31 +128,45 @@ class Collector:
             await self.stop()
 
     async def stop(self) -> None:
-        if self._stop_commands is not None:
-            await self._stop_commands()
+        for stop in self._stop_serving:
+            await stop()
         with contextlib.suppress(asyncio.CancelledError):
             await self.server.stop()
         if self.mqtt is not None:
             await self.mqtt.stop()
 
+    async def _tell_the_others(self, link: Link) -> None:
+        if link.since is not None:
+            await self._log.holders.tell(link.station_id, link.since)
+
     async def _settle(self) -> None:
-        """Stations that were connected before our restart and did not come back are disconnected: the former
-        process may have died without saying so."""
+        """Stations that were connected before our restart and did not come back, to no collector, are
+        disconnected: the former process may have died without saying so."""
         await self._registry.was_read.wait()
         before = self._registry.connected_in_records
-        await asyncio.sleep(NOT_BACK_AFTER_S)
-        await self._registry.reload()
-        for station_id in before & self._registry.connected_in_records - self.server.connected:
-            link = Link(station_id, "", Policy())
-            self._log.appender.append(
-                link.disconnected(self._clock(), "not back after a restart of the collector")
-            )
+        while True:
+            await asyncio.sleep(NOT_BACK_AFTER_S)
+            await self._registry.reload()
+            same = before.items() & self._registry.connected_in_records.items()
+            missing = {station_id: since for station_id, since in same if not self.server.holds(station_id)}
+            try:
+                held = await self._log.holders.held(missing)
+            except EventLogError as error:
+                logger.warning("stations that were connected before: %s", error)
+                continue
+            for station_id in missing.keys() - held:
+                link = Link(station_id, "", Policy(), missing[station_id])
+                self._log.appender.submit(
+                    link.disconnected(self._clock(), "not back after a restart of the collector")
+                )
+            return
 
     async def _pulse(self) -> None:
         """The collector's sign of life on the live feed."""
         while True:
             pulse = {
                 "service": "collector",
+                "process": self._name,
                 "at": rfc3339(self._clock()),
                 "lag_s": 0.0,
                 "connected": len(self.server.connected),

@@ -15,6 +15,8 @@ from laddvakt.domain.facts import (
     DiagnosticsReported,
     Fact,
     FirmwareReported,
+    LinkDown,
+    LinkUp,
     NonConforming,
     RemoteStartAsked,
     SecurityEventReported,
@@ -30,15 +32,19 @@ _MAX_DETAIL = 200
 class StationBook(WorkingSet):
     """One method per kind of fact."""
 
-    def _link(self, station_id: str, *, connected: bool, protocol: str | None) -> None:
+    def _link_up(self, station_id: str, fact: LinkUp) -> None:
         station = self._stations[station_id]
-        connectors = station.connectors
-        if not connected:
-            # StatusNotifications are not queued offline: what a connector does is unknown until it says so again.
-            connectors = tuple(replace(c, status=ConnectorState.UNKNOWN, power_w=None) for c in connectors)
-        self._keep(
-            replace(station, connected=connected, protocol=protocol or station.protocol, connectors=connectors)
-        )
+        protocol = fact.protocol or station.protocol
+        self._keep(replace(station, connected=True, connected_since=fact.at, protocol=protocol))
+
+    def _link_down(self, station_id: str, fact: LinkDown) -> None:
+        """StatusNotifications are not queued offline: what a connector does is unknown until it says so again."""
+        station = self._stations[station_id]
+        known = fact.since is not None and station.connected_since is not None
+        if known and fact.since != station.connected_since:
+            return  # the end of an old link, which took longer than the station's next one to come up
+        connectors = tuple(replace(c, status=ConnectorState.UNKNOWN, power_w=None) for c in station.connectors)
+        self._keep(replace(station, connected=False, connectors=connectors))
 
     def _booted(self, station_id: str, fact: Booted) -> None:
         station = self._stations[station_id]

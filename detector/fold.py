@@ -63,9 +63,9 @@ def fold(view: StationView, entry: Entry, pseudonymise: Pseudonymise) -> list[Se
             case TransactionStopped():
                 ended += _stopped(view, fact, entry.received_at)
             case LinkUp():
-                _link_up(view, entry.received_at)
+                _link_up(view, fact, entry.received_at)
             case LinkDown():
-                view.connected, view.link_since = False, entry.received_at
+                _link_down(view, fact, entry.received_at)
             case Booted():
                 _booted(view, fact, entry)
             case FirmwareReported():
@@ -82,11 +82,17 @@ def _alive(view: StationView, heard_at: datetime) -> None:
         view.last_frame = heard_at
 
 
-def _link_up(view: StationView, heard_at: datetime) -> None:
+def _link_up(view: StationView, fact: LinkUp, heard_at: datetime) -> None:
     """StatusNotifications are not queued offline (OCPP 1.6 section 4.9): after a gap the status is unknown."""
-    view.connected, view.link_since = True, heard_at
+    view.connected, view.link_since, view.link = True, heard_at, fact.at
     for connector in view.connectors.values():
         connector.stale = True
+
+
+def _link_down(view: StationView, fact: LinkDown, heard_at: datetime) -> None:
+    """The end of an old link changes nothing: it took longer than the station's next one to come up."""
+    if fact.since is None or view.link is None or fact.since == view.link:
+        view.connected, view.link_since = False, heard_at
 
 
 def _booted(view: StationView, fact: Booted, entry: Entry) -> None:

@@ -176,6 +176,7 @@ class StationView(msgspec.Struct, kw_only=True, omit_defaults=True):
     connected: bool = False
     last_frame: datetime | None = None
     link_since: datetime | None = None  # last change of the link
+    link: datetime | None = None  # which link it is: when it came up
     heartbeat_s: float | None = None  # as told at boot; None when no boot was seen
     vendor: str = ""
     model: str = ""

@@ -25,7 +25,9 @@ logger = logging.getLogger(__name__)
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _SERVICES = ("collector", "tap", "recorder", "detector")
+_OF_PROCESS = ("service", "process")
 _BUCKETS_S = (0.005, 0.025, 0.1, 0.5, 2.5)
+_GONE_AFTER = timedelta(minutes=10)
 _COUNTS_FRESH_FOR = timedelta(seconds=5)
 
 
@@ -33,12 +35,13 @@ class Pulse(msgspec.Struct, frozen=True, kw_only=True):
     """What a service says of itself on the live feed once a second or two."""
 
     service: str
+    process: str = ""  # which, where several run
     at: datetime
     lag_s: float = 0.0
 
 
 class Pulses:
-    """The latest pulse of each service. `take` is the handler for the live feed."""
+    """The latest pulse of each process of each service. `take` is the handler for the live feed."""
 
     def __init__(self) -> None:
         self.latest: dict[str, Pulse] = {}
@@ -52,7 +55,18 @@ class Pulses:
             logger.warning("unreadable pulse: %s", error)
             return
         if pulse.service in _SERVICES:
-            self.latest[pulse.service] = pulse
+            self._forget(pulse)
+            self.latest[pulse.process or pulse.service] = pulse
+
+    def _forget(self, fresh: Pulse) -> None:
+        """Of several processes, those that are silent for long are no more, and nobody is to be alarmed."""
+        silent = [
+            name
+            for name, pulse in self.latest.items()
+            if pulse.service == fresh.service and fresh.at - pulse.at > _GONE_AFTER
+        ]
+        for name in silent:
+            del self.latest[name]
 
 
 class RequestMetrics:
@@ -136,15 +150,15 @@ class _State(Collector):
         connected = feed is not None and feed.connected
         yield GaugeMetricFamily("laddvakt_feed_connected", "1 when the live feed is up.", value=connected)
         lag = GaugeMetricFamily(
-            "laddvakt_feed_lag_seconds", "How far a service is behind, as it says.", labels=("service",)
+            "laddvakt_feed_lag_seconds", "How far a service is behind, as it says.", labels=_OF_PROCESS
         )
         age = GaugeMetricFamily(
-            "laddvakt_feed_pulse_age_seconds", "Time since a service last spoke.", labels=("service",)
+            "laddvakt_feed_pulse_age_seconds", "Time since a service last spoke.", labels=_OF_PROCESS
         )
         now = self._context.clock()
-        for service, pulse in sorted(self._pulses.latest.items()):
-            lag.add_metric((service,), pulse.lag_s)
-            age.add_metric((service,), max((now - pulse.at).total_seconds(), 0.0))
+        for process, pulse in sorted(self._pulses.latest.items()):
+            lag.add_metric((pulse.service, process), pulse.lag_s)
+            age.add_metric((pulse.service, process), max((now - pulse.at).total_seconds(), 0.0))
         yield lag
         yield age
 

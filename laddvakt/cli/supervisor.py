@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from laddvakt.domain.errors import EventLogError
@@ -15,7 +15,6 @@ logger = logging.getLogger(__name__)
 
 BACK_OFF_S = (0.2, 1.0, 2.0, 5.0, 10.0, 30.0)
 _STEADY_S = 60.0  # after running this long a service's failures are forgotten
-_STOP_S = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +24,7 @@ class Service:
     name: str
     argv: tuple[str, ...]
     environment: dict[str, str]
+    stop_s: float = 10.0  # it may take this long to stop
 
 
 class _Pauses:
@@ -87,11 +87,18 @@ class Child:
         with contextlib.suppress(ProcessLookupError):
             process.terminate()
         try:
-            await asyncio.wait_for(process.wait(), _STOP_S)
+            await asyncio.wait_for(process.wait(), self._service.stop_s)
         except TimeoutError:
             logger.warning("%s does not stop; killed", self._service.name)
             process.kill()
             await process.wait()
+
+
+async def keep_together(children: Iterable[Child]) -> None:
+    """Several children at once, stopped at once."""
+    async with asyncio.TaskGroup() as group:
+        for child in children:
+            group.create_task(child.run())
 
 
 def _ended(returncode: int) -> str:

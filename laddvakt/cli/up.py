@@ -7,7 +7,6 @@ import fcntl
 import json
 import logging
 import os
-import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,9 +16,10 @@ from typing import Any
 import click
 import msgspec
 
+from laddvakt.cli.children import collector_services, fixed_address, laddvakt, station_address
 from laddvakt.cli.context import Context
 from laddvakt.cli.serve import serve
-from laddvakt.cli.supervisor import Child, Service, keep_event_log, stop_in_order
+from laddvakt.cli.supervisor import Child, Service, keep_event_log, keep_together, stop_in_order
 from laddvakt.clock import utc_now
 from laddvakt.domain.errors import SettingsError
 from laddvakt.eventlog.address import EMBEDDED, mqtt_url
@@ -48,39 +48,33 @@ def _sole_owner(settings: Settings) -> Iterator[None]:
         yield
 
 
-def _fixed_address(text: str, setting: str) -> str:
-    """An address with a port: 0 becomes a free one. Raises SettingsError when the port is in use, so that a
-    person learns it now and not from a restarting child."""
-    host, port = split_address(text)
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise SettingsError(
-                f"cannot listen on {text} ({setting}): {error.strerror}.",
-                mend=f"Stop what uses that port, or set {setting} to another address.",
-            ) from error
-        return f"{host}:{probe.getsockname()[1]}"
-
-
 def _environment(settings: Settings) -> dict[str, str]:
     """What every child is given: this run's data directory and fixed addresses on top of our own environment."""
     given = {
         "LADDVAKT_DATA_DIR": str(settings.data_dir.absolute()),
-        "LADDVAKT_OCPP__LISTEN": _fixed_address(settings.ocpp.listen, "ocpp.listen"),
-        "LADDVAKT_WEB__LISTEN": _fixed_address(settings.web.listen, "web.listen"),
+        "LADDVAKT_OCPP__LISTEN": station_address(settings),
+        "LADDVAKT_WEB__LISTEN": fixed_address(settings.web.listen, "web.listen"),
     }
     if settings.tap.listen:
-        given["LADDVAKT_TAP__LISTEN"] = _fixed_address(settings.tap.listen, "tap.listen")
+        given["LADDVAKT_TAP__LISTEN"] = fixed_address(settings.tap.listen, "tap.listen")
     return {**os.environ, **given}
 
 
-def _services(names: list[str], config: Path | None, environment: dict[str, str]) -> list[Service]:
-    base = [sys.executable, "-m", "laddvakt.cli"]
-    if config is not None:
-        base += ["--config", str(config.absolute())]
-    return [Service(name=name, argv=(*base, name), environment=environment) for name in names]
+def _services(
+    settings: Settings, config: Path | None, environment: dict[str, str], demo: int | None
+) -> list[list[Service]]:
+    """In the order of their start; those of one group start and stop together."""
+
+    def one(name: str) -> list[Service]:
+        return [Service(name=name, argv=laddvakt(config, name), environment=environment)]
+
+    collectors = collector_services(settings.ocpp, config, environment)
+    tap = [one("tap")] if settings.tap.listen else []
+    services = [one("recorder"), collectors, *tap, one("detector"), one("dashboard")]
+    if demo is not None:
+        listen = environment["LADDVAKT_OCPP__LISTEN"]
+        services.append([_simulator(demo, listen, mqtt_url(settings), environment)])
+    return services
 
 
 def _simulator(stations: int, listen: str, mqtt: str | None, environment: dict[str, str]) -> Service:
@@ -162,13 +156,9 @@ async def _run(settings: Settings, config: Path | None, environment: dict[str, s
             server = EmbeddedServer(settings)
             await server.start()
             supervise("eventlog", keep_event_log(server, processes.started))
-        names = ["recorder", "collector", *(["tap"] if settings.tap.listen else []), "detector", "dashboard"]
-        services = _services(names, config, environment)
-        if demo is not None:
-            listen = environment["LADDVAKT_OCPP__LISTEN"]
-            services.append(_simulator(demo, listen, mqtt_url(settings), environment))
-        for service in services:
-            supervise(service.name, Child(service, processes.started).run())
+        for services in _services(settings, config, environment, demo):
+            children = [Child(service, processes.started) for service in services]
+            supervise(services[0].name, keep_together(children))
         ready = asyncio.create_task(_announce(settings, environment, lines))
         try:
             # They run for ever, so one that is done has failed. Not gather(): being stopped, it would stop all at

@@ -25,15 +25,16 @@ class _Fact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=T
 
 
 class LinkUp(_Fact, frozen=True, kw_only=True):
-    """A station's socket is open and authenticated."""
+    """A station's socket is open and authenticated. Its `at` tells this link from the station's others."""
 
     protocol: str  # ocpp1.6, ocpp2.0.1, ocpp2.1
 
 
 class LinkDown(_Fact, frozen=True, kw_only=True):
-    """A station's socket is gone."""
+    """A station's socket is gone. It changes nothing where another one has taken its place."""
 
     reason: str = ""
+    since: datetime | None = None  # `at` of the LinkUp that it ends; None: of whichever there is
 
 
 class Booted(_Fact, frozen=True, kw_only=True):

@@ -68,6 +68,7 @@ class Station(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     firmware: str | None = None
     protocol: str | None = None
     connected: bool = False
+    connected_since: datetime | None = None  # when its present, or last, link came up
     last_seen: datetime | None = None
     booted_at: datetime | None = None
     state: StationState = StationState.UNKNOWN

@@ -30,6 +30,7 @@ from laddvakt.eventlog.appender import Appender
 from laddvakt.eventlog.commands import CommandLine
 from laddvakt.eventlog.consumer import Consumer, Record
 from laddvakt.eventlog.feed import Feed
+from laddvakt.eventlog.holders import Holders
 from laddvakt.settings import Settings
 
 __all__ = ["EventLog", "Feed", "Record"]
@@ -52,6 +53,7 @@ class EventLog:
         self._trouble = ""  # what the connection last complained of
         self.feed = Feed(client)
         self.commands = CommandLine(client)
+        self.holders = Holders(client)
 
     @classmethod
     async def connect(cls, settings: Settings, *, name: str) -> EventLog:

@@ -82,7 +82,7 @@ def server_config(settings: Settings, ports: EmbeddedPorts) -> str:
     """The server's configuration (JSON is valid NATS configuration)."""
     password = secret(settings, "eventlog", "")
     # _INBOX has the answers to our services, among them what they read from the log.
-    inner = ["log.>", "live.>", "_INBOX.>", "$JS.>", "$SYS.>", "$KV.>", "$O.>"]
+    inner = ["log.>", "live.>", "command", "collectors.>", "_INBOX.>", "$JS.>", "$SYS.>", "$KV.>", "$O.>"]
     config = {
         "server_name": "laddvakt",
         "listen": f"{ports.host}:{ports.port}",

@@ -121,10 +121,11 @@ async def test_stopping_ends_the_child_and_waits_for_it(starts: Starts) -> None:
 
 
 async def test_child_that_ignores_sigterm_is_killed(
-    starts: Starts, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    starts: Starts, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(supervisor, "_STOP_S", 0.2)
-    async with running(child(DEAF, starts, str(tmp_path / "deaf")).run()):
+    argv = (sys.executable, "-S", "-c", DEAF, str(tmp_path / "deaf"))
+    deaf = Child(Service(name="child", argv=argv, environment=dict(os.environ), stop_s=0.2), starts)
+    async with running(deaf.run()):
         await eventually((tmp_path / "deaf").exists)
     assert not psutil.pid_exists(starts.last)
     assert "child does not stop; killed" in caplog.text

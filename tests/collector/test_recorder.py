@@ -266,6 +266,24 @@ def test_link_lost_makes_connectors_unknown(records: Records) -> None:
     assert (found.state, found.connectors[0].status) == (StationState.OFFLINE, ConnectorState.UNKNOWN)
 
 
+def test_end_of_an_old_link_changes_nothing_once_the_next_one_is_up(records: Records) -> None:
+    old, new = Speaker(), Speaker()
+    old.up(0)
+    new.up(10)
+    new.status("Available", 11)
+    for speaker in (old, new):
+        record(records, speaker)
+    old.down(12)
+    record(records, old)
+    station = station_of(records)
+    assert station.connected
+    assert station.connected_since == at(10)
+    assert station.connectors[0].status is ConnectorState.AVAILABLE
+    new.down(20)
+    record(records, new)
+    assert not station_of(records).connected
+
+
 def test_late_status_does_not_overwrite_a_newer_one(records: Records) -> None:
     station = Speaker()
     station.up()

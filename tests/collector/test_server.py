@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+from asyncio import FIRST_COMPLETED
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus
 from websockets.frames import Frame, Opcode
+from websockets.protocol import State
 from websockets.typing import Subprotocol
 
 from collector.admission import station_id_of
@@ -22,8 +25,10 @@ from laddvakt.domain.entries import EntryKind
 from laddvakt.domain.errors import SettingsError
 from laddvakt.domain.facts import LinkDown, Quarantined, QuarantineReason
 from laddvakt.settings import OcppSettings
-from tests.support.collecting import Door, answer, ask, asleep, basic, register, served
+from tests.support.collecting import OCPP16, Door, answer, ask, asleep, basic, register, served
 from tests.support.eventlog import running_log, settings_for
+from tests.support.servers import free_port
+from tests.support.waiting import eventually
 
 BOOT = {"chargePointVendor": "Acme", "chargePointModel": "One"}
 KINDS = EntryKind
@@ -233,6 +238,32 @@ async def test_stop_says_goodbye_and_is_no_disconnect(tmp_path: Path) -> None:
         assert [entry.kind for entry in await door.entries(2)] == [KINDS.CONNECTED, KINDS.OCPP_IN]
 
 
+async def test_stop_answers_what_was_said(tmp_path: Path) -> None:
+    async with served(tmp_path) as door, door.station() as link:
+        await ask(link, "Heartbeat", {})
+        with asleep(door.nats):
+            await link.send(json.dumps([2, "last", "Heartbeat", {}]))
+            await eventually(lambda: door.server._appender._leaving[0] or door.server._appender._leaving[1])
+            stopping = asyncio.create_task(door.server.stop())
+            await asyncio.sleep(0)
+        assert (await answer(link))[1] == "last"
+        assert (await closing(link))[0] == 1001
+        await stopping
+
+
+async def test_stop_says_goodbye_to_many_one_after_the_other(tmp_path: Path) -> None:
+    async with served(tmp_path, unknown_stations="accept", drain_s=0.5) as door, AsyncExitStack() as stack:
+        links = [await stack.enter_async_context(door.station(f"S{number}")) for number in range(100)]
+        url = door.url
+        stopping = asyncio.create_task(door.server.stop())
+        await asyncio.wait([asyncio.create_task(closing(link)) for link in links], return_when=FIRST_COMPLETED)
+        assert sum(link.state is State.OPEN for link in links) > 50
+        with pytest.raises(OSError, match="Connect call failed"):
+            await connect(f"{url}/LATE")
+        assert {await closing(link) for link in links} == {(1001, "service restart")}
+        await stopping
+
+
 async def test_stop_does_not_wait_for_a_log_that_takes_nothing(tmp_path: Path) -> None:
     async with served(tmp_path) as door, door.station() as link:
         await ask(link, "Heartbeat", {})
@@ -253,6 +284,27 @@ async def test_busy_port_is_named(tmp_path: Path) -> None:
             server = StationServer(settings, Registry(door.records, settings, "key"), log.appender, utc_now)
             with pytest.raises(SettingsError, match=rf"{listen} \(ocpp\.listen\).*Stop what uses that port"):
                 await server.start()
+
+
+async def test_several_collectors_share_a_port(tmp_path: Path) -> None:
+    settings = OcppSettings(listen=f"127.0.0.1:{free_port()}", processes=2, unknown_stations="accept")
+    async with served(tmp_path / "other") as door:
+        both = [
+            StationServer(settings, Registry(door.records, settings, "key"), door.log.appender, utc_now)
+            for _ in range(2)
+        ]
+        for server in both:
+            await server.start()
+        async with AsyncExitStack() as stack:
+            number = 0
+            while not all(server.connected for server in both):  # the system spreads them
+                number += 1
+                link = connect(f"ws://{settings.listen}/S{number}", subprotocols=OCPP16)
+                assert (await ask(await stack.enter_async_context(link), "Heartbeat", {}))[0] == 3
+            await both[0].stop()
+            async with connect(f"ws://{settings.listen}/S{number}", subprotocols=OCPP16) as late:
+                assert (await ask(late, "Heartbeat", {}))[0] == 3
+        await both[1].stop()
 
 
 # The conversation

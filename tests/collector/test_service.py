@@ -67,9 +67,9 @@ class Plant:
             await log.close()
 
     @asynccontextmanager
-    async def collector(self) -> AsyncIterator[Collector]:
+    async def collector(self, number: int = 1) -> AsyncIterator[Collector]:
         log = await EventLog.connect(self.settings, name="collector")
-        service = Collector(self.settings, self.records, log, utc_now)
+        service = Collector(self.settings, self.records, log, utc_now, number=number)
         async with self._running(service, log):
             yield service
 
@@ -449,10 +449,6 @@ async def test_station_that_does_not_come_back_after_a_restart_is_disconnected(
 ) -> None:
     soon(service_module, "NOT_BACK_AFTER_S")
 
-    def connected(it: Plant) -> set[str]:
-        with it.records.read() as work:
-            return {station.station_id for station in work.stations.all() if station.connected}
-
     async with plant(tmp_path) as it, it.recorder():
         for station_id in ("SE-1", "SE-2"):
             register(it.records, station_id)
@@ -463,6 +459,52 @@ async def test_station_that_does_not_come_back_after_a_restart_is_disconnected(
         assert "SE-2" in connected(it)  # our own restart is not its doing; the driver's station hung up itself
         async with it.collector() as collector, driver(collector):
             await eventually(lambda: connected(it) == {"SE-1"})
+
+
+def connected(it: Plant) -> set[str]:
+    """By the records."""
+    with it.records.read() as work:
+        return {station.station_id for station in work.stations.all() if station.connected}
+
+
+async def test_station_that_comes_to_another_collector_leaves_the_first_one(tmp_path: Path) -> None:
+    async with plant(tmp_path) as it, it.recorder() as recorder, it.collector() as one, it.collector(2) as two:
+        async with driver(one) as person:
+            await person.start(1000)
+            await eventually(lambda: len(it.sessions()) == 1)
+            async with driver(two) as again:
+                await asyncio.wait_for(person._link.wait_closed(), 10)
+                assert person._link.close_reason == "replaced by a newer connection"
+                await eventually(lambda: not one.server.holds("SE-1"))
+                again.transaction = person.transaction
+                await again.energy(1100)
+                await eventually(lambda: it.sessions()[0].energy_wh == 100)
+                assert connected(it) == {"SE-1"}
+                assert two.server.holds("SE-1")
+        await eventually(lambda: connected(it) == set())
+        assert recorder.applied
+
+
+async def test_restart_of_a_collector_leaves_the_stations_of_the_others_alone(
+    tmp_path: Path, soon: Callable[[object, str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    soon(service_module, "NOT_BACK_AFTER_S")
+    async with plant(tmp_path) as it, it.recorder(), it.collector(2) as other, driver(other):
+        register(it.records, "SE-2")
+        async with it.collector() as collector:
+            await eventually(lambda: collector.mqtt)
+            link = await connect(f"ws://127.0.0.1:{collector.server.port}/SE-2", subprotocols=OCPP16)
+            await eventually(lambda: connected(it) == {"SE-1", "SE-2"})
+        await link.wait_closed()
+        async with it.collector():
+            await eventually(lambda: connected(it) == {"SE-1"})
+            assert other.server.holds("SE-1")
+
+
+async def test_only_the_first_of_several_collectors_reads_mqtt(tmp_path: Path) -> None:
+    async with plant(tmp_path) as it, it.collector(2) as second, it.collector() as first:
+        await eventually(lambda: first.mqtt is not None and first.mqtt.connected)
+        assert second.mqtt is None
 
 
 class Unforgetting(MemoryTelemetry):

@@ -115,6 +115,9 @@ def test_feed_lag_is_what_the_services_say(web: Web) -> None:
             (handler,) = web.feed.handlers
             at = rfc3339(NOON - timedelta(seconds=3))
             handler("pulse", f'{{"service":"recorder","at":"{at}","lag_s":1.5}}'.encode())
+            gone = rfc3339(NOON - timedelta(minutes=11))
+            for process, said in (("collector-3", gone), ("collector", at), ("collector-2", at)):
+                handler("pulse", f'{{"service":"collector","process":"{process}","at":"{said}"}}'.encode())
             handler("pulse", f'{{"service":"stranger","at":"{at}"}}'.encode())
             handler("pulse", b"{")
             handler("station", b"{}")
@@ -122,8 +125,10 @@ def test_feed_lag_is_what_the_services_say(web: Web) -> None:
                 return (await client.get("/metrics")).text
 
     text = web.run(live())
-    assert _metric(text, 'laddvakt_feed_lag_seconds{service="recorder"}') == 1.5
-    assert _metric(text, 'laddvakt_feed_pulse_age_seconds{service="recorder"}') == 3
+    assert _metric(text, 'laddvakt_feed_lag_seconds{process="recorder",service="recorder"}') == 1.5
+    assert _metric(text, 'laddvakt_feed_pulse_age_seconds{process="recorder",service="recorder"}') == 3
+    assert _metric(text, 'laddvakt_feed_pulse_age_seconds{process="collector-2",service="collector"}') == 3
+    assert "collector-3" not in text  # there are two now
     assert "stranger" not in text
     assert web.feed.handlers == []
 

@@ -9,7 +9,15 @@ from detector.features import OpenWindow, collect
 from detector.fold import fold
 from detector.view import ConnectorView, StationView
 from laddvakt.domain.entries import Entry, EntryKind
-from laddvakt.domain.facts import Fact, Measured, StatusReported, TransactionReported, TransactionStarted
+from laddvakt.domain.facts import (
+    Fact,
+    LinkDown,
+    LinkUp,
+    Measured,
+    StatusReported,
+    TransactionReported,
+    TransactionStarted,
+)
 from laddvakt.domain.readings import Reading
 from laddvakt.domain.stations import ConnectorState
 
@@ -78,3 +86,26 @@ def test_start_that_was_refused_does_not_take_the_place_of_a_live_session() -> N
     session = take(view, 60, stranger).session
     assert session is not None
     assert session.transaction_id == "T"
+
+
+def link(view: StationView, seconds: float, fact: LinkUp | LinkDown) -> bool:
+    """Whether the station is connected after it."""
+    kind = EntryKind.CONNECTED if isinstance(fact, LinkUp) else EntryKind.DISCONNECTED
+    entry = Entry(station_id="SE-1", kind=kind, received_at=at(seconds), facts=(fact,))
+    fold(view, entry, lambda text: text)
+    return view.connected
+
+
+def test_end_of_an_old_link_changes_nothing_once_the_next_one_is_up() -> None:
+    view = StationView(station_id="SE-1")
+    assert link(view, 0, LinkUp(at=at(0), protocol="ocpp1.6"))
+    assert link(view, 10, LinkUp(at=at(10), protocol="ocpp1.6"))
+    assert link(view, 12, LinkDown(at=at(12), since=at(0)))
+    assert view.link_since == at(10)
+    assert not link(view, 20, LinkDown(at=at(20), since=at(10)))
+
+
+def test_end_of_a_link_that_says_not_which_is_believed() -> None:
+    view = StationView(station_id="SE-1")
+    assert link(view, 0, LinkUp(at=at(0), protocol="ocpp1.6"))
+    assert not link(view, 20, LinkDown(at=at(20)))

@@ -50,6 +50,7 @@ stations = Table(
     Column("firmware", AnyText),
     Column("protocol", AnyText),
     Column("connected", Boolean, nullable=False),
+    Column("connected_since", UtcTime),
     Column("last_seen", UtcTime),
     Column("booted_at", UtcTime),
     Column("state", OneOf(StationState), nullable=False),

@@ -42,6 +42,7 @@ async def among(settings: Settings, *collectors: Collector) -> AsyncIterator[lis
             log = await EventLog.connect(settings, name=f"test{number}")
             stack.push_async_callback(log.close)
             stack.push_async_callback(await log.holders.serve(collector))
+            await log._client.flush()  # the server knows of it
             logs.append(log)
         yield logs
 

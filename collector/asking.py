@@ -14,10 +14,9 @@ from typing import Any, NamedTuple
 
 from collector.calls import Calls
 from collector.link import Link
-from collector.ocpp.evse import place_of
 from laddvakt.domain.commands import CommandResult, CommandStatus
 from laddvakt.domain.errors import StoreError
-from laddvakt.domain.stations import ConnectorState, Station
+from laddvakt.domain.stations import ConnectorState, Station, place_of
 from laddvakt.eventlog.tasks import cancel_and_wait
 from laddvakt.stores.ports import Records
 

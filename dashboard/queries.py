@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from dashboard import formats
+from laddvakt.domain.commands import SentCommand
 from laddvakt.domain.sessions import Session, SessionState
 from laddvakt.domain.stations import Site, Station
 from laddvakt.domain.tickets import UNSETTLED, Ticket, TicketState
@@ -235,6 +236,25 @@ def station_detail(records: Records, station_id: str, *, sessions_shown: int = 8
             sessions=work.sessions.recent(station_id, None, sessions_shown),
             tickets=by_gravity(t for t in work.tickets.unsettled() if t.station_id == station_id),
         )
+
+
+def station(records: Records, station_id: str) -> Station | None:
+    with records.read() as work:
+        return work.stations.get(station_id)
+
+
+def station_and_transaction(records: Records, station_id: str, connector_id: int) -> tuple[Station | None, str]:
+    """A station, and the transaction that runs on one of its connectors ("" where none does)."""
+    with records.read() as work:
+        found = work.stations.get(station_id)
+        running = [s for s in work.sessions.unended([station_id]) if s.connector_id == connector_id]
+    return found, running[-1].transaction_id if running else ""
+
+
+def latest_commands(records: Records, station_id: str, *, shown: int = 5) -> list[SentCommand]:
+    """Newest first."""
+    with records.read() as work:
+        return list(work.commands.page(station_id, limit=shown).items)
 
 
 def station_ids(records: Records) -> list[str]:

@@ -5,22 +5,18 @@ from __future__ import annotations
 
 from typing import Any
 
-_STEP = 1000  # EVSE numbers end below it (schemas.py), so that no two connectors share a number
+from laddvakt.domain.stations import EVSE_STEP
 
 
 def connector_number(evse_id: int, connector_id: int | None = None) -> int:
     """The EVSE's own number for its connector 1 (most EVSEs have no other), `1000 * EVSE + connector` for a second
-    and further ones: EVSE 1 connector 2 is 1002. EVSE 0 is the station as a whole."""
+    and further ones: EVSE 1 connector 2 is 1002. EVSE 0 is the station as a whole. EVSE numbers end below
+    EVSE_STEP (schemas.py), so that no two connectors share a number."""
     if evse_id <= 0:
         return 0
     if connector_id is None or connector_id <= 1:
         return int(evse_id)
-    return int(_STEP * evse_id + connector_id)
-
-
-def place_of(number: int) -> tuple[int, int]:
-    """(EVSE, connector within it) of a connector's number: the inverse of `connector_number`."""
-    return (number, 1) if number < _STEP else (number // _STEP, number % _STEP)
+    return int(EVSE_STEP * evse_id + connector_id)
 
 
 def numbers_of(evse: dict[str, Any] | None) -> tuple[int, int | None]:

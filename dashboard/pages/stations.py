@@ -15,6 +15,7 @@ from dashboard import auth, formats, queries
 from dashboard.auth import Action
 from dashboard.components import desk, rows, shell, tiles, words
 from dashboard.context import AppContext
+from dashboard.pages import station_commands
 from dashboard.pages.wiring import in_browser, permitted
 from laddvakt.domain.stations import Connector
 
@@ -50,7 +51,11 @@ def layout(context: AppContext) -> Any:
                 title="Station",
                 position="right",
                 size="min(100vw, 640px)",
-                children=html.Div(id="station-detail"),
+                children=[
+                    html.Div(id="station-detail"),
+                    station_commands.panel(auth.signed_in()),
+                    html.Div(id="station-more"),
+                ],
                 closeButtonProps=shell.aria(label="Close"),
             ),
             scheme="desk",
@@ -62,6 +67,7 @@ def layout(context: AppContext) -> Any:
 
 
 def register(app: Dash, context: AppContext) -> None:
+    station_commands.register(app, context)
     zone = context.settings.zone
 
     @app.callback(Output("stations-grid", "rowData"), Input("stations-grid", "id"))
@@ -99,20 +105,21 @@ def register(app: Dash, context: AppContext) -> None:
         Output("station-drawer", "opened"),
         Output("station-drawer", "title"),
         Output("station-detail", "children"),
+        Output("station-more", "children"),
         Input("stations-chosen", "data"),
     )
     async def open_drawer(station_id: str | None) -> Any:
         permitted(Action.VIEW_STATIONS)
         if not station_id:
-            return no_update, no_update, no_update
+            return no_update, no_update, no_update, no_update
         found = await asyncio.to_thread(queries.station_detail, context.records, station_id)
         if found is None:
-            return True, "Station", dmc.Alert(f"There is no station {station_id}.", color="yellow")
-        return True, station_id, detail(found, zone=zone, now=context.clock())
+            return True, "Station", dmc.Alert(f"There is no station {station_id}.", color="yellow"), None
+        return True, station_id, detail(found, zone=zone, now=context.clock()), more(found, zone)
 
 
 def detail(found: queries.StationDetail, *, zone: ZoneInfo, now: datetime) -> list[Component]:
-    """Everything about one station."""
+    """What one station does now."""
     station = found.station
     return [
         html.Div([desk.badge(words.STATION[station.state])], className="badges"),
@@ -123,6 +130,13 @@ def detail(found: queries.StationDetail, *, zone: ZoneInfo, now: datetime) -> li
             [connector_line(connector, zone) for connector in station.connectors],
             label="Connectors",
         ),
+    ]
+
+
+def more(found: queries.StationDetail, zone: ZoneInfo) -> list[Component]:
+    """Everything else about it."""
+    station = found.station
+    return [
         html.H2("Open tickets"),
         open_tickets(found),
         html.H2("Latest sessions"),

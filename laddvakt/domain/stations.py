@@ -90,6 +90,16 @@ class Station(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return None
 
 
+EVSE_STEP = 1000
+"""OCPP 2.x counts connectors within EVSEs. Here connector 1 of an EVSE has the EVSE's number, a further one
+`EVSE_STEP * EVSE + connector`: EVSE 1 connector 2 is 1002."""
+
+
+def place_of(connector_id: int) -> tuple[int, int]:
+    """(EVSE, connector within it) of a connector's number."""
+    return (connector_id, 1) if connector_id < EVSE_STEP else divmod(connector_id, EVSE_STEP)
+
+
 class Site(msgspec.Struct, frozen=True, kw_only=True):
     """A place with stations. `timezone` (IANA) decides where its days begin."""
 

@@ -16,9 +16,9 @@ from websockets.typing import Subprotocol
 
 from collector.asking import Asker, is_deaf, questions
 from collector.ocpp import commands
-from collector.ocpp.evse import connector_number, place_of
+from collector.ocpp.evse import connector_number
 from laddvakt.domain.commands import CallErrorDetail, CommandResult, CommandStatus
-from laddvakt.domain.stations import Connector, ConnectorState, Station
+from laddvakt.domain.stations import Connector, ConnectorState, Station, place_of
 from laddvakt.eventlog.tasks import cancel_and_wait
 from tests.support.collecting import Door, answer, ask, served
 

@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from laddvakt.clock import utc_now
+from laddvakt.domain.commands import CommandStatus
 from laddvakt.domain.tickets import TicketState
 from tests.dashboard.conftest import DESK, PHONE, WALL, OpenPage
 from tests.support import scene
@@ -182,6 +183,51 @@ def test_a_station_is_opened_from_its_tile(dashboard: Running, open_page: OpenPa
     expect(drawer.get_by_role("table", name="Connectors")).to_contain_text("Paused by vehicle")
     drawer.get_by_role("link", name="Plug overheat").click()
     expect(page.locator("#ticket-head")).to_contain_text("Plug overheat")
+
+
+def test_a_maintainer_restarts_a_station_on_a_phone(dashboard: Running, open_page: OpenPage) -> None:
+    page = open_page(dashboard.url, "/stations?station=SE-013", "maintainer", PHONE)
+    drawer = page.get_by_role("dialog")
+    drawer.get_by_role("button", name="Restart gently").tap()
+    expect(drawer.locator("#command-question")).to_contain_text("Restart SE-013?")
+    drawer.get_by_role("button", name="Cancel").tap()
+    expect(drawer.locator("#command-question")).to_be_hidden()
+    drawer.get_by_role("button", name="Restart gently").tap()
+    drawer.get_by_role("button", name="Send").tap()
+    expect(drawer.locator("#command-message")).to_have_text("Restart gently: The station answered Accepted.")
+    expect(drawer.locator("#command-question")).to_be_hidden()
+    (asked,) = dashboard.commands.asked
+    assert (asked.station_id, asked.action, asked.payload) == ("SE-013", "Reset", {"type": "Soft"})
+    assert asked.actor == "maintainer"
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+
+
+def test_a_remote_start_asks_for_connector_and_token(dashboard: Running, open_page: OpenPage) -> None:
+    dashboard.commands.status = CommandStatus.REJECTED
+    dashboard.commands.more = {"answer": {"status": "Rejected"}}
+    page = open_page(dashboard.url, "/stations?station=SE-013", "admin")
+    drawer = page.get_by_role("dialog")
+    where = drawer.get_by_role("group", name="Where")
+    where.get_by_text("Station").click()
+    drawer.get_by_role("button", name="Start charging").click()
+    expect(drawer.locator("#command-message")).to_have_text("Choose a connector first.")
+    where.get_by_text("1", exact=True).click()
+    drawer.get_by_role("button", name="Start charging").click()
+    drawer.get_by_role("button", name="Send").click()
+    expect(drawer.locator("#command-message")).to_contain_text("Write the token")
+    drawer.get_by_role("button", name="Start charging").click()
+    drawer.get_by_placeholder("Token").fill("APP-7")
+    drawer.get_by_role("button", name="Send").click()
+    expect(drawer.locator("#command-message")).to_have_text("Start charging: The station answered Rejected.")
+    (asked,) = dashboard.commands.asked
+    assert (asked.action, asked.payload) == ("RemoteStartTransaction", {"idTag": "APP-7", "connectorId": 1})
+
+
+@pytest.mark.parametrize("role", ["viewer", "manager"])
+def test_commands_are_hidden_from_those_who_may_not(dashboard: Running, open_page: OpenPage, role: str) -> None:
+    page = open_page(dashboard.url, "/stations?station=SE-013", role)
+    expect(page.get_by_role("dialog")).to_contain_text("Open tickets")
+    expect(page.get_by_role("button", name="Restart gently")).to_have_count(0)
 
 
 def test_revenue_adds_up_and_goes_into_a_file(dashboard: Running, open_page: OpenPage) -> None:

@@ -26,7 +26,7 @@ from laddvakt.privacy import FieldCipher
 from laddvakt.settings import Settings
 from laddvakt.stores.sql.engine import SqlRecords
 from tests.support import scene
-from tests.support.webapp import FixedTelemetry
+from tests.support.webapp import FixedCommands, FixedTelemetry
 
 
 class FakeFeed:
@@ -89,6 +89,11 @@ class Running:
         assert isinstance(self.context.feed, FakeFeed)
         return self.context.feed
 
+    @property
+    def commands(self) -> FixedCommands:
+        assert isinstance(self.context.commands, FixedCommands)
+        return self.context.commands
+
     def start(self) -> Running:
         self.app = create_app(self.context)
         listener = socket.socket()
@@ -143,7 +148,12 @@ def make_context(
             scene.seed(work, now=utc_now(), stations=stations)
     settings = Settings(data_dir=folder, timezone="Europe/Stockholm", currency="SEK")
     return AppContext(
-        settings=settings, records=records, telemetry=FixedTelemetry(), feed=feed or FakeFeed(), clock=clock
+        settings=settings,
+        records=records,
+        telemetry=FixedTelemetry(),
+        feed=feed or FakeFeed(),
+        clock=clock,
+        commands=FixedCommands(),
     )
 
 

@@ -42,7 +42,8 @@ def read(protocol: str, action: str, payload: dict[str, Any], *, strict: bool) -
     odd = tuple(f"{action} {violation.message}" for violation in found[:_NOTED])
     if all(violation.tolerable for violation in found):
         return Readable(protocol, payload, odd)
-    other = other_version(protocol, action)
+    another_shape = any(violation.code == schemas.MISSING for violation in found)
+    other = other_version(protocol, action) if another_shape else None
     if other is not None and schemas.conforms(schemas.request_validator(other, action), payload):
         return Readable(other, payload, (f"{action} is of {other}",))
     mended = schemas.mended(validator, payload)

@@ -34,6 +34,9 @@ _DEPTH = 6  # of arrays that a request may lack, one inside the other
 _TOLERATED = {"AdditionalProperties", "Enum", "MaxLength", "Format", "MultipleOf"}
 
 
+MISSING = "OccurenceConstraintViolation"
+"""The code of a payload without a part that it must have."""
+
 TOO_DEEP = "FormationViolation"
 """The code of a payload that is nested deeper than can be looked at."""
 

@@ -59,7 +59,7 @@ class StatusReported(_Fact, frozen=True, kw_only=True):
     info: str | None = None
     vendor_id: str | None = None
     vendor_error_code: str | None = None
-    mrec: tuple[str, ...] = ()  # ChargeX codes found in vendorErrorCode or info: CX001..CX026
+    mrec: tuple[str, ...] = ()  # ChargeX codes CX001..CX026 said in vendorErrorCode or info, EVgo's translated
     station_at: datetime | None = None
 
 

@@ -1,9 +1,12 @@
 """StatusNotification (OCPP 1.6 section 4.9; 2.0.1 part 2 G01): what a connector does, and which error it has.
 
-Fault names also travel in `vendorErrorCode` and `info`: ChargeX MREC codes CX001..CX026 are picked out of both.
+Fault names also travel in `vendorErrorCode` and `info`: ChargeX MREC codes CX001..CX026 are picked out of both,
+and EVgo's MREC codes (https://mrec.evgo.com: `vendorId` com.evgo.mrec, comma-separated) are translated to them.
+What was said is kept beside.
 """
 
 import re
+from typing import Any
 
 from collector.ocpp.action import Action, Answer, Ask
 from collector.ocpp.evse import connector_number
@@ -12,12 +15,32 @@ from laddvakt.domain.stations import ConnectorState
 from laddvakt.domain.times import effective_time, parse_time
 
 _MREC = re.compile(r"\bCX0(?:0[1-9]|1\d|2[0-6])\b")
+_EVGO = "com.evgo.mrec"
+_EVGO_CODES = {
+    "A000": "CX009",  # authorization timeout
+    "A001": "CX020",  # partial insertion
+    "A003": "CX010",  # invalid vehicle mode
+    "A004": "CX008",  # emergency stop pressed
+    "F000": "CX023",  # proximity voltage too high
+    "F001": "CX023",  # proximity voltage too low
+    "F003": "CX014",  # pilot voltage too low
+    "F004": "CX025",  # broken latch
+    "F008": "CX024",  # voltage on the connector
+    "F009": "CX019",  # cable too hot
+}
 _STATES = {state.value: state for state in ConnectorState if state is not ConnectorState.UNKNOWN}
 
 
 def mrec_codes(*texts: str | None) -> tuple[str, ...]:
     """ChargeX minimum required error codes named in free texts, in order, each once."""
     return tuple(dict.fromkeys(code for text in texts if text for code in _MREC.findall(text)))
+
+
+def _fault_codes(payload: dict[str, Any]) -> tuple[str, ...]:
+    said = payload.get("vendorErrorCode")
+    if said and (payload.get("vendorId") or "").lower() == _EVGO:
+        said = " ".join(_EVGO_CODES.get(code.strip().upper(), "") for code in said.split(","))
+    return mrec_codes(said, payload.get("info"))
 
 
 def _v16(ask: Ask) -> Answer:
@@ -34,7 +57,7 @@ def _v16(ask: Ask) -> Answer:
         info=payload.get("info") or None,
         vendor_id=payload.get("vendorId") or None,
         vendor_error_code=payload.get("vendorErrorCode") or None,
-        mrec=mrec_codes(payload.get("vendorErrorCode"), payload.get("info")),
+        mrec=_fault_codes(payload),
         station_at=stamped if stamped != at else None,
     )
     return Answer({}, (fact,))

@@ -8,7 +8,7 @@ import ipaddress
 import logging
 import urllib.parse
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from enum import StrEnum
@@ -24,7 +24,7 @@ from websockets.http11 import Request, Response
 from collector.limits import Bucket, Limits
 from collector.passwords import Passwords, Verdict, basic_password
 from collector.registry import Registry
-from collector.tls import ServerTls, is_named
+from collector.tls import ServerTls, expiry_of, is_named
 from laddvakt.eventlog.tasks import cancel_and_wait
 from laddvakt.settings import OcppSettings
 from laddvakt.stores.ports import Credentials
@@ -166,6 +166,9 @@ class Admission:
     def _by_certificate(self, arrival: Arrival, station_id: str, known: Credentials | None) -> str | Refusal:
         wanted = (known and known.certificate) or station_id
         if arrival.certificate is not None and is_named(arrival.certificate, wanted):
+            expires_at = expiry_of(arrival.certificate)
+            if known is not None and known.certificate_expires_at != expires_at and expires_at is not None:
+                self._in_background(self._registry.settle_certificate(station_id, expires_at))
             return station_id
         logger.warning("station %r came with a certificate that is not %r's, or is revoked", station_id, wanted)
         return Refusal(
@@ -219,9 +222,12 @@ class Admission:
     def _settle(self, station_id: str, fitted: str) -> None:
         known = self._registry.known(station_id)
         if known is not None and known.next_password_hash == fitted:
-            task = asyncio.create_task(self._registry.settle_password(station_id, fitted))
-            self._settling.add(task)
-            task.add_done_callback(self._settling.discard)
+            self._in_background(self._registry.settle_password(station_id, fitted))
+
+    def _in_background(self, settling: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(settling)
+        self._settling.add(task)
+        task.add_done_callback(self._settling.discard)
 
     async def _look_again(self) -> None:
         """Into the records; not for everybody who invents an id."""

@@ -19,6 +19,11 @@ def _check(settings: OcppSettings, door: Listener) -> None:
             f"stations would be served without passwords on {door.listen}.",
             mend="Set ocpp.security_profile = 1, or ocpp.allow_open = true where the network is closed.",
         )
+    if profile == 0 and settings.signs:
+        raise SettingsError(
+            f"certificates would be signed for whoever names a station on {door.listen}.",
+            mend="Set ocpp.security_profile to 1 or more, or sign none.",
+        )
     if profile in (1, 2) and settings.unknown_stations == "accept":
         raise SettingsError(
             f"whoever invents a station id would be accepted without a password on {door.listen}: "

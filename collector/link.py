@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from msgspec.structs import replace
 
 from collector.ocpp import commands, frames, lenient, quirks, schemas
-from collector.ocpp.action import Answer, Ask, Policy
+from collector.ocpp.action import Answer, Ask, Policy, SigningRequest
 from collector.ocpp.actions import ACTIONS
 from collector.ocpp.commands import Command, Outbox
 from collector.ocpp.frames import (
@@ -49,12 +49,13 @@ def _unique_id(raw: str) -> str | None:
 
 
 class Outcome(NamedTuple):
-    """What a frame leads to: an entry for the log; once that is durable, the text to send (None: nothing) and the
-    result to tell whoever asked for the command that the frame answers."""
+    """What a frame leads to: an entry for the log; once that is durable, the text to send (None: nothing), the
+    result to tell whoever asked for the command that the frame answers, and what else is to be done."""
 
     entry: Entry
     reply: str | None
     result: CommandResult | None = None
+    errand: SigningRequest | None = None
 
 
 class Link:
@@ -239,7 +240,7 @@ class Link:
             self._recognise(answer.facts)
         notes = (NonConforming(at=now, detail="; ".join(odd)),) if odd else ()
         facts = (*filter(self._is_news, answer.facts), *notes)
-        return Outcome(self._entry(raw, reply, now, facts), reply)
+        return Outcome(self._entry(raw, reply, now, facts), reply, errand=answer.errand)
 
     @staticmethod
     def _answerable(action: str, spoken: str, reply: dict[str, Any]) -> bool:

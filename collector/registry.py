@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from collector.occupancy import Occupancy
 from collector.ocpp.action import Policy, Purpose, Verdict
@@ -172,30 +173,45 @@ class Registry:
     async def settle_password(self, station_id: str, fitted: str) -> None:
         """A station has shown the new password that it was told: the former one no longer counts. Where that
         cannot be written now, both do until the next time."""
-        try:
-            kept = await asyncio.to_thread(self._settle_password, station_id, fitted)
-        except StoreError as error:
-            logger.warning("the new password of %r is not settled yet: %s", station_id, error)
-            return
-        if kept is not None:
-            self._snapshot.stations[station_id] = kept
+
+        def settled(kept: Credentials) -> Credentials | None:
+            if kept.next_password_hash != fitted:
+                return None
+            former = kept.file_password_hash or kept.password_hash
+            return replace(kept, password_hash=fitted, next_password_hash=None, file_password_hash=former)
+
+        if await self._settle(station_id, settled, "station.password"):
             logger.info("station %r has shown its new password; the former one no longer counts", station_id)
 
-    def _settle_password(self, station_id: str, fitted: str) -> Credentials | None:
+    async def settle_certificate(self, station_id: str, expires_at: datetime) -> None:
+        """A station has shown a certificate that is good until then."""
+        await self._settle(station_id, lambda kept: replace(kept, certificate_expires_at=expires_at))
+
+    async def _settle(
+        self, station_id: str, change: Callable[[Credentials], Credentials | None], audited: str = ""
+    ) -> bool:
+        try:
+            kept = await asyncio.to_thread(self._change, station_id, change, audited)
+        except StoreError as error:
+            logger.warning("what %r has shown is not in the records yet: %s", station_id, error)
+            return False
+        if kept is not None:
+            self._snapshot.stations[station_id] = kept
+        return kept is not None
+
+    def _change(
+        self, station_id: str, change: Callable[[Credentials], Credentials | None], audited: str
+    ) -> Credentials | None:
         with self._records.begin() as work:
             kept = work.stations.credentials([station_id]).get(station_id)
-            if kept is None or kept.next_password_hash != fitted:
+            changed = None if kept is None else change(kept)
+            if changed is None:
                 return None
-            settled = msgspec.structs.replace(
-                kept,
-                password_hash=fitted,
-                next_password_hash=None,
-                file_password_hash=kept.file_password_hash or kept.password_hash,
-            )
-            work.stations.set_credentials(station_id, settled)
-            item = AuditItem(at=self._clock(), actor="station", action="station.password", object=station_id)
-            work.people.audit(item)
-        return settled
+            work.stations.set_credentials(station_id, changed)
+            if audited:
+                item = AuditItem(at=self._clock(), actor="station", action=audited, object=station_id)
+                work.people.audit(item)
+        return changed
 
     def spelling(self, station_id: str) -> str:
         """The id as it is registered, where only the case differs and one station alone is meant."""
@@ -215,7 +231,12 @@ class Registry:
             model=make.model,
             firmware=make.firmware,
             timezone=make.timezone,
+            certificate_name=self._certificate_name(station_id),
         )
+
+    def _certificate_name(self, station_id: str) -> str | None:
+        known = self.known(station_id)
+        return (known.certificate or station_id) if known is not None and self._settings.signs else None
 
     def authorize(self, shown: Shown, purpose: Purpose, now: datetime) -> Verdict:
         """What a station is told about a token."""

@@ -18,6 +18,7 @@ from collector.admission import Admission
 from collector.calls import Calls
 from collector.connection import StationConnection
 from collector.link import SUPPORTED, Link, Outcome
+from collector.ocpp.action import SigningRequest
 from collector.registry import Registry
 from collector.tls import LOOK_S, ServerTls
 from laddvakt.domain.errors import EventLogError, SettingsError
@@ -47,6 +48,7 @@ class StationServer:
         self._connections: dict[str, StationConnection] = {}
         self._servers: list[Server] = []
         self._tls: list[ServerTls] = []
+        self.on_errand: Callable[[SigningRequest], None] | None = None
         self._stopping = False
         self.messages = 0
         self.on_connected: Callable[[Link], Awaitable[None]] | None = None  # tells the other collectors
@@ -221,6 +223,8 @@ class StationServer:
     def _logged(self, connection: StationConnection, link: Link, outcome: Outcome) -> None:
         self.messages += 1
         connection.answer(outcome.reply)
+        if outcome.errand is not None and self.on_errand is not None:
+            self.on_errand(outcome.errand)
         if outcome.result is not None:
             self.calls.settle(link, outcome.result)
         if link.policy.registration == "Pending":

@@ -20,6 +20,7 @@ from collector.ocpp.action import Policy
 from collector.registry import Registry
 from collector.remembered import Remembered, remembered_file
 from collector.server import StationServer
+from collector.signing import Signing, signer_of
 from laddvakt.domain.errors import EventLogError, SettingsError
 from laddvakt.domain.times import rfc3339
 from laddvakt.eventlog.address import mqtt_url
@@ -78,6 +79,7 @@ class Collector:
         self._reader = Reader(load_mappings(settings.mqtt.mappings))
         self.mqtt: MqttSubscriber | None = None
         self._asker: Asker | None = None
+        self._signing: Signing | None = None
         self._stop_serving: list[Callable[[], Awaitable[None]]] = []
 
     async def start(self) -> None:
@@ -96,6 +98,10 @@ class Collector:
             self._asker = Asker(self.server.calls, self._records)
             self.server.calls.on_attach = self._asker.watch
         self.server.on_connected = self._tell_the_others
+        signer = signer_of(self._settings.ocpp)
+        if signer is not None:
+            self._signing = Signing(signer, self.server.calls, self._records, self._clock)
+            self.server.on_errand = self._signing.take
         await self.server.start()
         self._stop_serving = [
             await self._log.commands.serve(self.server.calls),
@@ -130,6 +136,8 @@ class Collector:
     async def stop(self) -> None:
         for stop in self._stop_serving:
             await stop()
+        if self._signing is not None:
+            await self._signing.stop()
         with contextlib.suppress(asyncio.CancelledError):
             await self.server.stop()
         if self.mqtt is not None:

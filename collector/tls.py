@@ -11,7 +11,7 @@ import logging
 import re
 import ssl
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -176,3 +176,9 @@ def is_named(certificate: Mapping[str, Any], wanted: str) -> bool:
     subject = [part for group in certificate.get("subject", ()) for part in group]
     beside = [(kind, name.lower()) for kind, name in certificate.get("subjectAltName", ())]
     return ("commonName", wanted) in subject or ("DNS", wanted.lower()) in beside
+
+
+def expiry_of(certificate: Mapping[str, Any]) -> datetime | None:
+    """When a client certificate (as `ssl.SSLSocket.getpeercert` tells it) expires."""
+    told = certificate.get("notAfter")
+    return datetime.fromtimestamp(ssl.cert_time_to_seconds(told), UTC) if told else None

@@ -93,6 +93,12 @@ class OcppSettings(_Section):
         "", description="PEM file of the authorities that vouch for stations' certificates (profile 3)"
     )
     tls_crl_file: str = Field("", description="PEM file of those authorities' revocation lists; empty checks none")
+    sign_certificate_command: str = Field(
+        "", description="program that signs stations' certificates: request on stdin, name last, chain on stdout"
+    )
+    station_ca_cert_file: str = Field("", description="PEM file of an authority that signs them here instead")
+    station_ca_key_file: str = Field("", description="PEM file of its private key")
+    station_certificate_days: int = Field(365, ge=1, le=3650, description="for which such certificates are good")
     tls_rsa_key_exchange: bool = Field(
         False, description="also the two cipher suites of TLS 1.2 without forward secrecy that OCPP names"
     )
@@ -149,6 +155,11 @@ class OcppSettings(_Section):
         for text in value:
             ipaddress.ip_network(text)  # its ValueError says what is wrong
         return value
+
+    @property
+    def signs(self) -> bool:
+        """Whether stations get certificates here."""
+        return bool(self.sign_certificate_command or self.station_ca_cert_file)
 
     @property
     def doors(self) -> tuple[Listener, ...]:

@@ -41,6 +41,7 @@ class Policy(NamedTuple):
 
     heartbeat_interval_s: int = 300
     registration: str = "Accepted"  # RegistrationStatus, OCPP 1.6 section 7.38
+    certificate_name: str | None = None  # for which its requests are signed; None: they are not
     authorize: Callable[[Shown, Purpose, datetime], Verdict] = lambda shown, purpose, now: ACCEPTED
     # (station, uniqueId) -> the transactionId that a recorded log shows another central system gave, or None
     recorded_transaction: Callable[[str, str], int | None] = lambda station_id, unique_id: None
@@ -62,11 +63,23 @@ class Ask(NamedTuple):
     policy: Policy
 
 
+class SigningRequest(NamedTuple):
+    """A certificate that a station is to get: for this name, by this request (PEM). What it is told with it
+    repeats some fields of its question."""
+
+    station_id: str
+    name: str
+    csr: str
+    repeated: dict[str, Any]
+
+
 class Answer(NamedTuple):
-    """The CALLRESULT's payload (keys in the order of the specification's examples) and what the message says."""
+    """The CALLRESULT's payload (keys in the order of the specification's examples), what the message says, and
+    what is to be done when the reply is on its way."""
 
     reply: dict[str, Any]
     facts: tuple[Fact, ...] = ()
+    errand: SigningRequest | None = None
 
 
 class Action(NamedTuple):

@@ -45,6 +45,7 @@ CHECKS = (
     Check("ocpp.listen", addresses.ocpp_port),
     Check("ocpp tls", certificates.server_certificate),
     Check("ocpp crl", certificates.revocation_list),
+    Check("certificates", certificates.station_certificates),
     Check("web.listen", addresses.web_port),
     Check("mqtt.listen", addresses.mqtt_port),
     Check("ports", addresses.distinct),

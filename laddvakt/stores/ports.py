@@ -192,6 +192,7 @@ class Credentials(msgspec.Struct, frozen=True, kw_only=True):
     next_password_hash: str | None = None  # of a password that it was told and has not shown yet
     file_password_hash: str | None = None  # of the network file's password, once the station has another
     certificate: str | None = None
+    certificate_expires_at: datetime | None = None  # of the certificate that it showed last
     security_profile: int = 0
 
 

@@ -10,7 +10,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -30,8 +30,10 @@ from laddvakt.cli.doctor import CHECKS, Check, examine
 from laddvakt.cli.main import cli
 from laddvakt.clock import utc_now
 from laddvakt.domain.entries import Entry, EntryKind
+from laddvakt.domain.stations import Station
 from laddvakt.eventlog.probe import LogState, Reader
 from laddvakt.settings import EventlogSettings, MqttSettings, OcppSettings, Settings, WebSettings, secret
+from laddvakt.stores.ports import Credentials
 from laddvakt.stores.sql.engine import RecordsState, open_records
 from tests.support import servers
 from tests.support.authority import Authority
@@ -462,6 +464,17 @@ def test_revocation_list_that_ends_soon(tmp_path: Path) -> None:
     finding = certificates.revocation_list(patient(tmp_path, ocpp=ocpp))
     assert finding.level is Level.WARN
     assert certificates.revocation_list(patient(tmp_path)).level is Level.OK
+
+
+def test_station_certificates_that_end_soon(data: Path) -> None:
+    assert certificates.station_certificates(patient(data)).what == "no station has shown one"
+    with closing(open_records(Settings(data_dir=data))) as records, records.begin() as work:
+        for name, days in (("SE-1", 5), ("SE-2", 90)):
+            work.stations.save([Station(station_id=name, registered=True)])
+            until = utc_now() + timedelta(days=days)
+            work.stations.set_credentials(name, Credentials(certificate_expires_at=until))
+    finding = certificates.station_certificates(patient(data))
+    assert (finding.level, "1 stations, SE-1" in finding.what) == (Level.WARN, True)
 
 
 async def test_port_where_our_own_collector_speaks_tls(data: Path) -> None:

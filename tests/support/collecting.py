@@ -104,7 +104,8 @@ class Door:
 
     def station(self, path: str = "SE-1", **options: Any) -> connect:
         """A connection of a station that speaks OCPP 1.6 unless told otherwise."""
-        return connect(f"{self.url}/{path}", **{"subprotocols": OCPP16, "compression": None, **options})
+        url = options.pop("url", f"{self.url}/{path}")
+        return connect(url, **{"subprotocols": OCPP16, "compression": None, **options})
 
     async def entries(self, count: int, station_id: str = "SE-1") -> list[Entry]:
         """The station's first entries, at least `count`."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from contextlib import closing
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
@@ -11,6 +12,8 @@ from collector import doors
 from collector.tls import ServerTls, expiry
 from laddvakt.cli.checks.finding import Finding, Patient, fail, failed, ok, warn
 from laddvakt.domain.errors import SettingsError
+from laddvakt.privacy import FieldCipher
+from laddvakt.stores.sql.engine import RecordsState, SqlRecords
 
 SOON_DAYS = 14  # certificates that live for 90 days are renewed at 30
 
@@ -51,3 +54,19 @@ def _left(what: str, name: str, until: datetime, now: datetime) -> Finding:
         return fail(f"{what} expired on {until:%Y-%m-%d}", mend)
     text = f"{what} is good until {until:%Y-%m-%d}, {days:.0f} days"
     return warn(text, mend) if days < SOON_DAYS else ok(text)
+
+
+def station_certificates(patient: Patient) -> Finding:
+    """Those that stations showed last; one that expires locks its station out."""
+    if not isinstance(patient.records, RecordsState) or patient.records.schema != patient.records.newest:
+        return ok("nothing to check without records")
+    store = SqlRecords(patient.settings.records_url, FieldCipher("nothing is sealed here"))
+    with closing(store) as records, records.read() as work:
+        kept = work.stations.credentials()
+    until = {name: one.certificate_expires_at for name, one in kept.items() if one.certificate_expires_at}
+    ending = sorted(name for name, at in until.items() if at - patient.clock() < timedelta(days=SOON_DAYS))
+    if not ending:
+        return ok(f"{len(until)} stations showed one" if until else "no station has shown one")
+    some = ", ".join(ending[:5]) + (" and others" if len(ending) > 5 else "")
+    mend = "Ask them for a new request: docs/how-to/secure-stations.md, certificates for stations."
+    return warn(f"within {SOON_DAYS} days, or over: those of {len(ending)} stations, {some}", mend)

@@ -67,6 +67,7 @@ stations = Table(
     Column("next_password_hash", AnyText),
     Column("file_password_hash", AnyText),
     Column("certificate", AnyText),
+    Column("certificate_expires_at", UtcTime),
     Column("security_profile", Integer, nullable=False, server_default="0"),
 )
 

@@ -45,7 +45,7 @@ class Calls:
         self._timeout_s = timeout_s
         self._stations: dict[str, _Station] = {}
         self._asked: dict[str, _Asked] = {}  # by command id
-        self.on_attach: Callable[[Link], None] = lambda link: None  # told of each connection
+        self.watchers: list[Callable[[Link], None]] = []  # told of each connection
 
     def attach(self, link: Link, send: Send) -> None:
         """A station's newest connection; commands go there from now on."""
@@ -53,7 +53,8 @@ class Calls:
         self._stations[link.station_id] = _Station(link, send)
         if former is not None:
             self._end(former.link)
-        self.on_attach(link)
+        for watch in self.watchers:
+            watch(link)
 
     def detach(self, link: Link) -> None:
         """A connection is over. Harmless when a newer one has taken its place."""

@@ -16,7 +16,7 @@ import msgspec
 from msgspec.structs import replace
 
 from collector.occupancy import Occupancy
-from collector.ocpp.action import Policy, Purpose, Verdict
+from collector.ocpp.action import Policy, Purpose, TotalCost, Verdict, no_cost
 from collector.remembered import Make, Remembered, Snapshot
 from laddvakt.clock import utc_now
 from laddvakt.domain.errors import StoreError
@@ -73,6 +73,7 @@ class Registry:
         self._read_at: datetime | None = None
         self._failed = False
         self.was_read = asyncio.Event()
+        self.total_cost: TotalCost = no_cost
 
     def load(self) -> None:
         """One consistent read of stations and tokens. Raises StoreError."""
@@ -227,6 +228,7 @@ class Registry:
             registration="Accepted" if accepted else "Pending",
             authorize=self.authorize,
             strict=self._settings.strict,
+            total_cost=self.total_cost,
             vendor=make.vendor,
             model=make.model,
             firmware=make.firmware,

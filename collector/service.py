@@ -11,6 +11,7 @@ from datetime import datetime
 import msgspec
 
 from collector.asking import Asker
+from collector.costs import Costs
 from collector.link import Link
 from collector.local_lists import LocalLists
 from collector.mqtt.client import MqttSubscriber
@@ -80,6 +81,11 @@ class Collector:
         self.mqtt: MqttSubscriber | None = None
         self._asker: Asker | None = None
         self._signing: Signing | None = None
+        self._costs = Costs(self.server.calls, log.feed.subscribe, settings.ocpp.cost_updated_every_s)
+        if settings.ocpp.total_cost:
+            self._registry.total_cost = self._costs.total
+        if settings.ocpp.total_cost or settings.ocpp.cost_updated_every_s:
+            self.server.calls.watchers.append(self._costs.watch)
         self._stop_serving: list[Callable[[], Awaitable[None]]] = []
 
     async def start(self) -> None:
@@ -96,7 +102,7 @@ class Collector:
         await self._registry.wait()
         if self._settings.ocpp.trigger_after_gap:
             self._asker = Asker(self.server.calls, self._records)
-            self.server.calls.on_attach = self._asker.watch
+            self.server.calls.watchers.append(self._asker.watch)
         self.server.on_connected = self._tell_the_others
         signer = signer_of(self._settings.ocpp)
         if signer is not None:
@@ -128,6 +134,7 @@ class Collector:
                 group.create_task(self._settle())
                 if self.lists is not None:
                     group.create_task(self.lists.run())
+                group.create_task(self._costs.run())
                 if self._asker is not None:
                     group.create_task(self._asker.run())
         finally:

@@ -123,6 +123,12 @@ class OcppSettings(_Section):
     command_timeout_s: float = Field(
         30, gt=0, le=3600, description="seconds until a command to a station is given up, waiting in line included"
     )
+    total_cost: bool = Field(
+        True, description="tell OCPP 2.x stations what a transaction costs so far (`totalCost`)"
+    )
+    cost_updated_every_s: float = Field(
+        0, ge=0, le=3600, description="seconds between CostUpdated while a 2.x station charges; 0 sends none"
+    )
     trigger_after_gap: bool = Field(
         True, description="ask stations for what they did not say by themselves after they connected"
     )

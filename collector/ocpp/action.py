@@ -36,6 +36,15 @@ class Verdict(NamedTuple):
 ACCEPTED = Verdict(AuthorizationStatus.ACCEPTED)
 
 
+TotalCost = Callable[[str, str, bool], float | None]
+"""(station, transactionId, whether it has ended) -> what it costs, VAT included; None where that is not known."""
+
+
+def no_cost(station_id: str, transaction_id: str, ended: bool) -> float | None:
+    """Nothing is known."""
+    return None
+
+
 class Policy(NamedTuple):
     """What the collector has decided about a station and its drivers, so that actions stay pure."""
 
@@ -45,6 +54,7 @@ class Policy(NamedTuple):
     authorize: Callable[[Shown, Purpose, datetime], Verdict] = lambda shown, purpose, now: ACCEPTED
     # (station, uniqueId) -> the transactionId that a recorded log shows another central system gave, or None
     recorded_transaction: Callable[[str, str], int | None] = lambda station_id, unique_id: None
+    total_cost: TotalCost = no_cost
     strict: bool = False  # what breaks the specification is refused, also where its sense is plain
     # What the records say that the station is, until it says so itself; and its site's time zone
     vendor: str | None = None

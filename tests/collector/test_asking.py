@@ -91,7 +91,7 @@ async def asking(folder: Path, *states: ConnectorState) -> AsyncIterator[Door]:
         with door.records.begin() as work:
             work.stations.save([station(*states, registered=True)])
         asker = Asker(door.server.calls, door.records, settle_s=0, jitter=lambda: 0.0)
-        door.server.calls.on_attach = asker.watch
+        door.server.calls.watchers.append(asker.watch)
         running = asyncio.create_task(asker.run())
         try:
             yield door

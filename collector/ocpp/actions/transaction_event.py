@@ -1,7 +1,8 @@
 """TransactionEvent (OCPP 2.0.1 part 2 E01-E16): a transaction starts, goes on or ends. The station names the
 transaction and numbers its events; they may come late, twice and in any order.
 
-`totalCost` is not answered: prices are worked out behind the event log.
+`totalCost` is answered where it is known: prices are worked out behind the event log, so it is a little old, and
+the final one is known only when a station says the end again.
 """
 
 from __future__ import annotations
@@ -117,8 +118,18 @@ def _v2(ask: Ask) -> Answer:
         facts.append(_ended(event, readings, said, payload["transactionInfo"].get("stoppedReason", "Local")))
     if event.seq_no == 0 and event.event != "Started":
         facts.append(NonConforming(at=ask.received_at, detail=_NOT_COUNTED))
-    reply = {} if verdict is None else {"idTokenInfo": id_token_info(verdict)}
-    return Answer(reply, tuple(facts))
+    return Answer(_reply(ask, event, verdict), tuple(facts))
+
+
+def _reply(ask: Ask, event: TransactionReported, verdict: Verdict | None) -> dict[str, Any]:
+    reply: dict[str, Any] = {}
+    if event.event != "Started":
+        total = ask.policy.total_cost(ask.station_id, event.transaction_id, event.event == "Ended")
+        if total is not None:
+            reply["totalCost"] = total
+    if verdict is not None:
+        reply["idTokenInfo"] = id_token_info(verdict)
+    return reply
 
 
 def _started(

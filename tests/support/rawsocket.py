@@ -167,12 +167,17 @@ class RawSocket:
                 return received
 
     async def rpc(self) -> Any:
-        """The next OCPP-J message, decoded. A connection that ends instead fails the test."""
+        """The next OCPP-J message, decoded. A connection that ends instead fails the test. The collector's own
+        calls are refused on the way: it may ask something of a station at any time."""
         while True:
             received = await self.receive()
             assert received.opcode != CLOSE, f"closed: {received}"
-            if received.opcode == TEXT:
-                return json.loads(received.text)
+            if received.opcode != TEXT:
+                continue
+            message = json.loads(received.text)
+            if message[0] != 2:
+                return message
+            await self.send(json.dumps([4, message[1], "NotImplemented", "", {}]))
 
     async def say(self, text: str | bytes) -> Any:
         """Sends a text as it is; the OCPP-J message that comes next, decoded."""

@@ -24,6 +24,7 @@ from detector.view import (
 from laddvakt.domain.entries import Entry, EntryKind
 from laddvakt.domain.facts import (
     Booted,
+    EventReported,
     FirmwareReported,
     LinkDown,
     LinkUp,
@@ -38,6 +39,7 @@ from laddvakt.domain.readings import Reading
 from laddvakt.domain.stations import ConnectorState
 
 _DEFAULT_VOLTAGE_V = 230.0
+_MAX_PROBLEMS = 8
 _WITH_ENERGY = {ConnectorState.CHARGING, ConnectorState.SUSPENDED_EV, ConnectorState.SUSPENDED_EVSE}
 
 Pseudonymise = Callable[[str], str]
@@ -62,10 +64,11 @@ def fold(view: StationView, entry: Entry, pseudonymise: Pseudonymise) -> list[Se
                 ended += _started(view, fact, entry.received_at, pseudonymise)
             case TransactionStopped():
                 ended += _stopped(view, fact, entry.received_at)
-            case LinkUp():
-                _link_up(view, fact, entry.received_at)
-            case LinkDown():
-                _link_down(view, fact, entry.received_at)
+            case EventReported():
+                view.clock.note(fact.at, entry.received_at)
+                _event(view, fact, entry.received_at)
+            case LinkUp() | LinkDown():
+                _link(view, fact, entry.received_at)
             case Booted():
                 _booted(view, fact, entry)
             case FirmwareReported():
@@ -80,6 +83,13 @@ def _alive(view: StationView, heard_at: datetime) -> None:
         view.connected, view.link_since = True, heard_at
     if view.last_frame is None or heard_at > view.last_frame:
         view.last_frame = heard_at
+
+
+def _link(view: StationView, fact: LinkUp | LinkDown, heard_at: datetime) -> None:
+    if isinstance(fact, LinkUp):
+        _link_up(view, fact, heard_at)
+    else:
+        _link_down(view, fact, heard_at)
 
 
 def _link_up(view: StationView, fact: LinkUp, heard_at: datetime) -> None:
@@ -101,6 +111,8 @@ def _booted(view: StationView, fact: Booted, entry: Entry) -> None:
     view.booted_at = entry.received_at
     view.boots += 1
     view.heartbeat_s = told_interval(entry.reply) or view.heartbeat_s
+    for connector in view.connectors.values():
+        connector.problems = {}  # what still is wrong is said again
 
 
 def told_interval(reply: str | None) -> float | None:
@@ -134,6 +146,25 @@ def _status(view: StationView, fact: StatusReported, heard_at: datetime) -> list
     if fact.status is ConnectorState.AVAILABLE and connector.session is not None:
         return _end(view, connector, fact.at, heard_at, None)
     return []
+
+
+def _event(view: StationView, fact: EventReported, heard_at: datetime) -> None:
+    """ChargeX codes of an event, and `Problem`, stand until the event is cleared (OCPP 2.0.1 part 2 N07)."""
+    connector = view.connector(fact.connector_id)
+    if connector is None or view.clock.late(fact.at, heard_at):
+        return
+    name = f"{fact.component}/{fact.variable}"[:MAX_NAME]
+    said = fact.value.strip().lower()
+    gone = fact.cleared or said == "false"
+    if not gone and not fact.mrec and (fact.variable, said) != ("Problem", "true"):
+        return  # a value, not a fault
+    problems = {key: codes for key, codes in connector.problems.items() if key != name}
+    connector.problems = problems if gone else {**problems, name: fact.mrec[:8]}
+    while len(connector.problems) > _MAX_PROBLEMS:
+        del connector.problems[next(iter(connector.problems))]
+    if connector.connector_id == 0:  # the whole station, which has no status of its own in OCPP 2.x
+        connector.status_since = connector.status_since or fact.at
+        connector.status_at, connector.status_heard, connector.stale = fact.at, heard_at, False
 
 
 def _reported(view: StationView, fact: TransactionReported, heard_at: datetime) -> list[SessionEnded]:

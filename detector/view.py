@@ -8,6 +8,7 @@ characters. A station with one busy connector takes about 4 kB encoded, one that
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from itertools import chain
 
 import msgspec
 
@@ -146,6 +147,7 @@ class ConnectorView(msgspec.Struct, kw_only=True, omit_defaults=True):
     info: str = ""
     vendor_error_code: str = ""
     mrec: tuple[str, ...] = ()
+    problems: dict[str, tuple[str, ...]] = {}  # `component/variable` of an event (OCPP 2.x) -> its ChargeX codes
     session: SessionView | None = None
     last_transactions: list[str] = []  # the last few that ended, so that a retried start opens nothing
     latest: dict[str, Latest] = {}  # field, or `location/field` away from the outlet
@@ -154,6 +156,16 @@ class ConnectorView(msgspec.Struct, kw_only=True, omit_defaults=True):
     registers: list[Register] = []  # of this session
     scored: list[ScoredWindow] = []  # by a model, the last few
     scored_seen: int = 0  # how many ever
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """ChargeX codes that are reported now, each once."""
+        return tuple(dict.fromkeys((*self.mrec, *chain.from_iterable(self.problems.values()))))
+
+    @property
+    def error(self) -> str:
+        """The OCPP error code that is reported now. Problems of OCPP 2.x have none of their own."""
+        return "OtherError" if self.problems and self.error_code in ("NoError", "") else self.error_code
 
     def score(self, window: ScoredWindow) -> None:
         """Keep a model's judgement for the rules."""

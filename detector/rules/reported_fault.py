@@ -56,7 +56,7 @@ def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
     faulted = connector.status is ConnectorState.FAULTED
     if not faulted and not _has_code(connector):
         return verdict(Standing.NOT_MET, Reason.NOTHING_REPORTED)
-    name, code = look_up(connector.error_code, connector.mrec)
+    name, code = look_up(connector.error, connector.codes)
     variant = f"{name}/{'faulted' if faulted else 'reported'}"
     if code.severity is Severity.P1:
         return verdict(Standing.MET, Reason.DANGER, 0.0, variant)
@@ -70,7 +70,7 @@ def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
 
 
 def _has_code(connector: ConnectorView) -> bool:
-    return connector.error_code not in ("NoError", "") or bool(connector.mrec)
+    return connector.error not in ("NoError", "") or bool(connector.codes)
 
 
 def severity_of(code: Code, status: ConnectorState) -> Severity:
@@ -86,17 +86,18 @@ def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
     connector = subject.connector
     if connector is None or connector.status_since is None or connector.status_at is None:
         raise AssertionError("described without a report")
-    name, code = look_up(connector.error_code, connector.mrec)
-    detail = ", ".join(text for text in (connector.vendor_error_code, connector.info) if text and text != name)
+    name, code = look_up(connector.error, connector.codes)
+    words = (connector.vendor_error_code, connector.info, *connector.problems)
+    detail = ", ".join(text for text in words if text and text != name)
     said = f"{name} ({detail})" if detail else name
     cable = code.lean is Lean.CABLE and connector.connector_id != 0
     faulted = connector.status is ConnectorState.FAULTED
     evidence = [
         Evidence(label="Status", value=str(connector.status), at=connector.status_since),
-        Evidence(label="Error code", value=connector.error_code, threshold="NoError", at=connector.status_at),
+        Evidence(label="Error code", value=connector.error, threshold="NoError", at=connector.status_at),
     ]
-    if connector.mrec:
-        evidence.append(Evidence(label="ChargeX code", value=", ".join(connector.mrec), at=connector.status_at))
+    if connector.codes:
+        evidence.append(Evidence(label="ChargeX code", value=", ".join(connector.codes), at=connector.status_at))
     if detail:
         evidence.append(Evidence(label="Vendor says", value=detail, at=connector.status_at))
     return Finding(
@@ -111,7 +112,7 @@ def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
         explanation=f"{place(subject)} reports {said} with status {connector.status}.",
         suggested_action=code.remedy,
         evidence=tuple(evidence),
-        mrec=connector.mrec or code.mrec,
+        mrec=connector.codes or code.mrec,
         confidence=0.6 if code.lean is Lean.VEHICLE else 0.95 if faulted else 0.8,
     )
 
@@ -139,12 +140,12 @@ RULE = Rule(
         ),
         Threshold(name="clear_after_s", default=60, unit="s", doc="how long the report must be gone"),
     ),
-    clears="The connector reports NoError and is not Faulted.",
+    clears="The connector reports NoError and is not Faulted; problems are cleared.",
     action="See the code's remedy.",
     doc=(
-        "Faulted, or an error code other than NoError, for 60 s; safety codes (P1) at once. The code decides "
-        "asset, severity, cause and remedy. Not for EVCommunicationError alone, nor for an error with Finishing "
-        "that clears, nor for reports out of a station's queue."
+        "Faulted, an error code other than NoError, or a problem of OCPP 2.x (NotifyEvent), for 60 s; safety "
+        "codes (P1) at once. The code decides asset, severity, cause and remedy. Not for EVCommunicationError "
+        "alone, nor for an error with Finishing that clears, nor for reports out of a station's queue."
     ),
     evaluate=evaluate,
     describe=describe,

@@ -50,6 +50,16 @@ def guarded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 
 @pytest.fixture(scope="session")
+def strict(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
+    """Reads nothing that breaks the specification."""
+    if request.config.getoption("--conformance-url"):
+        pytest.skip("depends on settings of the collector")
+    broker: servers.Nats = request.getfixturevalue("broker")
+    with collector(tmp_path_factory.mktemp("strict"), broker.url, LADDVAKT_OCPP__STRICT="true") as own:
+        yield own
+
+
+@pytest.fixture(scope="session")
 def over_tls(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
     """Security profile 2: passwords inside TLS."""
     yield from _secured(request, tmp_path_factory.mktemp("tls"), 2)

@@ -22,6 +22,9 @@ CALLS = [
     for action in sorted(HAPPY[protocol])
     if action not in schemas.SENT
 ]
+OF_ANOTHER_VERSION = {("ocpp1.6", "DataTransfer", "wrong type", "data")}
+"""Breaches of one version that make a whole request of another one, which is read."""
+
 ECHOES = {"GetCertificateChainStatus", "VatNumberValidation"}
 """Their replies repeat a part of the request: where that breaks the schema, there is no reply by the schema."""
 
@@ -99,18 +102,30 @@ async def test_broken_call_is_refused_by_code_or_read_all_the_same(
 
 def check_variant(protocol: str, action: str, variant: Variant, message: Any, unique_id: str) -> None:
     named = f"{variant.kind} at {variant.where}"
-    assert variant.kind in REFUSED or variant.kind in READ_ALL_THE_SAME, named
     # A sampled value that cannot be read is set aside, and the others are read.
     aside = variant.kind == "wrong type" and variant.where.endswith(".value")
+    aside = aside or (protocol, action, variant.kind, variant.where) in OF_ANOTHER_VERSION
     try:
         if action in ECHOES and message[0] == 4:
-            check_error(protocol, message, unique_id, REFUSED.get(variant.kind, "PropertyConstraintViolation"))
+            check_error(protocol, message, unique_id, REFUSED[variant.kind])
         elif variant.kind in READ_ALL_THE_SAME or aside:
             check_result(protocol, action, message, unique_id)
         else:
             check_error(protocol, message, unique_id, REFUSED[variant.kind])
     except AssertionError as error:
         raise AssertionError(f"{named}: {error}") from None
+
+
+@pytest.mark.parametrize(("protocol", "action"), BROKEN)
+async def test_strict_collector_refuses_every_breach_by_code(strict: Target, protocol: str, action: str) -> None:
+    async with strict.station(protocol) as station:
+        check_result(protocol, action, await station.call(action, HAPPY[protocol][action], "h1"), "h1")
+        for number, variant in enumerate(variants(protocol, action, HAPPY[protocol][action])):
+            message = await station.call(action, variant.payload, f"b{number}")
+            try:
+                check_error(protocol, message, f"b{number}", REFUSED[variant.kind])
+            except AssertionError as error:
+                raise AssertionError(f"{variant.kind} at {variant.where}: {error}") from None
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)

@@ -16,11 +16,14 @@ REFUSED = {
     "empty list": "OccurenceConstraintViolation",
     "wrong type": "TypeConstraintViolation",
     "out of range": "PropertyConstraintViolation",
+    "too long": "PropertyConstraintViolation",
+    "outside the enum": "PropertyConstraintViolation",
+    "extra field": "PropertyConstraintViolation",
 }
 """Kind of breach -> CALLERROR code of OCPP-J 1.6 section 4.2.3."""
 
 READ_ALL_THE_SAME = {"too long", "outside the enum", "extra field"}
-"""Kinds of breach whose sense is plain."""
+"""Kinds of breach whose sense is plain; only a strict collector refuses them."""
 
 
 class Variant(NamedTuple):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from detector.engine import ChangeKind
 from detector.rules import reported_fault
+from laddvakt.domain.facts import EventReported
 from laddvakt.domain.stations import Connector, ConnectorState, Station
 from laddvakt.domain.tickets import Asset, Severity
 from tests.support.detector import START, Story, make_engine
@@ -215,3 +217,63 @@ def test_persistence_is_a_setting() -> None:
     story.status(ConnectorState.FAULTED, "InternalError")
     story.wait(5)
     assert len(story.standing) == 1
+
+
+def event(story: Story, code: str = "", *, variable: str = "Problem", value: str = "true", **more: Any) -> None:
+    mrec = (code,) if code else ()
+    given = {"connector_id": 1, "evse_id": 1, "trigger": "Alerting", **more}
+    story.say(
+        EventReported(at=story.now, component="Connector", variable=variable, value=value, mrec=mrec, **given)
+    )
+
+
+def test_code_of_an_event_fires_until_it_is_cleared(story: Story) -> None:
+    event(story, "CX018")
+    story.wait(60)
+    (finding,) = story.standing
+    assert finding.mrec == ("CX018",)
+    assert "Connector/Problem" in finding.explanation
+    event(story, "CX018", value="false", cleared=True)
+    story.wait(60)
+    assert story.kinds() == [ChangeKind.RAISED, ChangeKind.CLEARED]
+
+
+def test_event_names_the_fault_of_a_status_without_a_code(story: Story) -> None:
+    story.status(ConnectorState.FAULTED)
+    event(story, "CX002")
+    story.wait(60)
+    assert [(f.severity, f.mrec) for f in story.standing] == [(Severity.P1, ("CX002",))]
+
+
+def test_problem_of_the_whole_station_fires(story: Story) -> None:
+    event(story, connector_id=0, evse_id=None)
+    story.wait(60)
+    (finding,) = story.standing
+    assert (finding.connector_id, finding.asset.id) == (0, "SE-1")
+    assert "OtherError" in finding.explanation
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"), [("Problem", "false"), ("Temperature", "71"), ("AvailabilityState", "Occupied")]
+)
+def test_event_that_names_no_fault_is_none(story: Story, variable: str, value: str) -> None:
+    event(story, variable=variable, value=value)
+    story.wait(600)
+    assert story.kinds() == []
+
+
+def test_boot_forgets_problems_that_are_not_said_again(story: Story) -> None:
+    event(story, "CX018")
+    story.wait(60)
+    story.boot()
+    story.status(ConnectorState.AVAILABLE)
+    story.wait(60)
+    assert story.kinds() == [ChangeKind.RAISED, ChangeKind.CLEARED]
+
+
+def test_events_without_end_are_bounded(story: Story) -> None:
+    for number in range(100):
+        event(story, "CX018", variable=f"Problem{number}")
+    view = story.engine.view("SE-1")
+    assert view is not None
+    assert len(view.connectors[1].problems) == 8

@@ -32,8 +32,10 @@ BROKEN = [(protocol, action) for protocol, action in CALLS if HAPPY[protocol][ac
 
 
 def spelled(protocol: str, code: str) -> str:
-    """2.x mended the spelling of one code."""
-    return code if protocol == "ocpp1.6" else code.replace("Occurence", "Occurrence")
+    """1.6 spells two codes its own way (OCPP-J 1.6 section 4.2.3)."""
+    if protocol != "ocpp1.6":
+        return code
+    return code.replace("Occurrence", "Occurence").replace("FormatViolation", "FormationViolation")
 
 
 def check_result(protocol: str, action: str, message: Any, unique_id: str) -> None:
@@ -107,7 +109,9 @@ def check_variant(protocol: str, action: str, variant: Variant, message: Any, un
     aside = aside or (protocol, action, variant.kind, variant.where) in OF_ANOTHER_VERSION
     try:
         if action in ECHOES and message[0] == 4:
-            check_error(protocol, message, unique_id, REFUSED[variant.kind])
+            plain = variant.kind in READ_ALL_THE_SAME
+            code = "PropertyConstraintViolation" if plain else REFUSED[variant.kind]
+            check_error(protocol, message, unique_id, code)
         elif variant.kind in READ_ALL_THE_SAME or aside:
             check_result(protocol, action, message, unique_id)
         else:

@@ -12,15 +12,15 @@ FOLDERS = {"ocpp1.6": "v16", "ocpp2.0.1": "v201", "ocpp2.1": "v21"}
 _WRONG = {"string": {}, "integer": "x", "number": "x", "boolean": "x", "array": "x", "object": "x"}
 
 REFUSED = {
-    "missing": "OccurenceConstraintViolation",
-    "empty list": "OccurenceConstraintViolation",
+    "missing": "OccurrenceConstraintViolation",
+    "empty list": "OccurrenceConstraintViolation",
     "wrong type": "TypeConstraintViolation",
     "out of range": "PropertyConstraintViolation",
     "too long": "PropertyConstraintViolation",
     "outside the enum": "PropertyConstraintViolation",
-    "extra field": "PropertyConstraintViolation",
+    "extra field": "FormatViolation",
 }
-"""Kind of breach -> CALLERROR code of OCPP-J 1.6 section 4.2.3."""
+"""Kind of breach -> CALLERROR code of 2.0.1 part 4 section 4.3; `spelled` has the words of 1.6."""
 
 READ_ALL_THE_SAME = {"too long", "outside the enum", "extra field"}
 """Kinds of breach whose sense is plain; only a strict collector refuses them."""

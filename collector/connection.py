@@ -4,8 +4,8 @@ The library's own way, a queue and a coroutine that waits for `recv`, costs more
 library keeps what it is good at: handshake, frames and their limits, pings, closing.
 
 Memory per connection: the socket's buffers, one unfinished message, what one read from the socket brought. At
-most `WINDOW` messages are unanswered; beyond that, and while the station does not read its replies, it is not read
-from.
+most `WINDOW` messages are unanswered; beyond that, while the station does not read its replies, and while it rests
+for having said too much, it is not read from.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ class StationConnection(ServerConnection):
         self._parts: bytearray | None = None  # of a message that comes in fragments
         self._parts_opcode = Opcode.TEXT
         self._deaf: asyncio.TimerHandle | None = None
+        self._resting: asyncio.TimerHandle | None = None
         self._all_answered: asyncio.Future[None] | None = None
         self._hanging_up: asyncio.Task[None] | None = None
 
@@ -59,6 +60,15 @@ class StationConnection(ServerConnection):
             self._hand_on()
         if self._all_answered is not None and not self._unanswered and not self._all_answered.done():
             self._all_answered.set_result(None)
+
+    def rest(self, seconds: float) -> None:
+        """Hands on no messages for so long, and reads none: the station waits."""
+        if self._resting is None:
+            self._resting = self.loop.call_later(seconds, self._rested)
+
+    def _rested(self) -> None:
+        self._resting = None
+        self._hand_on()
 
     def say(self, text: str) -> None:
         """Sends a message, or drops it where the connection is ending."""
@@ -95,8 +105,9 @@ class StationConnection(ServerConnection):
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         self._held.clear()
-        if self._deaf is not None:
-            self._deaf.cancel()
+        for timer in (self._deaf, self._resting):
+            if timer is not None:
+                timer.cancel()
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -129,7 +140,7 @@ class StationConnection(ServerConnection):
             except UnicodeDecodeError as error:
                 self._fail(CloseCode.INVALID_DATA, f"{error.reason} at position {error.start}")
                 return
-        if self._on_message is None or self._held or self._unanswered >= WINDOW or self.paused:
+        if self._on_message is None or self._held or self._resting or self._unanswered >= WINDOW or self.paused:
             self._held.append(message)
             self.transport.pause_reading()
             return
@@ -138,10 +149,10 @@ class StationConnection(ServerConnection):
 
     def _hand_on(self) -> None:
         """What was held back, as far as there is room."""
-        while self._held and self._on_message and self._unanswered < WINDOW and not self.paused:
+        while self._held and self._on_message and self._unanswered < WINDOW and not (self.paused or self._resting):
             self._unanswered += 1
             self._on_message(self._held.popleft())
-        if not self._held:
+        if not self._held and not self._resting:
             self.transport.resume_reading()
 
     def _fail(self, code: CloseCode, reason: str) -> None:

@@ -21,8 +21,8 @@ _CHECKS_PER_ADDRESS = 5  # wrong passwords a second, and ten times as many at on
 
 
 class Bucket:
-    """Tokens that come back at `rate` a second, up to `BURST_S` seconds' worth. It may run into debt: who takes
-    is told how long to wait until it is paid."""
+    """Tokens that come back at `rate` a second, up to `BURST_S` seconds' worth; they are counted only when those
+    at hand are used up. It may run into debt: who takes is told how long to wait until it is paid."""
 
     __slots__ = ("_at", "_level", "_rate")
 
@@ -33,8 +33,10 @@ class Bucket:
 
     def take(self, now: datetime) -> float:
         """Seconds to wait; 0 while there are tokens."""
-        self._fill(now)
         self._level -= 1
+        if self._level >= 0:
+            return 0.0
+        self._fill(now)
         return -self._level / self._rate if self._level < 0 else 0.0
 
     def wait_s(self, now: datetime) -> float:

@@ -17,6 +17,7 @@ from collector import doors
 from collector.admission import Admission
 from collector.calls import Calls
 from collector.connection import StationConnection
+from collector.limits import Bucket
 from collector.link import SUPPORTED, Link, Outcome
 from collector.ocpp.action import SigningRequest
 from collector.registry import Registry
@@ -51,6 +52,7 @@ class StationServer:
         self.on_errand: Callable[[SigningRequest], None] | None = None
         self._stopping = False
         self.messages = 0
+        self.paced = 0  # messages after which a station had to wait
         self.on_connected: Callable[[Link], Awaitable[None]] | None = None  # tells the other collectors
 
     @property
@@ -180,7 +182,8 @@ class StationServer:
         try:
             self._appender.submit(link.connected(self._clock()))
             self.calls.attach(link, connection.say)
-            connection.listen(partial(self._receive, connection, link))
+            pace = Bucket(self._settings.messages_per_station, self._clock())
+            connection.listen(partial(self._receive, connection, link, pace))
             if self.on_connected is not None:
                 await self.on_connected(link)
             await connection.wait_closed()
@@ -210,9 +213,13 @@ class StationServer:
             closing = asyncio.create_task(former.hang_up(1000, "replaced by a newer connection"))
             closing.add_done_callback(lambda task: task.cancelled() or task.exception())
 
-    def _receive(self, connection: StationConnection, link: Link, message: str | bytes) -> None:
+    def _receive(self, connection: StationConnection, link: Link, pace: Bucket, message: str | bytes) -> None:
         """One frame. The reply leaves only when the entry is durable."""
-        outcome = link.receive(message, self._clock())
+        now = self._clock()
+        if (wait_s := pace.take(now)) > 0:
+            self.paced += 1
+            connection.rest(wait_s)
+        outcome = link.receive(message, now)
         try:
             self._appender.submit(outcome.entry, partial(self._logged, connection, link, outcome))
         except EventLogError as error:

@@ -10,6 +10,7 @@ from datetime import datetime
 
 import msgspec
 
+from collector import doors
 from collector.asking import Asker
 from collector.costs import Costs
 from collector.link import Link
@@ -113,7 +114,10 @@ class Collector:
             await self._log.commands.serve(self.server.calls),
             await self._log.holders.serve(self.server),
         ]
-        logger.info("stations: ws://%s (port %d)", self._settings.ocpp.listen, self.server.port)
+        for door, port in zip(self._settings.ocpp.doors, self.server.ports, strict=True):
+            scheme = "wss" if doors.ends_tls(self._settings.ocpp, door) else "ws"
+            profile = door.security_profile
+            logger.info("stations: %s://%s (port %d), security profile %d", scheme, door.listen, port, profile)
         if self._devices:
             self.mqtt = MqttSubscriber(
                 lambda: mqtt_url(self._settings) or "",
@@ -186,6 +190,8 @@ class Collector:
                 "lag_s": 0.0,
                 "connected": len(self.server.connected),
                 "messages": self.server.messages,
+                "refused": self.server.refused,
+                "paced": self.server.paced,
                 "stalled": self._log.appender.stalled,
                 "records_age_s": self._registry.age_s,
                 "records_down": self._registry.records_down,

@@ -113,7 +113,7 @@ class OcppSettings(_Section):
     )
     connections_per_address: int = Field(20_000, ge=1, description="connections from one address")
     messages_per_station: int = Field(
-        200, ge=1, description="messages a second from one station; ten times as many at once, then it waits"
+        200, ge=1, description="messages a second on one connection; ten times as many at once, then it waits"
     )
     unknown_stations: Literal["reject", "pending", "accept"] = Field(
         "pending", description="what a station that no network file names is told"

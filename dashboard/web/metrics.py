@@ -11,7 +11,7 @@ from time import perf_counter
 
 import msgspec
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -38,6 +38,8 @@ class Pulse(msgspec.Struct, frozen=True, kw_only=True):
     process: str = ""  # which, where several run
     at: datetime
     lag_s: float = 0.0
+    refused: dict[str, int] = {}  # of a collector: stations that were not let in, by reason
+    paced: int = 0  # of a collector: how often a station that said too much had to wait
 
 
 class Pulses:
@@ -155,12 +157,21 @@ class _State(Collector):
         age = GaugeMetricFamily(
             "laddvakt_feed_pulse_age_seconds", "Time since a service last spoke.", labels=_OF_PROCESS
         )
+        refused = CounterMetricFamily(
+            "laddvakt_stations_refused", "Stations that were not let in.", labels=("process", "reason")
+        )
+        paced = CounterMetricFamily(
+            "laddvakt_stations_paced", "Messages after which a station had to wait.", labels=("process",)
+        )
         now = self._context.clock()
         for process, pulse in sorted(self._pulses.latest.items()):
+            for reason, count in sorted(pulse.refused.items()):
+                refused.add_metric((process, reason), count)
+            if pulse.service == "collector":
+                paced.add_metric((process,), pulse.paced)
             lag.add_metric((pulse.service, process), pulse.lag_s)
             age.add_metric((pulse.service, process), max((now - pulse.at).total_seconds(), 0.0))
-        yield lag
-        yield age
+        yield from (lag, age, refused, paced)
 
 
 def _family(

@@ -108,6 +108,26 @@ async def test_messages_beyond_the_window_wait_for_answers() -> None:
         assert [await text_of(link) for _ in range(3 * WINDOW)] == [f"re {n}" for n in range(3 * WINDOW)]
 
 
+async def test_who_rests_is_not_heard_until_it_is_over_and_then_in_order() -> None:
+    async with desk() as here, here.station() as station:
+        connection = await here.opened
+        connection.rest(0.3)
+        connection.rest(60)  # it rests already
+        began = asyncio.get_running_loop().time()
+        for text in ("1", "2", "3"):
+            await station.send(text)
+        await here.until_got(3)
+        assert asyncio.get_running_loop().time() - began >= 0.3
+        assert here.got == ["1", "2", "3"]
+
+
+async def test_who_rests_and_leaves_is_gone() -> None:
+    async with desk() as here:
+        async with here.station():
+            (await here.opened).rest(60)
+        await asyncio.wait_for(here.closed.wait(), 10)
+
+
 async def test_messages_without_a_reply_make_room_too() -> None:
     async with desk() as here:
 

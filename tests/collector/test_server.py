@@ -330,6 +330,14 @@ async def test_calls_sent_without_waiting_are_answered_in_order(tmp_path: Path) 
         assert [(await answer(link))[1] for _ in range(50)] == [str(number) for number in range(50)]
 
 
+async def test_station_that_says_too_much_has_to_wait_and_loses_nothing(tmp_path: Path) -> None:
+    async with served(tmp_path, messages_per_station=50) as door, door.station() as link:
+        for number in range(530):  # 500 at once, then 50 a second
+            await link.send(json.dumps([2, str(number), "Heartbeat", {}]))
+        assert [(await answer(link))[1] for _ in range(530)] == [str(number) for number in range(530)]
+        assert door.server.paced > 0
+
+
 async def test_stations_do_not_wait_for_each_other(tmp_path: Path) -> None:
     async with served(tmp_path, unknown_stations="accept") as door:
 

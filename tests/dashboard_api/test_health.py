@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
 from datetime import timedelta
 
@@ -117,7 +118,14 @@ def test_feed_lag_is_what_the_services_say(web: Web) -> None:
             handler("pulse", f'{{"service":"recorder","at":"{at}","lag_s":1.5}}'.encode())
             gone = rfc3339(NOON - timedelta(minutes=11))
             for process, said in (("collector-3", gone), ("collector", at), ("collector-2", at)):
-                handler("pulse", f'{{"service":"collector","process":"{process}","at":"{said}"}}'.encode())
+                pulse = {
+                    "service": "collector",
+                    "process": process,
+                    "at": said,
+                    "refused": {"rate": 7},
+                    "paced": 2,
+                }
+                handler("pulse", json.dumps(pulse).encode())
             handler("pulse", f'{{"service":"stranger","at":"{at}"}}'.encode())
             handler("pulse", b"{")
             handler("station", b"{}")
@@ -128,6 +136,8 @@ def test_feed_lag_is_what_the_services_say(web: Web) -> None:
     assert _metric(text, 'laddvakt_feed_lag_seconds{process="recorder",service="recorder"}') == 1.5
     assert _metric(text, 'laddvakt_feed_pulse_age_seconds{process="recorder",service="recorder"}') == 3
     assert _metric(text, 'laddvakt_feed_pulse_age_seconds{process="collector-2",service="collector"}') == 3
+    assert _metric(text, 'laddvakt_stations_refused_total{process="collector-2",reason="rate"}') == 7
+    assert _metric(text, 'laddvakt_stations_paced_total{process="collector-2"}') == 2
     assert "collector-3" not in text  # there are two now
     assert "stranger" not in text
     assert web.feed.handlers == []

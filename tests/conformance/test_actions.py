@@ -22,9 +22,6 @@ CALLS = [
     for action in sorted(HAPPY[protocol])
     if action not in schemas.SENT
 ]
-OF_ANOTHER_VERSION = {("ocpp1.6", "DataTransfer", "wrong type", "data")}
-"""Breaches of one version that make a whole request of another one, which is read."""
-
 ECHOES = {"GetCertificateChainStatus", "VatNumberValidation"}
 """Their replies repeat a part of the request: where that breaks the schema, there is no reply by the schema."""
 
@@ -106,7 +103,6 @@ def check_variant(protocol: str, action: str, variant: Variant, message: Any, un
     named = f"{variant.kind} at {variant.where}"
     # A sampled value that cannot be read is set aside, and the others are read.
     aside = variant.kind == "wrong type" and variant.where.endswith(".value")
-    aside = aside or (protocol, action, variant.kind, variant.where) in OF_ANOTHER_VERSION
     try:
         if action in ECHOES and message[0] == 4:
             plain = variant.kind in READ_ALL_THE_SAME

@@ -42,11 +42,28 @@ class Book(StationBook):
 
     def apply(self, entry: Entry) -> None:
         """One entry. Its station must be preloaded."""
+        if entry.reprocessing is not None:
+            self._read_again(entry, entry.reprocessing.item_id)
+            return
         if entry.kind is EntryKind.OCPP_IN or entry.kind is EntryKind.CONNECTED:
             seen = self._seen.get(entry.station_id, entry.received_at)
             self._seen[entry.station_id] = max(seen, entry.received_at)
+        self._facts(entry)
+
+    def _facts(self, entry: Entry) -> None:
         for number, fact in enumerate(entry.facts):
             self._fact(entry, number, fact)
+
+    def _read_again(self, entry: Entry, item_id: str) -> None:
+        """A message that was set aside, read again: once, and it says nothing of when the station was heard."""
+        item = self._reprocessable(item_id)
+        if item is None:
+            return
+        before = len(self.quarantine)
+        self._facts(entry)
+        refused = self.quarantine[before:]
+        del self.quarantine[before:]
+        self._reprocessed(item, entry, refused)
 
     # One method per kind of fact; the rest of the facts change nothing here.
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 import msgspec
+from msgspec.structs import replace
 
 from collector.link import SUPPORTED, Link
 from collector.mqtt.facts import raw_bytes
@@ -32,6 +33,12 @@ class ReplayCollector:
         self.counts: Counter[str] = Counter()
 
     def entries_of(self, number: int, line: LogLine) -> list[Entry]:
+        entries = self._entries_of(number, line)
+        if line.reprocessing is None:
+            return entries
+        return [replace(entry, reply=None, reprocessing=line.reprocessing) for entry in entries]
+
+    def _entries_of(self, number: int, line: LogLine) -> list[Entry]:
         self._transactions.current_line = number
         if line.kind == "mqtt":
             self.counts["mqtt"] += 1

@@ -16,7 +16,7 @@ from typing import IO, Any, Literal
 
 import msgspec
 
-from laddvakt.domain.entries import Entry, EntryKind
+from laddvakt.domain.entries import Entry, EntryKind, Reprocessing
 from laddvakt.domain.errors import LogLineError
 from laddvakt.domain.facts import NotObserved
 from laddvakt.domain.times import require_utc, rfc3339_exact
@@ -37,6 +37,7 @@ class LogLine(msgspec.Struct, frozen=True, kw_only=True):
     topic: str = ""
     payload: str = ""
     gap: NotObserved | None = None
+    reprocessing: Reprocessing | None = None
 
 
 _decode = msgspec.json.Decoder(LogLine).decode
@@ -114,7 +115,9 @@ class RecordedTransactions:
 
 def lines_of(entry: Entry) -> Iterator[dict[str, Any]]:
     """An entry of the event log as lines of a replay log: what came in, and what was answered."""
-    base = {"received_at": rfc3339_exact(entry.received_at)}
+    base: dict[str, Any] = {"received_at": rfc3339_exact(entry.received_at)}
+    if entry.reprocessing is not None:
+        base["reprocessing"] = entry.reprocessing
     if entry.kind is EntryKind.MQTT:
         yield {**base, "kind": "mqtt", "topic": entry.topic, "payload": entry.raw}
         return

@@ -21,6 +21,7 @@ from collector.mqtt.mappings import Reader
 from collector.ocpp.action import Policy
 from collector.registry import Registry
 from collector.remembered import Remembered, remembered_file
+from collector.reprocess import Rereader
 from collector.server import StationServer
 from collector.signing import Signing, signer_of
 from laddvakt.domain.errors import EventLogError, SettingsError
@@ -78,7 +79,11 @@ class Collector:
             if settings.ocpp.local_list
             else None
         )
-        self._reader = Reader(load_mappings(settings.mqtt.mappings))
+        mappings = load_mappings(settings.mqtt.mappings)
+        self._reader = Reader(mappings)
+        self._rereader = Rereader(
+            log.appender, lambda name: self._registry.policy_for(name).registration, mappings
+        )
         self.mqtt: MqttSubscriber | None = None
         self._asker: Asker | None = None
         self._signing: Signing | None = None
@@ -113,6 +118,7 @@ class Collector:
         self._stop_serving = [
             await self._log.commands.serve(self.server.calls),
             await self._log.holders.serve(self.server),
+            await self._log.reprocessing.serve(self._rereader.handle),
         ]
         for door, port in zip(self._settings.ocpp.doors, self.server.ports, strict=True):
             scheme = "wss" if doors.ends_tls(self._settings.ocpp, door) else "ws"

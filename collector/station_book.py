@@ -48,6 +48,8 @@ class StationBook(WorkingSet):
 
     def _booted(self, station_id: str, fact: Booted) -> None:
         station = self._stations[station_id]
+        if station.booted_at is not None and fact.at < station.booted_at:
+            return  # read again, or late: what came after it stands
         self._keep(
             replace(
                 station,

@@ -21,6 +21,7 @@ from laddvakt.billing.tariff import Tariff, parse_tariff
 from laddvakt.domain.entries import Entry
 from laddvakt.domain.facts import QuarantineReason, TransactionReported, TransactionStarted, TransactionStopped
 from laddvakt.domain.identification import Shown, look_up
+from laddvakt.domain.quarantine import QuarantineState
 from laddvakt.domain.sessions import Session, SessionState
 from laddvakt.domain.stations import Connector, Station, station_state
 from laddvakt.settings import SessionsSettings
@@ -62,6 +63,7 @@ class WorkingSet:
         self.changed_stations: dict[str, Station] = {}
         self.changed_sessions: dict[str, Session] = {}
         self.quarantine: list[QuarantineItem] = []
+        self._settled_items: dict[str, QuarantineItem] = {}
         self._variables: dict[tuple[str, str], Variable] = {}
         self._security_events: list[SecurityEvent] = []
         self._orders = Orders(work, self._token_of)
@@ -88,6 +90,8 @@ class WorkingSet:
         self._orders.write()
         if self.quarantine:
             self._work.quarantine.add(self.quarantine)
+        if self._settled_items:
+            self._work.quarantine.save(self._settled_items.values())
         if self._variables:
             self._work.inventory.save(self._variables.values())
         if self._security_events:
@@ -101,6 +105,28 @@ class WorkingSet:
         state = station_state(connected=station.connected, statuses=[c.status for c in station.connectors])
         return replace(station, last_seen=max(seen, default=None), state=state)
 
+    def _reprocessable(self, item_id: str) -> QuarantineItem | None:
+        """The item of a message that is read again; None when it was settled before, or is of another store."""
+        item = self._settled_items.get(item_id) or self._work.quarantine.get(item_id)
+        return item if item is not None and item.state is QuarantineState.OPEN else None
+
+    def _reprocessed(self, item: QuarantineItem, entry: Entry, refused: list[QuarantineItem]) -> None:
+        """Writes down what became of it: it took effect, or is still refused, perhaps for another reason."""
+        again = entry.reprocessing
+        assert again is not None  # noqa: S101  # that is how the item was found
+        if refused:
+            item = replace(item, reason=refused[0].reason, detail=refused[0].detail, tried_at=again.at)
+        else:
+            item = replace(
+                item,
+                state=QuarantineState.REPROCESSED,
+                tried_at=again.at,
+                settled_at=again.at,
+                settled_by=again.by,
+                outcome=", ".join(dict.fromkeys(type(fact).__name__ for fact in entry.facts)) or "nothing new",
+            )
+        self._settled_items[item.item_id] = item
+
     def _set_aside(self, entry: Entry, number: int, reason: QuarantineReason, detail: str) -> None:
         self.quarantine.append(
             QuarantineItem(
@@ -110,6 +136,9 @@ class WorkingSet:
                 reason=reason,
                 detail=detail,
                 raw=entry.raw,
+                kind=entry.kind,
+                protocol=entry.protocol,
+                topic=entry.topic,
             )
         )
 

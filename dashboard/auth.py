@@ -39,6 +39,7 @@ class Action(StrEnum):
     VIEW_TARIFFS = "view_tariffs"  # prices; a driver may know them too
     EDIT_TARIFFS = "edit_tariffs"  # make a new version of a tariff
     VIEW_QUARANTINE = "view_quarantine"  # messages that were set aside
+    SETTLE_QUARANTINE = "settle_quarantine"  # have them read again, or dismiss them
     VIEW_AUDIT = "view_audit"  # who did what
     MANAGE_PEOPLE = "manage_people"  # users, roles, API tokens
 
@@ -62,6 +63,7 @@ ROLES_OF: dict[Action, frozenset[Role]] = {
     Action.VIEW_TARIFFS: frozenset(Role),
     Action.EDIT_TARIFFS: _MONEY,
     Action.VIEW_QUARANTINE: _WRENCH,
+    Action.SETTLE_QUARANTINE: _WRENCH,
     Action.VIEW_AUDIT: frozenset({Role.ADMIN}),
     Action.MANAGE_PEOPLE: frozenset({Role.ADMIN}),
 }

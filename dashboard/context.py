@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from laddvakt.domain.commands import CommandRequest, CommandResult
+from laddvakt.domain.quarantine import ReprocessReply, ReprocessRequest
 from laddvakt.settings import Settings
 from laddvakt.stores.ports import Records, Telemetry
 
@@ -32,10 +33,16 @@ class Commands(Protocol):
     async def ask(self, request: CommandRequest) -> CommandResult: ...  # raises EventLogError: the way is broken
 
 
+class Reprocessing(Protocol):
+    """The way to a collector that reads a message again."""
+
+    async def ask(self, request: ReprocessRequest) -> ReprocessReply: ...  # raises EventLogError: nobody does it
+
+
 @dataclass(frozen=True, kw_only=True)
 class AppContext:
-    """One dashboard process. `feed` and `commands` are None where nothing is live (a replayed store, a test of the
-    API); `clock` gives the present time in UTC."""
+    """One dashboard process. `feed`, `commands` and `reprocessing` are None where nothing is live (a replayed
+    store, a test of the API); `clock` gives the present time in UTC."""
 
     settings: Settings
     records: Records
@@ -43,3 +50,4 @@ class AppContext:
     feed: Feed | None
     clock: Callable[[], datetime]
     commands: Commands | None = None
+    reprocessing: Reprocessing | None = None

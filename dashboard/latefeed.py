@@ -7,9 +7,10 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
-from dashboard.context import Commands, Feed, Handler
+from dashboard.context import Commands, Feed, Handler, Reprocessing
 from laddvakt.domain.commands import CommandRequest, CommandResult
 from laddvakt.domain.errors import EventLogError
+from laddvakt.domain.quarantine import ReprocessReply, ReprocessRequest
 
 logger = logging.getLogger(__name__)
 
@@ -71,6 +72,18 @@ class LateFeed:
             for callback in self._callbacks:
                 feed.on_reconnect(callback)
                 callback()
+
+
+class LateReprocessing:
+    """Stands for the way to a collector that reads messages again, like `LateCommands`."""
+
+    def __init__(self) -> None:
+        self.way: Reprocessing | None = None
+
+    async def ask(self, request: ReprocessRequest) -> ReprocessReply:
+        if self.way is None:
+            raise EventLogError("the event log cannot be reached now.", mend="Try again soon.")
+        return await self.way.ask(request)
 
 
 class LateCommands:

@@ -17,7 +17,7 @@ from fastapi import FastAPI
 
 from dashboard.app import create_app
 from dashboard.context import AppContext, Feed
-from dashboard.latefeed import LateCommands, LateFeed
+from dashboard.latefeed import LateCommands, LateFeed, LateReprocessing
 from laddvakt.clock import utc_now
 from laddvakt.domain.errors import LaddvaktError, SettingsError, StoreUnavailableError
 from laddvakt.domain.times import rfc3339
@@ -52,7 +52,7 @@ class DashboardService:
     async def run(self) -> None:
         """Until cancelled."""
         listening = listen(self.settings.web.listen)
-        feed, commands = LateFeed(), LateCommands()
+        feed, commands, reprocessing = LateFeed(), LateCommands(), LateReprocessing()
         records = open_records(self.settings)
         telemetry = open_telemetry(self.settings)
         logs: list[EventLog] = []
@@ -61,6 +61,7 @@ class DashboardService:
             log = await EventLog.connect(self.settings, name="dashboard")
             logs.append(log)
             commands.way = log.commands
+            reprocessing.way = log.reprocessing
             return log.feed
 
         context = AppContext(
@@ -70,6 +71,7 @@ class DashboardService:
             feed=feed,
             clock=self._clock,
             commands=commands,
+            reprocessing=reprocessing,
         )
         connecting = asyncio.create_task(feed.keep_connecting(connect))
         try:

@@ -129,6 +129,8 @@ class Engine:
         """Entries in the order of their partition."""
         changes: list[Change] = []
         for entry in entries:
+            if entry.reprocessing is not None:
+                continue  # late by as long as somebody took to mend what kept it: it says nothing of now
             state = self._states.get(entry.station_id)
             if state is None:
                 if _stranger(entry):

@@ -137,7 +137,7 @@ class Conversation:
             return entry
         aside = Quarantined(
             at=held.at,
-            reason=QuarantineReason.UNKNOWN_TRANSACTION,
+            reason=QuarantineReason.UNANSWERED_START,
             detail="the central system gave this start no transaction id",
         )
         return replace(entry, facts=(*(fact for fact in entry.facts if not _needs_id(fact)), aside))

@@ -50,13 +50,16 @@ def upstream_tls(settings: TapSettings) -> ssl.SSLContext:
 
 
 class _Deaf:
-    """Commands for tapped stations: whoever asks is told where to turn."""
+    """Holds stations, as collectors see it. Whoever has a command for one is told where to turn."""
 
     def __init__(self, present: Present) -> None:
         self._present = present
 
     def holds(self, station_id: str) -> bool:
         return station_id in self._present.conversations
+
+    def taken(self, station_id: str, since: datetime) -> None:
+        """A collector has the station as well: whether it leaves us is its central system's matter."""
 
     def timeout_of(self, request: CommandRequest) -> float:
         return 0.0
@@ -128,10 +131,11 @@ class Tap:
     async def run(self) -> None:
         await self.start()
         log = await self._first_log()
-        deafen: Callable[[], Awaitable[None]] | None = None
+        stops: list[Callable[[], Awaitable[None]]] = []
         try:
             self.journal.open(log.appender)
-            deafen = await log.commands.serve(_Deaf(self._present))
+            deaf = _Deaf(self._present)
+            stops += [await log.commands.serve(deaf), await log.holders.serve(deaf)]
             while True:
                 await self._pulse(log)
                 await asyncio.sleep(PULSE_S)
@@ -139,8 +143,8 @@ class Tap:
             self.stop()
             await asyncio.sleep(0)  # the connections end
             self.journal.flush()
-            if deafen is not None:
-                await deafen()
+            for stop in stops:
+                await stop()
             await log.close()
 
     def stop(self) -> None:

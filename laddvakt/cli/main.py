@@ -29,6 +29,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "token": ("token", "API tokens for programs."),
     "command": ("command", "Send an OCPP command to a station and show its answer."),
     "station": ("station", "Stations: give them new passwords."),
+    "quarantine": ("quarantine", "Messages set aside: list, read again after a fix, dismiss."),
     "replay": ("replay", "Run a recorded message log through the whole system on virtual time."),
     "log": ("log", "The event log: export it in replay format."),
     "simulate": ("simulate", "A fleet of simulated stations, live or as a log with ground truth."),

@@ -21,6 +21,14 @@ class EntryKind(StrEnum):
     GAP = "gap"  # messages that were not observed
 
 
+class Reprocessing(msgspec.Struct, frozen=True, kw_only=True):
+    """That an entry reads a message again which was set aside: as which item, who asked for it, and when."""
+
+    item_id: str
+    by: str
+    at: datetime
+
+
 class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One thing that was said. `received_at` is our clock (UTC); the station's own is in the facts.
 
@@ -37,6 +45,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
     protocol: str | None = None
     topic: str | None = None  # MQTT
     facts: tuple[Fact, ...] = ()
+    reprocessing: Reprocessing | None = None
 
 
 _encoder = msgspec.msgpack.Encoder()

@@ -255,6 +255,7 @@ class QuarantineReason(StrEnum):
     REFUSED_REPLY = "refused_reply"  # a station says that it cannot use our reply (CALLRESULTERROR of OCPP 2.1)
     UNREADABLE_VALUE = "unreadable_value"  # a sampled value that is not a number
     UNKNOWN_TRANSACTION = "unknown_transaction"  # a stop or values of a transaction never seen
+    UNANSWERED_START = "unanswered_start"  # seen through the tap: its central system gave it no transaction id
     UNKNOWN_STATION = "unknown_station"  # a station or device that no network file names
     BAD_MQTT_PAYLOAD = "bad_mqtt_payload"  # an MQTT message that cannot be read
     INTERNAL_ERROR = "internal_error"  # our own failure while reading; a bug to report

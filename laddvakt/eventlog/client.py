@@ -31,6 +31,7 @@ from laddvakt.eventlog.commands import CommandLine
 from laddvakt.eventlog.consumer import Consumer, Record
 from laddvakt.eventlog.feed import Feed
 from laddvakt.eventlog.holders import Holders
+from laddvakt.eventlog.reprocessing import ReprocessLine
 from laddvakt.settings import Settings
 
 __all__ = ["EventLog", "Feed", "Record"]
@@ -54,6 +55,7 @@ class EventLog:
         self.feed = Feed(client)
         self.commands = CommandLine(client)
         self.holders = Holders(client)
+        self.reprocessing = ReprocessLine(client)
 
     @classmethod
     async def connect(cls, settings: Settings, *, name: str) -> EventLog:

@@ -17,7 +17,9 @@ from typing import Any, Generic, Protocol, TypeVar
 import msgspec
 
 from laddvakt.domain.commands import SentCommand
+from laddvakt.domain.entries import EntryKind
 from laddvakt.domain.facts import QuarantineReason
+from laddvakt.domain.quarantine import QuarantineState
 from laddvakt.domain.sessions import Session, SessionState
 from laddvakt.domain.stations import Site, Station
 from laddvakt.domain.tickets import Severity, Ticket, TicketState
@@ -34,7 +36,11 @@ class Page(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
 
 
 class QuarantineItem(msgspec.Struct, frozen=True, kw_only=True):
-    """A message, or a part of one, that was set aside, with the reason. `item_id` is stable under replay."""
+    """A message, or a part of one, that was set aside, with the reason. `item_id` is stable under replay.
+
+    `kind`, `protocol` and `topic` are what it takes to read it again. `outcome` says what became of it: the facts
+    that it turned into, or why it was dismissed.
+    """
 
     item_id: str
     station_id: str
@@ -42,6 +48,24 @@ class QuarantineItem(msgspec.Struct, frozen=True, kw_only=True):
     reason: QuarantineReason
     detail: str
     raw: str
+    kind: EntryKind = EntryKind.OCPP_IN
+    protocol: str | None = None
+    topic: str | None = None
+    state: QuarantineState = QuarantineState.OPEN
+    tried_at: datetime | None = None  # read again last, whatever came of it
+    settled_at: datetime | None = None
+    settled_by: str | None = None
+    outcome: str = ""
+
+
+class QuarantineCount(msgspec.Struct, frozen=True, kw_only=True):
+    """How many items of one reason one station has in one state, and when the newest of them came."""
+
+    reason: QuarantineReason
+    station_id: str
+    state: QuarantineState
+    items: int
+    newest: datetime
 
 
 class Variable(msgspec.Struct, frozen=True, kw_only=True):
@@ -298,10 +322,18 @@ class People(Protocol):
 
 class Quarantine(Protocol):
     def add(self, items: Iterable[QuarantineItem]) -> None: ...  # the same item_id again is no second row
+    def get(self, item_id: str) -> QuarantineItem | None: ...
+    def save(self, items: Iterable[QuarantineItem]) -> None: ...  # that are there already
     def page(
-        self, *, station_id: str | None = None, after: str | None = None, limit: int = 100
+        self,
+        *,
+        station_id: str | None = None,
+        reason: QuarantineReason | None = None,
+        state: QuarantineState | None = None,
+        after: str | None = None,
+        limit: int = 100,
     ) -> Page[QuarantineItem]: ...
-    def counts(self) -> dict[str, int]: ...  # per reason
+    def counts(self) -> list[QuarantineCount]: ...  # most items first
 
 
 class Inventory(Protocol):

@@ -12,8 +12,10 @@ import msgspec
 import pytest
 
 from laddvakt.domain.commands import CommandStatus, SentCommand
+from laddvakt.domain.entries import EntryKind
 from laddvakt.domain.errors import ConflictError, NotFoundError, StoreError
 from laddvakt.domain.facts import QuarantineReason
+from laddvakt.domain.quarantine import QuarantineState
 from laddvakt.domain.sessions import Session, SessionState
 from laddvakt.domain.stations import Connector, Site, Station
 from laddvakt.domain.tickets import Asset, Severity, TicketAction, TicketState
@@ -612,12 +614,49 @@ def test_quarantine_keeps_each_item_once(records: SqlRecords) -> None:
         for n in range(5)
     ]
     with records.begin() as work:
-        assert work.quarantine.counts() == {}
+        assert work.quarantine.counts() == []
         work.quarantine.add(items)
         work.quarantine.add([changed(items[0], detail="again"), items[1]])
         assert all_pages(work.quarantine.page, 2) == items[::-1]
         assert work.quarantine.page(station_id="SE-1").items == (items[3], items[1])
-        assert work.quarantine.counts() == {"invalid_payload": 1, "unknown_action": 4}
+        counts = [(c.reason.value, c.station_id, c.state.value, c.items) for c in work.quarantine.counts()]
+        assert counts == [
+            ("unknown_action", "SE-0", "open", 2),
+            ("unknown_action", "SE-1", "open", 2),
+            ("invalid_payload", "SE-0", "open", 1),
+        ]
+        assert work.quarantine.counts()[0].newest == items[4].received_at
+
+
+def test_quarantine_keeps_what_became_of_an_item(records: SqlRecords) -> None:
+    item = QuarantineItem(
+        item_id="q",
+        station_id="SE-1",
+        received_at=NOON,
+        reason=QuarantineReason.BAD_MQTT_PAYLOAD,
+        detail="",
+        raw="{}",
+        kind=EntryKind.MQTT,
+        topic="a/b",
+        protocol="x",
+    )
+    with records.begin() as work:
+        work.quarantine.add([item])
+        assert work.quarantine.get("q") == item
+        assert work.quarantine.get("other") is None
+        settled = changed(
+            item,
+            state=QuarantineState.DISMISSED,
+            settled_at=NOON,
+            settled_by="erik",
+            tried_at=NOON,
+            outcome="a test",
+        )
+        work.quarantine.save([settled])
+        assert work.quarantine.get("q") == settled
+        assert work.quarantine.page(state=QuarantineState.OPEN).items == ()
+        assert work.quarantine.page(state=QuarantineState.DISMISSED).items == (settled,)
+        assert work.quarantine.page(reason=QuarantineReason.UNKNOWN_ACTION).items == ()
 
 
 def test_commands_are_kept_by_station_id_and_time(records: SqlRecords) -> None:

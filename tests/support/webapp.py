@@ -18,11 +18,15 @@ import jsonschema_rs
 import msgspec
 from argon2 import PasswordHasher
 
+from collector.ocpp.action import Policy
+from collector.recorder import Scribe
+from collector.reprocess import read_again
 from dashboard.api import create_api
 from dashboard.context import AppContext, Handler
 from dashboard.web.directory import token_hash
 from laddvakt.domain.commands import CommandRequest, CommandResult, CommandStatus
 from laddvakt.domain.errors import EventLogError, StoreUnavailableError
+from laddvakt.domain.quarantine import ReprocessReply, ReprocessRequest
 from laddvakt.privacy import FieldCipher
 from laddvakt.settings import Settings
 from laddvakt.stores.ports import ApiToken, AuditItem, Point, Sample, User, Work
@@ -94,6 +98,22 @@ class FixedCommands:
             status=self.status,
             **self.more,
         )
+
+
+class ReadsAgain:
+    """Collector, event log and recorder in one: reads a message again as they do, or fails with `error`."""
+
+    def __init__(self, records: Any) -> None:
+        self.asked: list[ReprocessRequest] = []
+        self.error: EventLogError | None = None
+        self._scribe = Scribe(records, "key")
+
+    async def ask(self, request: ReprocessRequest) -> ReprocessReply:
+        self.asked.append(request)
+        if self.error is not None:
+            raise self.error
+        self._scribe.apply([read_again(request, Policy())])
+        return ReprocessReply(item_id=request.item_id)
 
 
 class FixedTelemetry:
@@ -181,6 +201,7 @@ class Web:
         self.feed = RecordingFeed()
         self.commands = FixedCommands()
         self.records = BreakableRecords()
+        self.reprocessing = ReadsAgain(self.records)
         self.telemetry = FixedTelemetry()
         self.settings = Settings.model_validate({"data_dir": data_dir, "currency": "SEK", **settings})
         self.context = AppContext(
@@ -190,6 +211,7 @@ class Web:
             feed=self.feed,
             clock=self.clock,
             commands=self.commands,
+            reprocessing=self.reprocessing,
         )
         self.app = create_api(self.context)
         self._runner = asyncio.Runner()

@@ -8,7 +8,9 @@ import sqlalchemy as sa
 from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, LargeBinary, Table, text
 
 from laddvakt.domain.commands import CommandStatus
+from laddvakt.domain.entries import EntryKind
 from laddvakt.domain.facts import QuarantineReason
+from laddvakt.domain.quarantine import QuarantineState
 from laddvakt.domain.sessions import CostLine, MeterCheck, Quality, SessionState
 from laddvakt.domain.stations import ConnectorState, StationState
 from laddvakt.domain.tickets import Evidence, Severity, TicketAction, TicketState
@@ -280,8 +282,17 @@ quarantine = Table(
     Column("reason", OneOf(QuarantineReason), nullable=False),
     Column("detail", AnyText, nullable=False),
     Column("raw", AnyText, nullable=False),
+    Column("kind", OneOf(EntryKind), nullable=False),
+    Column("protocol", AnyText),
+    Column("topic", AnyText),
+    Column("state", OneOf(QuarantineState), nullable=False),
+    Column("tried_at", UtcTime),
+    Column("settled_at", UtcTime),
+    Column("settled_by", AnyText),
+    Column("outcome", AnyText, nullable=False),
     Index(None, "received_at", "item_id"),
     Index(None, "station_id", "received_at", "item_id"),
+    Index(None, "state", "received_at", "item_id"),
     Index(None, "reason"),
 )
 

@@ -306,6 +306,7 @@ async def test_a_command_to_a_tapped_station_is_refused_with_the_reason(tmp_path
             command_id="c1", station_id="SE-1", action="Reset", payload={"type": "Soft"}, actor="test"
         )
         result = await tap.log.commands.ask(asked)
+        assert await tap.log.holders.held(["SE-1", "SE-2"]) == {"SE-1"}  # no collector takes it for gone
     assert result.status is CommandStatus.NOT_CONNECTED
     assert "its own central system" in result.detail
 

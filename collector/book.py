@@ -149,7 +149,7 @@ class Book(StationBook):
         station_id = entry.station_id
         if fact.numbered and self._numbered_start(station_id, fact):
             return
-        driver = self._driver(fact)
+        driver = self._starter(station_id, fact)
         session = life.begin(fact, self._stations[station_id], driver)
         if self._is_known(session):
             return  # a retried start: the session is there already
@@ -168,7 +168,7 @@ class Book(StationBook):
         known = self._by_transaction(station_id, fact.transaction_id)
         if known is None or numbered.is_another(known, fact):
             return False
-        driver = self._driver(fact)
+        driver = self._starter(station_id, fact)
         session = numbered.with_start(known, fact, driver)
         session = numbered.settle(session, self._rated_power(session))
         self._keep_session(self._with_tariff(session, driver) if fact.id_tag else session)

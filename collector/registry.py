@@ -83,7 +83,7 @@ class Registry:
     def _read(self) -> _Reading:
         at = self._clock()
         with self._records.read() as work:
-            stations = work.stations.all()
+            stations = work.stations.bare()
             zones = {site.site_id: site.timezone for site in work.stations.sites()}
             snapshot = Snapshot(
                 stations=work.stations.credentials(),

@@ -22,9 +22,11 @@ from laddvakt.domain.facts import (
     SecurityEventReported,
     StatusReported,
     VariableReported,
+    VehicleIdentified,
     VehicleNeedsReported,
 )
 from laddvakt.domain.stations import ConnectorState
+from laddvakt.stores.ports import VehicleSeen
 
 _MAX_DETAIL = 200
 
@@ -73,6 +75,12 @@ class StationBook(WorkingSet):
         match fact:
             case FirmwareReported() | DiagnosticsReported() | ChargingLimitReported():
                 self._keep(details.of_station(self._stations[entry.station_id], fact))
+            case VehicleIdentified():
+                token = self._token_of(fact.id_tag, fact.token_kind)
+                seen = VehicleSeen(
+                    station_id=entry.station_id, connector_id=fact.connector_id, token=token, seen_at=fact.at
+                )
+                self._work.tokens.saw_vehicle(seen)
             case VehicleNeedsReported():
                 for session in self._open_on(entry.station_id, fact.connector_id):
                     self._keep_session(details.of_session(session, fact))

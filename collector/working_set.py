@@ -7,7 +7,7 @@ rolled-back one leaves no trace.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
@@ -24,8 +24,15 @@ from laddvakt.domain.identification import Shown, look_up
 from laddvakt.domain.quarantine import QuarantineState
 from laddvakt.domain.sessions import Session, SessionState
 from laddvakt.domain.stations import Connector, Station, station_state
+from laddvakt.domain.tokens import Token, TokenKind
 from laddvakt.settings import SessionsSettings
 from laddvakt.stores.ports import Assignment, QuarantineItem, SecurityEvent, Variable, Work
+
+ANNOUNCED_WITHIN = timedelta(minutes=10)
+"""How long after a vehicle was announced a transaction at its connector is taken for its."""
+
+_SKEW = timedelta(minutes=1)  # by which a station's clock may run behind ours
+_FEW = 10  # sessions of a station that may begin meanwhile
 
 
 class TariffShelf:
@@ -193,19 +200,33 @@ class WorkingSet:
         return (connector.max_power_w if connector else None) or station.max_power_w
 
     def _driver(self, fact: TransactionStarted | TransactionStopped | TransactionReported) -> life.Driver:
-        kind = None if isinstance(fact, TransactionStopped) else fact.token_kind
         if not fact.id_tag:
-            return life.Driver(kind=kind)
-        shown = Shown(fact.id_tag, kind)
+            return life.Driver(kind=fact.token_kind)
+        shown = Shown(fact.id_tag, fact.token_kind)
         token, known = look_up(shown, self._pseudonym, self._work.tokens.get)
-        if known is None:
-            return life.Driver(token=token, kind=kind)
+        return life.Driver(token=token, kind=fact.token_kind) if known is None else self._driver_of(known)
+
+    def _driver_of(self, known: Token) -> life.Driver:
         driver = self._work.tokens.driver(known.driver_id) if known.driver_id else None
         plan = driver.plan if driver else None
-        return life.Driver(token=token, kind=known.kind, driver_id=known.driver_id, plan=plan)
+        return life.Driver(token=known.token, kind=known.kind, driver_id=known.driver_id, plan=plan)
 
-    def _token_of(self, id_tag: str) -> str:
-        return look_up(Shown(id_tag), self._pseudonym, self._work.tokens.get)[0]
+    def _starter(self, station_id: str, fact: TransactionStarted) -> life.Driver:
+        """Who starts: by the token; where that is nobody's, by the vehicle that the station announced before."""
+        driver = self._driver(fact)
+        if driver.driver_id is not None:
+            return driver
+        vehicle = self._work.tokens.vehicle(station_id, fact.connector_id)
+        if vehicle is None or not -_SKEW <= fact.at - vehicle.seen_at <= ANNOUNCED_WITHIN:
+            return driver
+        since = [s for s in self._recent(station_id, _FEW) if s.started_at >= vehicle.seen_at]
+        if any(s.connector_id == fact.connector_id and s.transaction_id != fact.transaction_id for s in since):
+            return driver  # it has had its session
+        known = self._work.tokens.get(vehicle.token)
+        return driver if known is None or known.driver_id is None else self._driver_of(known)
+
+    def _token_of(self, id_tag: str, kind: TokenKind | None = None) -> str:
+        return look_up(Shown(id_tag, kind), self._pseudonym, self._work.tokens.get)[0]
 
     def _with_tariff(self, session: Session, driver: life.Driver) -> Session:
         """Freezes the tariff version that is valid at the start."""

@@ -195,7 +195,8 @@ def detail(found: queries.SessionDetail, context: AppContext) -> list[Component]
                 ("Stop reason", session.stop_reason),
                 ("Register at start", register_text(session.meter_start_wh)),
                 ("Register at stop", register_text(session.meter_stop_wh)),
-                ("Token", f"{found.token.label} ({found.token.kind})" if found.token else session.token),
+                ("Token", found.token.label if found.token else session.token),
+                ("Identified by", session.token_kind or (found.token.kind if found.token else None)),
                 ("Driver", session.driver_id),
                 ("Tariff", tariff_text(session.tariff_id, session.tariff_version)),
             )

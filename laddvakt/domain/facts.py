@@ -93,6 +93,7 @@ class TransactionStopped(_Fact, frozen=True, kw_only=True):
 
     transaction_id: str
     id_tag: str | None = None
+    token_kind: TokenKind | None = None
     meter_stop_wh: int | None = None
     reason: str = "Local"  # OCPP 1.6 section 6.49: Local when absent
     station_at: datetime | None = None
@@ -132,6 +133,14 @@ class VendorMessage(_Fact, frozen=True, kw_only=True):
     vendor_id: str
     message_id: str | None = None
     data: str | None = None
+
+
+class VehicleIdentified(_Fact, frozen=True, kw_only=True):
+    """A vehicle that is plugged in says what it is, apart from any transaction. `connector_id` 0: not said."""
+
+    connector_id: int = 0
+    id_tag: str
+    token_kind: TokenKind = TokenKind.PLATE
 
 
 class FirmwareReported(_Fact, frozen=True, kw_only=True):
@@ -293,6 +302,7 @@ Fact = (
     | TransactionReported
     | Measured
     | VendorMessage
+    | VehicleIdentified
     | FirmwareReported
     | DiagnosticsReported
     | SecurityEventReported

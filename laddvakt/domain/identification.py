@@ -80,6 +80,11 @@ def normal_form(id_tag: str, kind: TokenKind | None) -> str:
     return text
 
 
+def is_vehicle_address(text: str) -> bool:
+    """Whether this can be a vehicle's MAC address, bare digits included."""
+    return _vehicle("VID:" + plain(text).removeprefix("VID:")) is not None
+
+
 def as_read(id_tag: str) -> str:
     """The text that a station's reader would say: bytes without separators; a vehicle's address as it stands."""
     text = plain(id_tag)

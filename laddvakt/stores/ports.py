@@ -197,6 +197,15 @@ class ListedToken(msgspec.Struct, frozen=True, kw_only=True):
     listed: int
 
 
+class VehicleSeen(msgspec.Struct, frozen=True, kw_only=True):
+    """A vehicle that a station announced, by its pseudonym. `connector_id` 0: the station did not say where."""
+
+    station_id: str
+    connector_id: int
+    token: str
+    seen_at: datetime
+
+
 class InUse(msgspec.Struct, frozen=True, kw_only=True):
     """The part of a session that says who is charging where. A session of the live feed can be read as one."""
 
@@ -224,6 +233,7 @@ class Stations(Protocol):
     def get(self, station_id: str) -> Station | None: ...
     def many(self, station_ids: Iterable[str]) -> dict[str, Station]: ...
     def all(self) -> list[Station]: ...  # ordered by station_id
+    def bare(self) -> list[Station]: ...  # the same without connectors, for half the price; not for saving
     def page(self, *, after: str | None = None, limit: int = 100, site_id: str | None = None) -> Page[Station]: ...
     def save(self, stations: Iterable[Station]) -> None: ...  # insert or replace, connectors included
     def password_hash(self, station_id: str) -> str | None: ...
@@ -306,6 +316,8 @@ class Tokens(Protocol):
     def listed(self) -> list[ListedToken]: ...
     def put_on_list(self, id_tags: Mapping[str, str], version: int) -> None: ...  # pseudonym -> idTag, kept sealed
     def clear_list(self) -> None: ...  # forgets all idTags
+    def saw_vehicle(self, vehicle: VehicleSeen) -> None: ...  # replaces the one before
+    def vehicle(self, station_id: str, connector_id: int) -> VehicleSeen | None: ...  # there, or somewhere there
     def driver(self, driver_id: str) -> Driver | None: ...
     def save_drivers(self, drivers: Iterable[Driver]) -> None: ...
 

@@ -169,14 +169,20 @@ class Driver:
 
 
 @asynccontextmanager
-async def driver(collector: Collector) -> AsyncIterator[Driver]:
+async def at_station(collector: Collector, station_id: str) -> AsyncIterator[ClientConnection]:
     def listens() -> bool:
         with suppress(Exception):
             return bool(collector.server.port)
         return False
 
     await eventually(listens, what="the collector to listen")
-    async with connect(f"ws://127.0.0.1:{collector.server.port}/SE-1", subprotocols=OCPP16) as link:
+    async with connect(f"ws://127.0.0.1:{collector.server.port}/{station_id}", subprotocols=OCPP16) as link:
+        yield link
+
+
+@asynccontextmanager
+async def driver(collector: Collector) -> AsyncIterator[Driver]:
+    async with at_station(collector, "SE-1") as link:
         yield Driver(link)
 
 
@@ -523,3 +529,25 @@ async def test_log_is_trimmed_although_old_telemetry_cannot_be_deleted(
                 raw = f"{number}" + "x" * 40_000
                 await it.write(Entry(station_id="SE-1", kind=EntryKind.OCPP_IN, received_at=utc_now(), raw=raw))
         await eventually(lambda: recorder.applied == 40)
+
+
+async def test_token_that_charges_at_one_collector_is_in_use_at_the_other(tmp_path: Path) -> None:
+    options = OcppSettings(listen="127.0.0.1:0", concurrent_sessions="refuse", unknown_stations="accept")
+    async with (
+        plant(tmp_path, ocpp=options, mqtt=MqttSettings(url="off")) as it,
+        it.collector() as first,
+        it.collector() as second,
+        it.recorder(),
+        driver(first) as person,
+        at_station(second, "SE-2") as link,
+    ):
+
+        async def told(status: str) -> bool:
+            said: str = (await ask(link, "Authorize", {"idTag": "tag1"}))[2]["idTagInfo"]["status"]
+            return said == status
+
+        assert await told("Accepted")
+        await person.start(0)  # waiting far less than until the records are read again
+        await eventually(lambda: told("ConcurrentTx"), what="the start to be known")
+        await person.stop(100)
+        await eventually(lambda: told("Accepted"), what="the stop to be known")

@@ -27,12 +27,14 @@ from laddvakt.stores.ports import (
     Credentials,
     Delivery,
     InUse,
+    ListedToken,
     Page,
     QuarantineItem,
     Route,
     SecurityEvent,
     User,
     Variable,
+    VehicleSeen,
 )
 from laddvakt.stores.sql import SqlRecords
 from tests.support.records import NOON, event, full_session, full_station, session, ticket
@@ -751,3 +753,44 @@ def test_times_at_the_ends_of_the_calendar(records: SqlRecords) -> None:
     with records.begin() as work:
         work.sessions.save([session(f"S-{n}", started_at=at) for n, at in enumerate(ends)])
         assert [s.started_at for s in work.sessions.recent("SE-1", None, 9)] == ends[::-1]
+
+
+def test_tokens_on_local_lists_come_back_with_their_id_tags(records: SqlRecords) -> None:
+    first, second = Token(token="tok_a", label="A"), Token(token="tok_b", label="B")
+    with records.begin() as work:
+        work.tokens.save([first, second])
+        assert (work.tokens.list_version(), work.tokens.listed_names()) == (0, set())
+        work.tokens.put_on_list({"tok_a": "04A2Å", "tok_b": "B"}, 7)
+        work.tokens.put_on_list({"tok_b": "B", "tok_nobody": "X"}, 9)
+    with records.read() as work:
+        assert work.tokens.listed() == [
+            ListedToken(token=first, id_tag="04A2Å", listed=7),
+            ListedToken(token=second, id_tag="B", listed=9),
+        ]
+        assert (work.tokens.list_version(), work.tokens.listed_names()) == (9, {"tok_a", "tok_b"})
+    with records.begin() as work:
+        work.tokens.save([first])  # a change keeps its place on the list
+        assert work.tokens.list_version() == 9
+        work.tokens.clear_list()
+        assert (work.tokens.list_version(), work.tokens.listed()) == (0, [])
+
+
+def test_vehicle_announced_last_at_a_connector_or_its_station(records: SqlRecords) -> None:
+    def seen(connector_id: int, token: str, minute: int) -> VehicleSeen:
+        at = NOON + timedelta(minutes=minute)
+        return VehicleSeen(station_id="SE-1", connector_id=connector_id, token=token, seen_at=at)
+
+    with records.begin() as work:
+        for vehicle in (seen(1, "tok_old", 0), seen(1, "tok_a", 1), seen(0, "tok_b", 2), seen(2, "tok_c", 3)):
+            work.tokens.saw_vehicle(vehicle)
+        assert work.tokens.vehicle("SE-1", 1) == seen(0, "tok_b", 2)
+        assert work.tokens.vehicle("SE-1", 2) == seen(2, "tok_c", 3)
+        assert work.tokens.vehicle("SE-2", 1) is None
+
+
+def test_bare_stations_are_all_without_their_connectors(records: SqlRecords) -> None:
+    with records.begin() as work:
+        work.stations.save([full_station(), Station(station_id="SE-0")])
+        assert work.stations.bare() == [
+            msgspec.structs.replace(station, connectors=()) for station in work.stations.all()
+        ]

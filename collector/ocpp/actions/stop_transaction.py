@@ -13,6 +13,7 @@ def _v16(ask: Ask) -> Answer:
     facts: list[Fact] = []
     readings, problems = read_meter_values(payload.get("transactionData") or [], ask.received_at)
     transaction = str(payload["transactionId"])
+    shown = shown_16(payload["idTag"]) if payload.get("idTag") is not None else None
     if readings:
         # Values first: they belong to the transaction that the stop ends. connectorId is not said here.
         facts.append(Measured(at=readings[-1].at, connector_id=0, transaction_id=transaction, readings=readings))
@@ -22,15 +23,16 @@ def _v16(ask: Ask) -> Answer:
             at=effective_time(said, ask.received_at),
             station_at=said,
             transaction_id=transaction,
-            id_tag=payload.get("idTag"),
+            id_tag=shown.id_tag if shown else None,
+            token_kind=shown.kind if shown else None,
             meter_stop_wh=payload["meterStop"],
             reason=payload.get("reason", "Local"),
         )
     )
-    if payload.get("idTag") is None:
+    if shown is None:
         return Answer({}, tuple(facts))
     purpose = Purpose(ask.station_id, stops=transaction)
-    verdict = ask.policy.authorize(shown_16(payload["idTag"]), purpose, ask.received_at)
+    verdict = ask.policy.authorize(shown, purpose, ask.received_at)
     return Answer({"idTagInfo": id_tag_info(verdict)}, tuple(facts))
 
 

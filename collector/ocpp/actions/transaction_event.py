@@ -158,6 +158,7 @@ def _ended(
         station_at=said,
         transaction_id=event.transaction_id,
         id_tag=event.id_tag,
+        token_kind=event.token_kind,
         meter_stop_wh=_register(readings, _END),
         reason=reason,
         numbered=True,

@@ -230,6 +230,15 @@ tokens = Table(
     Column("listed", sa.BigInteger),  # the list version in which it last changed
 )
 
+vehicles_seen = Table(  # which vehicle was announced last at a connector; 0: at the station
+    "vehicles_seen",
+    metadata,
+    Column("station_id", AnyText, primary_key=True),
+    Column("connector_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    Column("token", AnyText, nullable=False),
+    Column("seen_at", UtcTime, nullable=False),
+)
+
 drivers = Table(
     "drivers",
     metadata,

@@ -67,6 +67,10 @@ class SqlStations:
         rows = self._db.all(_STATION.order_by(stations.c.station_id))
         return self._build(rows, self._db.all(_CONNECTOR))
 
+    def bare(self) -> list[Station]:
+        rows = self._db.all(_STATION.order_by(stations.c.station_id))
+        return [Station(**dict(zip(_COLUMNS, row, strict=True))) for row in rows]
+
     def page(self, *, after: str | None = None, limit: int = 100, site_id: str | None = None) -> Page[Station]:
         """Ordered by station_id."""
         statement = _STATION.order_by(stations.c.station_id).limit(check_limit(limit) + 1)

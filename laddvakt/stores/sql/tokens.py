@@ -9,9 +9,9 @@ import sqlalchemy as sa
 
 from laddvakt.domain.errors import StoreError
 from laddvakt.domain.tokens import Driver, Token
-from laddvakt.stores.ports import ListedToken
+from laddvakt.stores.ports import ListedToken, VehicleSeen
 from laddvakt.stores.sql.db import Db
-from laddvakt.stores.sql.schema import drivers, tokens
+from laddvakt.stores.sql.schema import drivers, tokens, vehicles_seen
 
 _TOKEN = [tokens.c[name] for name in Token.__struct_fields__]
 _LISTED = tokens.c.listed.is_not(None)
@@ -64,6 +64,18 @@ class SqlTokens:
 
     def clear_list(self) -> None:
         self._db.execute(tokens.update().where(_LISTED).values(id_tag_sealed=None, listed=None))
+
+    def saw_vehicle(self, vehicle: VehicleSeen) -> None:
+        self._db.upsert(vehicles_seen, [msgspec.structs.asdict(vehicle)])
+
+    def vehicle(self, station_id: str, connector_id: int) -> VehicleSeen | None:
+        """The newest of those announced at the connector and at the station as a whole."""
+        column = vehicles_seen.c
+        there = sa.select(vehicles_seen).where(
+            column.station_id == station_id, column.connector_id.in_((0, connector_id))
+        )
+        row = self._db.first(there.order_by(column.seen_at.desc()).limit(1))
+        return VehicleSeen(**row._mapping) if row else None
 
     def driver(self, driver_id: str) -> Driver | None:
         """Raises StoreError when the privacy key is not the one that sealed the data."""

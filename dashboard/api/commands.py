@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from dashboard import commands
 from dashboard.auth import Action
 from dashboard.web.problems import MEDIA_TYPE, InvalidPart, Problem, problem
-from dashboard.web.wire import WireResponse, answers
+from dashboard.web.wire import WireResponse, answers, schema_of
 from dashboard.web.wiring import Asking, Context, Identifier, PageQuery, cursor_of, needs
 from laddvakt.domain.commands import CommandResult, CommandStatus, SentCommand
 from laddvakt.domain.errors import EventLogError, NotFoundError
@@ -49,11 +49,12 @@ class Command(BaseModel):
     timeout_s: float | None = Field(None, gt=0, le=300, description="Default: the setting ocpp.command_timeout_s")
 
 
-@router.post(
-    "",
-    **answers(CommandResult, errors=(404, 409, 413, 429, 502, 504)),
-    dependencies=[needs(Action.COMMAND_STATIONS)],
-)
+_SENT = answers(CommandResult, errors=(404, 409, 413, 429, 502, 504))
+for _status in set(_STATUS.values()) - {HTTPStatus.UNPROCESSABLE_ENTITY}:  # that one may be of the request itself
+    _SENT["responses"][int(_status)]["content"][MEDIA_TYPE]["schema"] = schema_of(CommandProblem)
+
+
+@router.post("", **_SENT, dependencies=[needs(Action.COMMAND_STATIONS)])
 async def send_command(context: Context, principal: Asking, station_id: Identifier, body: Command) -> Response:
     """Send a command and wait for the station's answer, accepted or rejected."""
     return await outcome(

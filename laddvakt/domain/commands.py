@@ -42,7 +42,7 @@ class CallErrorDetail(msgspec.Struct, frozen=True, kw_only=True):
     details: dict[str, Any] = {}
 
 
-class CommandResult(msgspec.Struct, frozen=True, kw_only=True, tag="result"):
+class CommandResult(msgspec.Struct, frozen=True, kw_only=True):
     """What became of a command (API object). `answer` is the payload of the station's CALLRESULT, `error` its
     CALLERROR; `problems` say what is wrong with an invalid command, each with the field's path."""
 
@@ -78,13 +78,12 @@ class SentCommand(msgspec.Struct, frozen=True, kw_only=True):
     session_id: str | None = None  # of a remote start: what came of it
 
 
-class CommandTaken(msgspec.Struct, frozen=True, kw_only=True, tag="taken"):
-    """A collector holds the station and has taken the command; its result follows within `timeout_s`."""
+class CommandReply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a collector says of a command that it has taken: first how long it will wait, then what became of
+    it."""
 
-    timeout_s: float
-
-
-CommandReply = CommandTaken | CommandResult
+    timeout_s: float | None = None
+    result: CommandResult | None = None
 
 
 # Status words of CALLRESULTs that mean yes, in all versions (1.6 section 7, 2.x part 2 section 3)

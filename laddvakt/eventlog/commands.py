@@ -17,7 +17,7 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
 
-from laddvakt.domain.commands import CommandReply, CommandRequest, CommandResult, CommandStatus, CommandTaken
+from laddvakt.domain.commands import CommandReply, CommandRequest, CommandResult, CommandStatus
 from laddvakt.domain.errors import EventLogError
 from laddvakt.eventlog.tasks import cancel_and_wait
 
@@ -28,7 +28,7 @@ _TAKEN_WITHIN_S = 1.0
 _SLACK_S = 2.0  # for the log and the way back, beyond the station's own time
 
 _request = msgspec.json.Decoder(CommandRequest).decode
-_reply: Callable[[bytes], CommandReply] = msgspec.json.Decoder(CommandReply).decode
+_reply = msgspec.json.Decoder(CommandReply).decode
 _encode = msgspec.json.Encoder().encode
 
 
@@ -94,8 +94,8 @@ class CommandLine:
 
     async def _take(self, holder: Holder, request: CommandRequest, inbox: str) -> None:
         try:
-            await self._client.publish(inbox, _encode(CommandTaken(timeout_s=holder.timeout_of(request))))
-            await self._client.publish(inbox, _encode(await holder.handle(request)))
+            await self._client.publish(inbox, _encode(CommandReply(timeout_s=holder.timeout_of(request))))
+            await self._client.publish(inbox, _encode(CommandReply(result=await holder.handle(request))))
         except NatsError as error:  # whoever asked hears nothing, and says so
             logger.warning("the result of %s for %s was not told: %s", request.action, request.station_id, error)
 
@@ -117,11 +117,11 @@ async def _outcome(request: CommandRequest, replies: Subscription) -> CommandRes
         if (message.headers or {}).get("Status") == "503":
             return _result(request, CommandStatus.NOT_CONNECTED, "no collector is running")
         reply = _reply(message.data)
-        if isinstance(reply, CommandTaken):
+        if reply.result is None:
             holders += 1
-            deadline = max(deadline, loop.time() + reply.timeout_s + _SLACK_S)
+            deadline = max(deadline, loop.time() + (reply.timeout_s or 0.0) + _SLACK_S)
             continue
-        result, holders = reply, holders - 1
+        result, holders = reply.result, holders - 1
         if not holders or result.status in _ANSWERED:
             return result
 

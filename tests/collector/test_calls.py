@@ -14,12 +14,13 @@ from websockets.asyncio.client import ClientConnection
 from websockets.typing import Subprotocol
 
 from collector.ocpp import commands
-from laddvakt.domain.commands import CommandRequest, CommandStatus
+from laddvakt.domain.commands import CommandRequest, CommandResult, CommandStatus
 from laddvakt.domain.entries import EntryKind
 from laddvakt.domain.facts import CommandAnswered, CommandSent
 from laddvakt.eventlog.client import EventLog
 from laddvakt.eventlog.server import MAX_PAYLOAD_BYTES
 from tests.support.collecting import Door, answer, ask, asleep, served
+from tests.support.eventlog import running_log, running_server, settings_for
 from tests.support.smallest import smallest_request, smallest_response
 from tests.support.waiting import eventually
 
@@ -190,6 +191,37 @@ async def test_command_finds_the_collector_that_holds_the_station(tmp_path: Path
             await other.close()
 
 
+async def test_connection_that_is_dead_does_not_answer_for_the_living_one(tmp_path: Path) -> None:
+    """A station that came back to another collector is held twice until its old connection is known to be dead."""
+    async with running_server(settings := settings_for(tmp_path)):
+        logs = [await EventLog.connect(settings, name=f"test{number}") for number in range(3)]
+        dead, living = _Holder(CommandStatus.LOST), _Holder(CommandStatus.ACCEPTED)
+        stops = [await logs[0].commands.serve(dead), await logs[1].commands.serve(living)]
+        try:
+            asked = asyncio.create_task(logs[2].commands.ask(request()))
+            await asyncio.wait_for(living.asked.wait(), 10)
+            dead.told.set()
+            await asyncio.wait_for(dead.done.wait(), 10)
+            living.told.set()
+            assert (await asked).status is CommandStatus.ACCEPTED
+        finally:
+            for stop in stops:
+                await stop()
+            for log in logs:
+                await log.close()
+
+
+async def test_collector_that_dies_with_a_command_is_a_timeout(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr("laddvakt.eventlog.commands._SLACK_S", 0.1)
+    async with running_log(settings_for(tmp_path)) as log:
+        stop = await log.commands.serve(_Holder(CommandStatus.ACCEPTED, timeout_s=0.1))
+        try:
+            result = await log.commands.ask(request())
+        finally:
+            await stop()
+        assert result.status is CommandStatus.TIMEOUT
+
+
 async def test_no_collector_at_all_is_told_at_once(tmp_path: Path) -> None:
     async with served(tmp_path) as door:
         async with asyncio.timeout(0.9):
@@ -201,6 +233,29 @@ async def test_payload_that_cannot_travel_is_invalid(tmp_path: Path) -> None:
     async with served(tmp_path) as door:
         result = await door.log.commands.ask(request(payload={"type": "\ud800"}))
         assert result.status is CommandStatus.INVALID
+
+
+class _Holder:
+    """A collector that holds every station and tells `status` when it is told to."""
+
+    def __init__(self, status: CommandStatus, timeout_s: float = 30) -> None:
+        self.status = status
+        self.timeout_s = timeout_s
+        self.asked, self.told, self.done = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    def holds(self, station_id: str) -> bool:
+        return True
+
+    def timeout_of(self, request: CommandRequest) -> float:
+        return self.timeout_s
+
+    async def handle(self, request: CommandRequest) -> CommandResult:
+        self.asked.set()
+        await self.told.wait()
+        self.done.set()
+        return CommandResult(
+            command_id=request.command_id, station_id="SE-1", action=request.action, status=self.status
+        )
 
 
 class _Nobody:

@@ -48,6 +48,9 @@ class Book(StationBook):
         if entry.kind is EntryKind.OCPP_IN or entry.kind is EntryKind.CONNECTED:
             seen = self._seen.get(entry.station_id, entry.received_at)
             self._seen[entry.station_id] = max(seen, entry.received_at)
+            station = self._stations[entry.station_id]
+            if not station.connected:  # whoever speaks is there, whatever was said of the link
+                self._keep(replace(station, connected=True))
         self._facts(entry)
 
     def _facts(self, entry: Entry) -> None:

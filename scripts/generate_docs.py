@@ -19,6 +19,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from collector.ocpp.directions import FROM_CENTRAL_SYSTEM, FROM_STATION
+from collector.ocpp.quirks import PROFILES
 from collector.ocpp.schemas import actions
 from dashboard.api import create_api
 from dashboard.context import AppContext
@@ -230,7 +231,13 @@ def actions_part() -> str:
     return "\n" + table(["message", *(protocol.removeprefix("ocpp") for protocol in versions)], rows) + "\n"
 
 
+def profiles_part() -> str:
+    rows = ([profile.title, profile.about, f"[source]({profile.source})"] for profile in PROFILES)
+    return table(["stations", "what they do, and how it is read", "on record"], rows)
+
+
 PARTS: dict[str, Callable[[], str]] = {
+    "profiles": profiles_part,
     "actions": actions_part,
     "settings": settings_part,
     "rules": rules_part,

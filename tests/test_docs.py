@@ -178,3 +178,9 @@ def test_settings_shown_in_the_pages_are_real() -> None:
                     for key in (value if isinstance(value, dict) else [""])
                 }
                 assert keys <= known, page
+
+
+def test_every_line_of_the_quirks_has_a_test_and_every_test_its_line() -> None:
+    lines = {int(number) for number in re.findall(r"^\| (\d+) \|", _text("reference/quirks.md"), re.MULTILINE)}
+    tests = "".join(path.read_text("utf-8") for path in (ROOT / "tests/collector/quirks").glob("test_*.py"))
+    assert lines == {int(number) for number in re.findall(r"def test_q(\d\d)_", tests)} == set(range(1, 30))

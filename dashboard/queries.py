@@ -16,7 +16,7 @@ from laddvakt.domain.sessions import Session, SessionState
 from laddvakt.domain.stations import Site, Station
 from laddvakt.domain.tickets import UNSETTLED, Ticket, TicketState
 from laddvakt.domain.tokens import Token
-from laddvakt.stores.ports import Records, RevenueRow, Sample, Telemetry
+from laddvakt.stores.ports import Page, Records, RevenueRow, Sample, SecurityEvent, Telemetry, Variable
 
 SESSIONS_SHOWN = 500
 """The most sessions that one table holds; a narrower filter shows the others."""
@@ -235,6 +235,22 @@ def station_detail(records: Records, station_id: str, *, sessions_shown: int = 8
             site=next((site for site in work.stations.sites() if site.site_id == station.site_id), None),
             sessions=work.sessions.recent(station_id, None, sessions_shown),
             tickets=by_gravity(t for t in work.tickets.unsettled() if t.station_id == station_id),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SaidByStation:
+    """What a station says of itself beside its state: the first page of each."""
+
+    variables: Page[Variable]
+    events: Page[SecurityEvent]
+
+
+def said_by_station(records: Records, station_id: str) -> SaidByStation:
+    with records.read() as work:
+        return SaidByStation(
+            variables=work.inventory.page(station_id, limit=300),
+            events=work.security_log.page(station_id=station_id, limit=20),
         )
 
 

@@ -13,7 +13,7 @@ from dash.development.base_component import Component
 
 from dashboard import auth, formats, queries
 from dashboard.auth import Action
-from dashboard.components import desk, rows, shell, tiles, words
+from dashboard.components import desk, rows, said_by_station, shell, tiles, words
 from dashboard.context import AppContext
 from dashboard.pages import station_commands
 from dashboard.pages.wiring import in_browser, permitted
@@ -115,7 +115,12 @@ def register(app: Dash, context: AppContext) -> None:
         found = await asyncio.to_thread(queries.station_detail, context.records, station_id)
         if found is None:
             return True, "Station", dmc.Alert(f"There is no station {station_id}.", color="yellow"), None
-        return True, station_id, detail(found, zone=zone, now=context.clock()), more(found, zone)
+        parts = more(found, zone)
+        who = auth.signed_in()
+        if who is not None and who.may(Action.VIEW_STATION_DETAILS):
+            said = await asyncio.to_thread(queries.said_by_station, context.records, station_id)
+            parts += said_by_station.folded(said, zone)
+        return True, station_id, detail(found, zone=zone, now=context.clock()), parts
 
 
 def detail(found: queries.StationDetail, *, zone: ZoneInfo, now: datetime) -> list[Component]:
@@ -149,6 +154,8 @@ def more(found: queries.StationDetail, zone: ZoneInfo) -> list[Component]:
                 ("Model", station.model),
                 ("Serial number", station.serial_number),
                 ("Firmware", station.firmware),
+                ("Firmware update", station.firmware_status),
+                ("Upload of logs", station.diagnostics_status),
                 ("Protocol", station.protocol),
                 ("Rated power", formats.power(station.max_power_w) if station.max_power_w else ""),
                 ("Current", station.current),
@@ -162,12 +169,13 @@ def more(found: queries.StationDetail, zone: ZoneInfo) -> list[Component]:
 
 def connector_line(connector: Connector, zone: ZoneInfo) -> list[Any]:
     error = connector.error_code if connector.error_code != "NoError" else ""
+    limited = f", limited by {connector.limited_by}" if connector.limited_by else ""
     return [
         str(connector.connector_id) if connector.connector_id else "station",
         words.CONNECTOR[connector.status],
         formats.local(connector.status_since, zone),
         " ".join(part for part in (error, connector.vendor_error_code or "", connector.info or "") if part) or "–",
-        formats.power(connector.power_w),
+        formats.power(connector.power_w) + limited,
     ]
 
 

@@ -12,6 +12,7 @@ from playwright.sync_api import Page, expect
 from laddvakt.clock import utc_now
 from laddvakt.domain.commands import CommandStatus
 from laddvakt.domain.tickets import TicketState
+from laddvakt.stores.ports import SecurityEvent, Variable
 from tests.dashboard.conftest import DESK, PHONE, WALL, OpenPage
 from tests.support import scene
 from tests.support.dashboard import Running
@@ -183,6 +184,53 @@ def test_a_station_is_opened_from_its_tile(dashboard: Running, open_page: OpenPa
     expect(drawer.get_by_role("table", name="Connectors")).to_contain_text("Paused by vehicle")
     drawer.get_by_role("link", name="Plug overheat").click()
     expect(page.locator("#ticket-head")).to_contain_text("Plug overheat")
+
+
+@pytest.fixture
+def details(dashboard: Running) -> None:
+    now = dashboard.context.clock()
+    with dashboard.context.records.begin() as work:
+        work.inventory.save(
+            [
+                Variable(
+                    station_id="SE-013",
+                    variable_id="v",
+                    component="EVSE",
+                    connector_id=2,
+                    variable="Power",
+                    attribute="MaxSet",
+                    value="22000",
+                    mutability="ReadOnly",
+                    unit="W",
+                    reported_at=now,
+                )
+            ]
+        )
+        work.security_log.add(
+            [SecurityEvent(event_id="e", station_id="SE-013", at=now, received_at=now, event="FirmwareUpdated")]
+        )
+
+
+@pytest.mark.usefixtures("details")
+@pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
+def test_what_a_station_says_of_itself_is_folded_away(
+    dashboard: Running, open_page: OpenPage, size: dict[str, int]
+) -> None:
+    page = open_page(dashboard.url, "/stations?station=SE-013", "maintainer", size)
+    drawer = page.get_by_role("dialog")
+    expect(drawer.get_by_role("table", name="Settings")).to_be_hidden()
+    drawer.get_by_text("Settings (1)").click()
+    expect(drawer.get_by_role("table", name="Settings")).to_contain_text("EVSE 2 Power (W), MaxSet22000")
+    drawer.get_by_text("Security events (1)").click()
+    expect(drawer.get_by_role("table", name="Security events")).to_contain_text("FirmwareUpdated")
+    assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
+
+
+@pytest.mark.usefixtures("details")
+def test_what_a_station_says_of_itself_is_not_for_everybody(dashboard: Running, open_page: OpenPage) -> None:
+    page = open_page(dashboard.url, "/stations?station=SE-013", "viewer")
+    expect(page.get_by_role("dialog")).to_contain_text("Open tickets")
+    expect(page.get_by_text("Security events")).to_have_count(0)
 
 
 def test_a_maintainer_restarts_a_station_on_a_phone(dashboard: Running, open_page: OpenPage) -> None:

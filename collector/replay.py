@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
 
 import msgspec
 from msgspec.structs import replace
@@ -11,25 +13,31 @@ from msgspec.structs import replace
 from collector.link import SUPPORTED, Link
 from collector.mqtt.facts import raw_bytes
 from collector.mqtt.mappings import Mapping, Reader
-from collector.ocpp.action import Policy
-from collector.replaylog import LogLine, RecordedTransactions
+from collector.ocpp.action import Policy, Purpose, Verdict
+from collector.replaylog import LogLine, RecordedAnswers
 from laddvakt.domain.entries import Entry, EntryKind
 from laddvakt.domain.errors import FrameError
 from laddvakt.domain.facts import NotObserved, Quarantined
+from laddvakt.domain.identification import Shown
 
 
 def _gap(line: LogLine, fact: NotObserved) -> Entry:
     return Entry(station_id=line.station_id, kind=EntryKind.GAP, received_at=line.received_at, facts=(fact,))
 
 
+def _unique_id(frame: Any) -> str:
+    return str(frame[1]) if isinstance(frame, list) and len(frame) > 1 else ""
+
+
 class ReplayCollector:
     """`entries_of` turns one line into the entries that the live collector would have logged."""
 
-    def __init__(self, transactions: RecordedTransactions, mappings: Sequence[Mapping] = ()) -> None:
+    def __init__(self, answers: RecordedAnswers, mappings: Sequence[Mapping] = ()) -> None:
         self._reader = Reader(mappings)
         self._links: dict[str, Link] = {}
-        self._transactions = transactions
-        self._policy = Policy(recorded_transaction=transactions.lookup)
+        self._answers = answers
+        self._policy = Policy(recorded_transaction=answers.transaction, authorize=self._verdict)
+        self._asking = ""  # the unique id of the call that is read
         self.counts: Counter[str] = Counter()
 
     def entries_of(self, number: int, line: LogLine) -> list[Entry]:
@@ -39,7 +47,7 @@ class ReplayCollector:
         return [replace(entry, reply=None, reprocessing=line.reprocessing) for entry in entries]
 
     def _entries_of(self, number: int, line: LogLine) -> list[Entry]:
-        self._transactions.current_line = number
+        self._answers.current_line = number
         if line.kind == "mqtt":
             self.counts["mqtt"] += 1
             entry = self._reader.read(line.topic, raw_bytes(line.payload), line.received_at)
@@ -65,12 +73,16 @@ class ReplayCollector:
                 except FrameError:
                     self.counts["out, unreadable"] += 1
             return []  # a reply: ours stands in the entry of the call it answers
+        self._asking = _unique_id(line.frame)
         outcome = link.receive(text, line.received_at)
         self.counts[f"{link.protocol} in"] += 1
         for fact in outcome.entry.facts:
             if isinstance(fact, Quarantined):
                 self.counts[f"{link.protocol} {fact.reason}"] += 1
         return [outcome.entry]
+
+    def _verdict(self, shown: Shown, purpose: Purpose, now: datetime) -> Verdict:
+        return self._answers.verdict(purpose.station_id, self._asking)
 
     def summary(self) -> list[str]:
         """What was done with the lines, for people."""

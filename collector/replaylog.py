@@ -1,7 +1,7 @@
 """Replay logs (JSON Lines): what was said, read back in order. One bad line is reported and skipped.
 
-Two passes over the file keep memory small: the first collects the transaction ids that the recorded central
-system gave, the second yields one line at a time.
+Two passes over the file keep memory small: the first collects what the recorded central system
+answered, the second yields one line at a time.
 """
 
 from __future__ import annotations
@@ -12,10 +12,12 @@ from collections import defaultdict
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Any, Literal, NamedTuple
 
 import msgspec
 
+from collector.ocpp.action import ACCEPTED, Verdict
+from collector.ocpp.id_token import verdict_of
 from laddvakt.domain.entries import Entry, EntryKind, Reprocessing
 from laddvakt.domain.errors import LogLineError
 from laddvakt.domain.facts import NotObserved
@@ -81,16 +83,25 @@ def read_lines(path: Path) -> Iterator[tuple[int, LogLine | LogLineError]]:
                 yield number, error
 
 
-class RecordedTransactions:
-    """The transaction ids that a recorded central system gave: (station, uniqueId) and the line of the call lead
-    to the first answer behind it, since stations count their ids anew after a reboot."""
+class _Recorded(NamedTuple):
+    """What a recorded answer gave."""
+
+    line: int
+    transaction: int | None
+    verdict: Verdict | None
+
+
+class RecordedAnswers:
+    """What a recorded central system answered: the transaction ids that it gave, and its word on tokens. Station,
+    uniqueId and the line of the call lead to the first answer behind it, since stations count their ids anew after
+    a reboot."""
 
     def __init__(self) -> None:
-        self._given: dict[tuple[str, str], list[tuple[int, int]]] = defaultdict(list)
+        self._given: dict[tuple[str, str], list[_Recorded]] = defaultdict(list)
         self.current_line = 0
 
     @classmethod
-    def scan(cls, path: Path) -> RecordedTransactions:
+    def scan(cls, path: Path) -> RecordedAnswers:
         found = cls()
         for number, line in read_lines(path):
             if isinstance(line, LogLine) and line.kind == "ocpp" and line.direction == "out":
@@ -101,16 +112,26 @@ class RecordedTransactions:
         frame = line.frame
         if not (isinstance(frame, list) and len(frame) == 3 and frame[0] == 3 and isinstance(frame[2], dict)):
             return
-        given = frame[2].get("transactionId")
-        if isinstance(given, int) and isinstance(frame[1], str):
-            self._given[line.station_id, frame[1]].append((number, given))
+        given, answer = frame[2].get("transactionId"), frame[2]
+        verdict = verdict_of(answer) if answer.keys() & {"idTagInfo", "idTokenInfo"} else None
+        transaction = given if isinstance(given, int) else None
+        if (transaction, verdict) != (None, None) and isinstance(frame[1], str):
+            self._given[line.station_id, frame[1]].append(_Recorded(number, transaction, verdict))
 
-    def lookup(self, station_id: str, unique_id: str) -> int | None:
-        answers = self._given.get((station_id, unique_id))
-        if not answers:
-            return None
-        place = bisect_right(answers, (self.current_line, 2**63))
-        return answers[place][1] if place < len(answers) else None
+    def transaction(self, station_id: str, unique_id: str) -> int | None:
+        """The id that a start was given; None where the log does not say."""
+        found = self._find(station_id, unique_id)
+        return None if found is None else found.transaction
+
+    def verdict(self, station_id: str, unique_id: str) -> Verdict:
+        """What was answered about a token; Accepted where the log does not say."""
+        found = self._find(station_id, unique_id)
+        return (found and found.verdict) or ACCEPTED
+
+    def _find(self, station_id: str, unique_id: str) -> _Recorded | None:
+        answers = self._given.get((station_id, unique_id), [])
+        place = bisect_right(answers, self.current_line, key=lambda recorded: recorded.line)
+        return answers[place] if place < len(answers) else None
 
 
 def lines_of(entry: Entry) -> Iterator[dict[str, Any]]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from collector.ocpp.action import Verdict
+from collector.ocpp.action import ACCEPTED, Verdict
 from laddvakt.domain.identification import Shown, kind_of_type, kind_shown
 from laddvakt.domain.times import rfc3339
+from laddvakt.domain.tokens import AuthorizationStatus
 
 _NO_AUTHORIZATION = "noauthorization"
 
@@ -25,6 +27,17 @@ def shown_2(id_token: dict[str, Any]) -> Shown:
 def is_free(id_token: dict[str, Any]) -> bool:
     """A start button, or a key: nobody is to be authorised (2.0.1 part 2 C02)."""
     return str(id_token["type"]).casefold() == _NO_AUTHORIZATION
+
+
+def verdict_of(answer: Mapping[str, Any]) -> Verdict:
+    """What another central system answered about a token; Accepted where it says nothing of one."""
+    info = answer.get("idTagInfo", answer.get("idTokenInfo"))
+    if not isinstance(info, dict):
+        return ACCEPTED
+    try:
+        return Verdict(AuthorizationStatus(str(info.get("status"))))
+    except ValueError:
+        return Verdict(AuthorizationStatus.INVALID)
 
 
 def id_tag_info(verdict: Verdict) -> dict[str, Any]:

@@ -13,13 +13,13 @@ from msgspec.structs import replace
 
 from collector.link import Link
 from collector.ocpp import frames
-from collector.ocpp.action import ACCEPTED, Policy, Purpose, Verdict
+from collector.ocpp.action import Policy, Purpose, Verdict
 from collector.ocpp.frames import Call, CallResult, CallResultError, Send, parse
+from collector.ocpp.id_token import verdict_of
 from laddvakt.domain.entries import Entry, EntryKind
 from laddvakt.domain.errors import FrameError
 from laddvakt.domain.facts import Fact, NotObserved, Quarantined, QuarantineReason, TransactionStarted
 from laddvakt.domain.identification import Shown
-from laddvakt.domain.tokens import AuthorizationStatus
 from laddvakt.privacy import without_secrets
 
 ANSWERED_WITHIN = timedelta(seconds=120)
@@ -159,14 +159,7 @@ class Conversation:
         return given if isinstance(given, int) else None
 
     def _verdict(self, shown: Shown, purpose: Purpose, now: datetime) -> Verdict:
-        answer = self._answer or {}
-        info = answer.get("idTagInfo", answer.get("idTokenInfo"))
-        if not isinstance(info, dict):
-            return ACCEPTED
-        try:
-            return Verdict(AuthorizationStatus(str(info.get("status"))))
-        except ValueError:
-            return Verdict(AuthorizationStatus.INVALID)
+        return verdict_of(self._answer or {})
 
 
 def _needs_id(fact: Fact) -> bool:

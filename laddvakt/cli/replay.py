@@ -117,7 +117,7 @@ def run_replay(
     from collector.mqtt.mapping_file import load_mappings
     from collector.recorder import Scribe
     from collector.replay import ReplayCollector
-    from collector.replaylog import RecordedTransactions, read_lines
+    from collector.replaylog import RecordedAnswers, read_lines
     from detector.service import ReplayDetector
     from laddvakt.stores.sql.engine import open_records
 
@@ -129,7 +129,7 @@ def run_replay(
         records.migrate()
         if network is not None:
             _import(network, records, key, log)
-        collector = ReplayCollector(RecordedTransactions.scan(log), mappings)
+        collector = ReplayCollector(RecordedAnswers.scan(log), mappings)
         machine = Machine(Scribe(records, key, settings.sessions), ReplayDetector(fresh, records))
         bad: list[LogLineError] = []
         for number, line in read_lines(log):

@@ -18,7 +18,7 @@ from collector.mqtt.places import find, parse_path
 from collector.mqtt.sparkplug import Payload
 from collector.mqtt.topics import TopicPattern
 from collector.replay import ReplayCollector
-from collector.replaylog import LogLine, RecordedTransactions
+from collector.replaylog import LogLine, RecordedAnswers
 from laddvakt.domain.entries import Entry
 from laddvakt.domain.errors import SettingsError
 from laddvakt.domain.facts import Measured, NonConforming, Quarantined, QuarantineReason
@@ -390,7 +390,7 @@ def test_retained_message_without_a_time_is_not_used(tmp_path: Path) -> None:
 
 
 def test_replay_uses_the_mappings_and_binary_payloads_survive_the_log(tmp_path: Path) -> None:
-    collector = ReplayCollector(RecordedTransactions(), load(tmp_path, SPARKPLUG))
+    collector = ReplayCollector(RecordedAnswers(), load(tmp_path, SPARKPLUG))
     payload = sparkplug({"name": "Meter/Power", "datatype": 10, "double_value": 1.5})
     topic = "spBv1.0/plant/DDATA/edge-1/meter-3"
     (entry,) = collector.entries_of(

@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from collector.replaylog import RecordedTransactions, parse_line, read_lines
+from collector.replay import ReplayCollector
+from collector.replaylog import RecordedAnswers, parse_line, read_lines
 from laddvakt.cli.main import cli
 from laddvakt.domain.errors import LogLineError
+from laddvakt.domain.facts import TransactionStarted
 
 DATA = Path(__file__).parents[1] / "data"
 
@@ -161,14 +163,31 @@ def test_recorded_transaction_ids_follow_reused_message_ids(tmp_path: Path) -> N
     line = {"received_at": "2026-11-21T10:00:00Z", "station_id": "S", "kind": "ocpp", "direction": "out"}
     answers = [[3, "1", {"transactionId": number}] for number in (7, 8)]
     log.write_text("\n".join(json.dumps({**line, "frame": frame}) for frame in answers))
-    recorded = RecordedTransactions.scan(log)
+    recorded = RecordedAnswers.scan(log)
     recorded.current_line = 0
-    assert recorded.lookup("S", "1") == 7
+    assert recorded.transaction("S", "1") == 7
     recorded.current_line = 1
-    assert recorded.lookup("S", "1") == 8
+    assert recorded.transaction("S", "1") == 8
     recorded.current_line = 2
-    assert recorded.lookup("S", "1") is None
-    assert recorded.lookup("S", "2") is None
+    assert recorded.transaction("S", "1") is None
+    assert recorded.transaction("S", "2") is None
+
+
+def test_word_of_the_recorded_central_system_on_a_token_counts(tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl"
+    line = {"received_at": "2026-11-21T10:00:00Z", "station_id": "S", "kind": "ocpp"}
+    start = {"connectorId": 1, "idTag": "T", "meterStart": 0, "timestamp": "2026-11-21T10:00:00Z"}
+    lines = []
+    for status in ("Accepted", "Blocked", "NoSuchWord"):  # a station that uses one message id again and again
+        answer = {"transactionId": 5, "idTagInfo": {"status": status}}
+        lines.append({**line, "direction": "in", "frame": [2, "1", "StartTransaction", start]})
+        lines.append({**line, "direction": "out", "frame": [3, "1", answer]})
+    log.write_text("\n".join(map(json.dumps, lines)), "utf-8")
+    collector = ReplayCollector(RecordedAnswers.scan(log))
+    read = [parse_line(number, json.dumps(text).encode()) for number, text in enumerate(lines, 1)]
+    entries = [entry for number, one in enumerate(read, 1) for entry in collector.entries_of(number, one)]
+    starts = [fact for entry in entries for fact in entry.facts if isinstance(fact, TransactionStarted)]
+    assert [fact.refused for fact in starts] == [None, "Blocked", "Invalid"]
 
 
 def test_plain_and_compressed_logs_read_the_same(tmp_path: Path) -> None:

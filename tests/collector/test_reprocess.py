@@ -19,7 +19,7 @@ from collector.ocpp.action import Policy
 from collector.ocpp.actions import ACTIONS
 from collector.recorder import Scribe
 from collector.replay import ReplayCollector
-from collector.replaylog import LogLine, RecordedTransactions, lines_of, parse_line
+from collector.replaylog import LogLine, RecordedAnswers, lines_of, parse_line
 from collector.reprocess import read_again
 from laddvakt.domain.entries import Entry, EntryKind
 from laddvakt.domain.facts import QuarantineReason
@@ -267,7 +267,7 @@ def test_a_replayed_log_knows_what_was_read_again(desk: Desk) -> None:
     (line,) = lines_of(entry)
     read = parse_line(1, msgspec.json.encode(line))
     assert isinstance(read, LogLine)
-    (again,) = ReplayCollector(RecordedTransactions()).entries_of(1, read)
+    (again,) = ReplayCollector(RecordedAnswers()).entries_of(1, read)
     assert again == replace(entry, raw=again.raw)
 
 

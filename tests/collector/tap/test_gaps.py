@@ -10,7 +10,7 @@ import pytest
 
 from collector.recorder import Scribe
 from collector.replay import ReplayCollector
-from collector.replaylog import LogLine, RecordedTransactions, lines_of, parse_line
+from collector.replaylog import LogLine, RecordedAnswers, lines_of, parse_line
 from laddvakt.domain.entries import Entry, EntryKind
 from laddvakt.domain.errors import LogLineError
 from laddvakt.domain.facts import NotObserved
@@ -75,7 +75,7 @@ def test_a_gap_survives_export_and_replay() -> None:
         (line,) = lines_of(entry)
         read = parse_line(1, msgspec.json.encode(line))
         assert isinstance(read, LogLine)
-        assert ReplayCollector(RecordedTransactions()).entries_of(1, read) == [entry]
+        assert ReplayCollector(RecordedAnswers()).entries_of(1, read) == [entry]
 
 
 def test_a_line_of_a_gap_needs_the_gap() -> None:

@@ -29,7 +29,7 @@ from laddvakt.domain.commands import CommandResult, CommandStatus
 from laddvakt.domain.entries import Entry, EntryKind
 from laddvakt.domain.errors import FrameError
 from laddvakt.domain.facts import Booted, Fact, LinkDown, LinkUp, NonConforming, Quarantined, QuarantineReason
-from laddvakt.privacy import for_people, without_secrets
+from laddvakt.privacy import conceal, for_people, secrets_in, without_secrets
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +46,20 @@ def _unique_id(raw: str) -> str | None:
     except FrameError as error:
         return error.unique_id
     return frame.unique_id if isinstance(frame, Call) else None
+
+
+def _for_the_log(
+    raw: str, frame: CallResult | CallError, asked: dict[str, Any]
+) -> tuple[str, CallResult | CallError]:
+    """An answer as the log may keep it: without secrets, its own and those of what was asked."""
+    secrets = secrets_in(asked)
+    shown: CallResult | CallError
+    if isinstance(frame, CallResult):
+        shown = frame._replace(payload=conceal(without_secrets(frame.payload), secrets))
+    else:
+        description, details = conceal([frame.description, frame.details], secrets)
+        shown = frame._replace(description=description, details=details)
+    return (raw, frame) if shown == frame else (frames.answer(shown), shown)
 
 
 class Outcome(NamedTuple):
@@ -267,11 +281,10 @@ class Link:
         if answered is None:
             kind = "CALLRESULT" if isinstance(frame, CallResult) else "CALLERROR"
             note = NonConforming(at=now, detail=f"{kind} {frame.unique_id!r} answers no call of ours")
-            return Outcome(self._entry(raw, None, now, (note,)), None)
-        if isinstance(frame, CallResult) and (hidden := without_secrets(frame.payload)) != frame.payload:
-            raw = call_result(frame.unique_id, hidden)
-        facts = commands.answer_facts(self.protocol, answered, frame, now)
-        entry = self._entry(raw, None, now, tuple(filter(self._is_news, facts)))
+            return Outcome(self._entry(_for_the_log(raw, frame, {})[0], None, now, (note,)), None)
+        logged, shown = _for_the_log(raw, frame, answered.command.payload)
+        facts = commands.answer_facts(self.protocol, answered, shown, now)
+        entry = self._entry(logged, None, now, tuple(filter(self._is_news, facts)))
         if answered.late:
             return Outcome(entry, None)
         return Outcome(entry, None, commands.result_of(self.station_id, answered.command, frame, now))

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from cryptography.fernet import Fernet, InvalidToken
@@ -51,6 +52,7 @@ HIDDEN = "••••"
 _SECRET_NAME = re.compile(r"password|passphrase|authorizationkey|secret|private_?key|^sim_?pin$", re.IGNORECASE)
 _URL_PASSWORD = re.compile(r"(?<=://)([^/@\s:]*):[^/@\s]*@")
 _TOKEN_NAMES = frozenset({"idTag", "idToken", "parentIdTag"})
+_SHORTEST = 6  # characters of a secret that is looked for in other texts
 _DEEPEST = 32  # OCPP nests eight deep; what lies deeper is nothing that has to be shown
 
 
@@ -64,6 +66,38 @@ def without_secrets(payload: dict[str, Any]) -> dict[str, Any]:
     addresses. An equal one where there is none."""
     hidden: dict[str, Any] = _walk(payload, "", 0, tokens=False)
     return hidden
+
+
+def secrets_in(payload: dict[str, Any]) -> list[str]:
+    """The texts of an OCPP payload that `without_secrets` hides, or parts of; very short ones left out."""
+    return [text for text in _changed(payload, without_secrets(payload)) if len(text) >= _SHORTEST]
+
+
+def conceal(value: Any, secrets: list[str], depth: int = 0) -> Any:
+    """Decoded JSON in whose texts the secrets are hidden: an answer may repeat what it was asked."""
+    if depth > _DEEPEST or not secrets:
+        return value
+    if isinstance(value, str):
+        for secret in secrets:
+            value = value.replace(secret, HIDDEN)
+        return value
+    if isinstance(value, list):
+        return [conceal(part, secrets, depth + 1) for part in value]
+    if isinstance(value, dict):
+        return {name: conceal(part, secrets, depth + 1) for name, part in value.items()}
+    return value
+
+
+def _changed(value: Any, shown: Any) -> Iterator[str]:
+    """The texts of a payload that are other ones in its shown form."""
+    if isinstance(value, dict) and isinstance(shown, dict):
+        for name, part in value.items():
+            yield from _changed(part, shown[name])
+    elif isinstance(value, list) and isinstance(shown, list):
+        for part, shown_part in zip(value, shown, strict=True):
+            yield from _changed(part, shown_part)
+    elif isinstance(value, str) and value != shown:
+        yield value
 
 
 def for_people(payload: dict[str, Any]) -> dict[str, Any]:

@@ -110,6 +110,11 @@ def call(unique_id: str, action: str, payload: dict[str, Any]) -> str:
     return _encode((2, unique_id, action, payload)).decode()
 
 
+def answer(frame: CallResult | CallError) -> str:
+    """The text of a CALLRESULT or CALLERROR, whole."""
+    return _encode((3 if isinstance(frame, CallResult) else 4, *frame)).decode()
+
+
 def call_result(unique_id: str, payload: dict[str, Any]) -> str:
     """The text of a CALLRESULT."""
     return _encode((3, unique_id, payload)).decode()

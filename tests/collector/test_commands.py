@@ -235,6 +235,27 @@ def test_secret_of_an_answer_is_not_logged_but_told() -> None:
     assert outcome.result.answer == {"configurationKey": [item]}
 
 
+@pytest.mark.parametrize("secret", ["s3cret-1", 'quo"te\\d', "lösen-ord"])
+@pytest.mark.parametrize("as_ascii", [False, True])
+def test_secret_that_an_error_repeats_is_not_logged(secret: str, as_ascii: bool) -> None:
+    conversation = link()
+    conversation.outbox.submit(command(1, "ChangeConfiguration", {"key": "AuthorizationKey", "value": secret}))
+    conversation.outbox.next()
+    error = [4, "c1", "PropertyConstraintViolation", f"{secret} is too short", {"value": secret}]
+    outcome = conversation.receive(json.dumps(error, ensure_ascii=as_ascii), T0)
+    assert secret not in str(outcome.entry)
+    assert json.loads(outcome.entry.raw)[3] == "•••• is too short"
+    assert outcome.result is not None
+    assert outcome.result.error is not None
+    assert outcome.result.error.description == f"{secret} is too short"
+
+
+def test_answer_to_no_command_keeps_no_secret_either() -> None:
+    item = {"key": "AuthorizationKey", "readonly": False, "value": "s3cret"}
+    outcome = link().receive(json.dumps([3, "c1", {"configurationKey": [item]}]), T0)
+    assert "s3cret" not in str(outcome.entry)
+
+
 def test_drivers_token_is_masked_for_people() -> None:
     entry = link().calling(command(1, "RemoteStartTransaction", {"idTag": "ABCDEF99"}), T0)
     sent, asked = entry.facts

@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager, suppress
 from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from collector import recorder as recorder_module
 from collector import service as service_module
+from collector.asking import Asker
 from collector.recorder import RECORDS, TELEMETRY, Recorder
 from collector.service import Collector
 from laddvakt.clock import utc_now
@@ -23,6 +25,8 @@ from laddvakt.domain.errors import StoreUnavailableError
 from laddvakt.domain.facts import Measured, QuarantineReason, TransactionStarted
 from laddvakt.domain.readings import Reading
 from laddvakt.domain.sessions import Session, SessionState
+from laddvakt.domain.stations import ConnectorState
+from laddvakt.domain.tokens import TokenKind
 from laddvakt.eventlog.address import mqtt_url
 from laddvakt.eventlog.client import EventLog
 from laddvakt.settings import (
@@ -38,7 +42,7 @@ from laddvakt.stores.sql.engine import open_records
 from laddvakt.stores.telemetry import open_telemetry
 from laddvakt.stores.telemetry.memory import MemoryTelemetry
 from tests.support import servers
-from tests.support.collecting import OCPP16, ask, register
+from tests.support.collecting import OCPP16, answer, ask, register
 from tests.support.eventlog import running_server, settings_for
 from tests.support.mqtt import publish
 from tests.support.waiting import eventually
@@ -551,3 +555,54 @@ async def test_token_that_charges_at_one_collector_is_in_use_at_the_other(tmp_pa
         await eventually(lambda: told("ConcurrentTx"), what="the start to be known")
         await person.stop(100)
         await eventually(lambda: told("Accepted"), what="the stop to be known")
+
+
+# What collector and recorder do together with commands
+
+
+async def test_q23_station_that_came_back_in_silence_is_asked_and_known_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_once = partial(Asker, settle_s=0.5, jitter=lambda: 0.0)
+    monkeypatch.setattr(service_module, "Asker", at_once)
+
+    def state() -> ConnectorState | None:
+        with plant_.records.read() as work:
+            station = work.stations.get("SE-1")
+        connector = station.connector(1) if station is not None else None
+        return connector.status if connector is not None else None
+
+    status = {"connectorId": 1, "errorCode": "NoError", "status": "Available"}
+    async with plant(tmp_path) as plant_, plant_.collector() as collector, plant_.recorder():
+        async with at_station(collector, "SE-1") as link:
+            await ask(link, "BootNotification", {"chargePointVendor": "Acme", "chargePointModel": "One"})
+            await ask(link, "StatusNotification", status)
+            await eventually(lambda: state() is ConnectorState.AVAILABLE)
+        await eventually(lambda: state() is ConnectorState.UNKNOWN)
+        async with at_station(collector, "SE-1") as link:
+            call = await answer(link)
+            assert call[2:] == ["TriggerMessage", {"requestedMessage": "StatusNotification", "connectorId": 1}]
+            await link.send(json.dumps([3, call[1], {"status": "Accepted"}]))
+            await ask(link, "StatusNotification", {**status, "status": "Preparing"})
+            await eventually(lambda: state() is ConnectorState.PREPARING)
+
+
+async def test_remote_start_leads_to_its_session_through_log_and_records(tmp_path: Path) -> None:
+    async with plant(tmp_path) as plant_, plant_.collector() as collector, plant_.recorder():
+        async with at_station(collector, "SE-1") as link:
+            await ask(link, "BootNotification", {"chargePointVendor": "Acme", "chargePointModel": "One"})
+            payload = {"idTag": "APP1", "connectorId": 1}
+            waiting = asyncio.create_task(
+                collector.server.calls.send("SE-1", "RemoteStartTransaction", payload, actor="anna")
+            )
+            call = await answer(link)
+            await link.send(json.dumps([3, call[1], {"status": "Accepted"}]))
+            command = await waiting
+            start = {"connectorId": 1, "idTag": "APP1", "meterStart": 0, "timestamp": utc_now().isoformat()}
+            await ask(link, "StartTransaction", start)
+            (session,) = await eventually(plant_.sessions)
+        assert session.command_id == command.command_id
+        assert session.token_kind is TokenKind.APP
+        with plant_.records.read() as work:
+            (kept,) = work.commands.page("SE-1").items
+        assert (kept.session_id, kept.actor, kept.status) == (session.session_id, "anna", "accepted")

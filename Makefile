@@ -42,8 +42,9 @@ check: lint ## what continuous integration runs: lint, then test
 bench: install-dev ## run the benchmarks and print their ratios
 	$(BIN)/python -m benchmarks $(ARGS)
 
-soak: install-dev test-servers ## the long tests that `make test` leaves out
+soak: install-dev test-servers ## the long tests that `make test` leaves out, and half an hour of steady load
 	$(BIN)/python -m pytest -m soak $(ARGS)
+	$(BIN)/python -m benchmarks.soak --minutes $(or $(MINUTES),30)
 
 lock: ## resolve the dependencies anew into requirements/*.lock (needs uv)
 	$(LOCK) --upgrade --output-file requirements/run.lock

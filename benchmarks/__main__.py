@@ -11,11 +11,13 @@ from pathlib import Path
 
 import msgspec
 
-from benchmarks import eventlog, idle_connections, meter_values, recorder, steps, tap, whole_way
+from benchmarks import eventlog, half_load, idle_connections, meter_values, recorder, steps, storm, tap, whole_way
 from benchmarks.harness import SMALL, Benchmark, Result, Size, machine, report, table
 
 BENCHMARKS: dict[str, Benchmark] = {
     "meter_values": meter_values.run,
+    "half_load": half_load.run,
+    "storm": storm.run,
     "steps": steps.run,
     "idle_connections": idle_connections.run,
     "recorder": recorder.run,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
+import resource
 import statistics
 import subprocess
 import sys
@@ -27,11 +28,12 @@ class Size(msgspec.Struct, frozen=True, kw_only=True):
     warm_up_s: float = 0.7
     connections: int = 200  # stations that talk, one outstanding call each
     idle: int = 2000  # stations that are silent
+    storm: int = 15_000  # stations that come back at once
     entries: int = 10_000  # recorded in one repeat
     appends: int = 400  # one after the other
 
 
-SMALL = Size(repeats=1, seconds=0.3, warm_up_s=0.1, connections=5, idle=20, entries=200, appends=10)
+SMALL = Size(repeats=1, seconds=0.3, warm_up_s=0.1, connections=5, idle=20, storm=20, entries=200, appends=10)
 """Enough to see that everything runs; its figures say nothing."""
 
 
@@ -142,6 +144,17 @@ def server(kind: str, core: int | None, folder: Path, **options: Any) -> Iterato
         process.terminate()
         process.wait(30)
         process.stdout.close()
+
+
+@contextlib.contextmanager
+def many_sockets() -> Iterator[int]:
+    """As many open files as the system lets us have; how many that is."""
+    soft, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    try:
+        yield most
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, most))
 
 
 def machine() -> dict[str, Any]:

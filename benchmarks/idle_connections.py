@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import resource
 import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
 import uvloop
 
-from benchmarks.harness import Result, Row, Running, Size, cores, pinned, server
+from benchmarks.harness import Result, Row, Running, Size, cores, many_sockets, pinned, server
 from benchmarks.load import Station, connect
 
 BARE = "`websockets`, bare"
@@ -32,8 +31,8 @@ TARGETS = (
 )
 
 
-def _silent(station: Station, beginning: bytes) -> None:
-    raise RuntimeError(f"a server spoke unasked: {beginning!r}")
+def _silent(station: Station, text: bytes) -> None:
+    raise RuntimeError(f"a server spoke unasked: {text!r}")
 
 
 async def _grown(running: Running, target: _Target, count: int) -> tuple[float, int]:
@@ -52,31 +51,26 @@ async def _grown(running: Running, target: _Target, count: int) -> tuple[float, 
 
 def run(size: Size, folder: Path) -> Result:
     """Each target once per repeat, at most three: memory hardly varies."""
-    soft, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     repeats = min(size.repeats, 3)
     found: dict[str, list[float]] = {target.name: [] for target in TARGETS}
     counted = 0
-    try:
-        for _ in range(repeats):
-            for target in TARGETS:
-                with (
-                    tempfile.TemporaryDirectory(dir=folder) as own,
-                    server(
-                        target.kind,
-                        cores().server,
-                        Path(own),
-                        loop=target.loop,
-                        deflate=target.deflate,
-                        log_core=cores().load,
-                    ) as running,
-                    pinned(cores().load),
-                ):
-                    grown, standing = uvloop.run(_grown(running, target, size.idle))
-                found[target.name].append(round(grown / 1024, 2))
-                counted += standing
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, most))
+    with many_sockets():
+        for target in TARGETS * repeats:
+            with (
+                tempfile.TemporaryDirectory(dir=folder) as own,
+                server(
+                    target.kind,
+                    cores().server,
+                    Path(own),
+                    loop=target.loop,
+                    deflate=target.deflate,
+                    log_core=cores().load,
+                ) as running,
+                pinned(cores().load),
+            ):
+                grown, standing = uvloop.run(_grown(running, target, size.idle))
+            found[target.name].append(round(grown / 1024, 2))
+            counted += standing
     rows = tuple(
         Row(name=name, unit="KiB", samples=tuple(samples), peers=() if name == BARE else (BARE,))
         for name, samples in found.items()

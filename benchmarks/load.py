@@ -13,6 +13,7 @@ import random
 import resource
 import statistics
 import time
+from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, cast
@@ -69,7 +70,7 @@ def meter_calls(count: int, now: datetime | None = None) -> list[bytes]:
 
 
 class Station(asyncio.Protocol):
-    """One connection. `on_reply` is called with each text frame's beginning."""
+    """One connection. `on_reply` is called with each text frame's text."""
 
     def __init__(self, path: str, on_reply: Callable[[Station, bytes], None], deflate: bool = False) -> None:
         self._path = path
@@ -134,7 +135,7 @@ class Station(asyncio.Protocol):
         self._buffer = data[start + length :]
         opcode = data[0] & 0x0F
         if opcode == 1:
-            self._on_reply(self, data[start : start + 16])
+            self._on_reply(self, data[start : start + length])
         elif opcode == 9:
             self.send(Frame(Opcode.PONG, data[start : start + length]).serialize(mask=True))
         return True
@@ -152,6 +153,11 @@ class Measured(NamedTuple):
     load_cpu: float  # of one core
     server_cpu: dict[str, float]  # of one core, by process
     others_cpu: float  # of one core: what is neither the load nor the server
+
+
+def names(count: int, since: int = 0) -> list[str]:
+    """Station ids."""
+    return [f"BENCH-{number:05}" for number in range(since, since + count)]
 
 
 async def connect(
@@ -183,11 +189,11 @@ class ClosedLoop:
         self.refused = 0
         self.latencies: list[float] = []
 
-    def on_reply(self, station: Station, beginning: bytes) -> None:
+    def on_reply(self, station: Station, text: bytes) -> None:
         now = time.perf_counter()
         self.answered += 1
         self.latencies.append(now - station.sent_at)
-        if beginning[:2] not in (b"[3", b"[2"):  # [2: an echo
+        if text[:2] not in (b"[3", b"[2"):  # [2: an echo
             self.refused += 1
         if not self._stopping:
             station.number += 1
@@ -231,11 +237,73 @@ class ClosedLoop:
             answered=self.answered,
             refused=self.refused,
             p50_ms=1000 * statistics.median(latencies),
-            p99_ms=1000 * latencies[int(0.99 * (len(latencies) - 1))],
+            p99_ms=1000 * percentile(latencies, 0.99),
             load_cpu=load_cpu,
             server_cpu=server_cpu,
             others_cpu=others_cpu,
         )
+
+
+class Paced(NamedTuple):
+    """What an open loop saw."""
+
+    per_s: float
+    sent: int
+    answered: int
+    refused: int
+    p50_ms: float
+    p99_ms: float
+
+
+class OpenLoop:
+    """Calls at an even pace, whether or not there were replies to the last ones. A reply's time counts from when
+    its call was due, so that a load that was late itself hides nothing."""
+
+    def __init__(self, frames: list[bytes]) -> None:
+        self._frames = frames
+        self._due: dict[Station, deque[float]] = {}
+        self._latencies: list[tuple[float, float]] = []  # due, seconds
+        self.sent = 0
+        self.answered = 0
+        self.refused = 0
+
+    def on_reply(self, station: Station, text: bytes) -> None:
+        due = self._due[station].popleft()  # a station's replies come in the order of its calls
+        self._latencies.append((due, time.perf_counter() - due))
+        self.answered += 1
+        self.refused += text[:2] != b"[3"
+
+    async def run(self, port: int, connections: int, per_s: float, warm_up_s: float, seconds: float) -> Paced:
+        stations = await connect(port, connections, self.on_reply)
+        self._due = {station: deque() for station in stations}
+        begin = time.perf_counter()
+        total = int(per_s * (warm_up_s + seconds))
+        while self.sent < total:
+            await asyncio.sleep(0.001)
+            for number in range(self.sent, min(int((time.perf_counter() - begin) * per_s), total)):
+                station = stations[number % len(stations)]
+                self._due[station].append(begin + number / per_s)
+                station.send(self._frames[number % len(self._frames)])
+                self.sent += 1
+        async with asyncio.timeout(_PATIENCE_S):
+            while self.answered < self.sent:  # noqa: ASYNC110  # the last ones are on their way
+                await asyncio.sleep(0.01)
+        for station in stations:
+            station.close()
+        found = sorted(latency for due, latency in self._latencies if due >= begin + warm_up_s)
+        return Paced(
+            per_s=len(found) / seconds,
+            sent=self.sent,
+            answered=self.answered,
+            refused=self.refused,
+            p50_ms=1000 * statistics.median(found),
+            p99_ms=1000 * percentile(found, 0.99),
+        )
+
+
+def percentile(ordered: list[float], part: float) -> float:
+    """Of values in rising order."""
+    return ordered[int(part * (len(ordered) - 1))]
 
 
 def _own_cpu_s() -> float:

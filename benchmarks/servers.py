@@ -23,6 +23,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
 from benchmarks.harness import pin
+from benchmarks.load import names
 from laddvakt.eventlog.server import die_with_parent
 
 
@@ -36,6 +37,7 @@ class Given(msgspec.Struct, frozen=True, kw_only=True):
     log_core: int | None = None  # where nats-server goes, if not with us
     validation_in_thread: bool = True
     deflate: bool = False
+    stations: int = 0  # registered ones
     upstream: int = 0  # port of the central system behind a tap
 
 
@@ -139,8 +141,10 @@ async def ocpp(given: Given, stop: Stop) -> None:
 
 async def collector(given: Given, stop: Stop) -> None:
     """Laddvakt's own, with an embedded event log that syncs every write."""
+    from collector.memory import collect_rarely
     from collector.service import Collector
     from laddvakt.clock import utc_now
+    from laddvakt.domain.stations import Station
     from laddvakt.eventlog.client import EventLog
     from laddvakt.eventlog.server import EmbeddedServer
     from laddvakt.settings import MqttSettings, OcppSettings, Settings
@@ -157,8 +161,11 @@ async def collector(given: Given, stop: Stop) -> None:
     await events.start()
     if own:
         os.sched_setaffinity(0, own)
+    collect_rarely()
     records = open_records(settings)
     records.migrate()
+    with records.begin() as work:
+        work.stations.save(Station(station_id=name, registered=True) for name in names(given.stations))
     log = await EventLog.connect(settings, name="collector")
     service = Collector(settings, records, log, utc_now)
     running = asyncio.create_task(service.run())

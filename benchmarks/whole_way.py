@@ -44,7 +44,7 @@ class _Found(NamedTuple):
     cpu_s: dict[str, float]
 
 
-class _Installation(NamedTuple):
+class Installed(NamedTuple):
     """What runs: where stations connect, and its processes by service."""
 
     port: int
@@ -55,7 +55,7 @@ class _Installation(NamedTuple):
         return {name: spent.user + spent.system for name, spent in times.items()}
 
 
-Installation = Callable[[Path, Cores], AbstractContextManager[_Installation]]
+Installation = Callable[[Path, Cores], AbstractContextManager[Installed]]
 
 
 def _environment(folder: Path) -> dict[str, str]:
@@ -88,7 +88,7 @@ def _started(command: str, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 
 @contextmanager
-def _all(folder: Path, _: Cores) -> Iterator[_Installation]:
+def all_services(folder: Path, _: Cores) -> Iterator[Installed]:
     """`laddvakt up` until its pages answer."""
     with _started("up", folder) as process:
         deadline = time.monotonic() + _PATIENCE_S
@@ -99,11 +99,11 @@ def _all(folder: Path, _: Cores) -> Iterator[_Installation]:
         pids: dict[str, int] = msgspec.json.decode((folder / "run" / "processes.json").read_bytes())
         address = str(msgspec.json.decode((folder / "run" / "addresses.json").read_bytes())["stations"])
         processes = {name: psutil.Process(pid) for name, pid in pids.items() if name != "up"}
-        yield _Installation(int(address.rpartition(":")[2]), processes)
+        yield Installed(int(address.rpartition(":")[2]), processes)
 
 
 @contextmanager
-def _three(folder: Path, core: Cores) -> Iterator[_Installation]:
+def _three(folder: Path, core: Cores) -> Iterator[Installed]:
     """Event log, collector and recorder on one core."""
     with ExitStack() as stack:
         running = stack.enter_context(server("collector", core.server, folder))
@@ -111,7 +111,7 @@ def _three(folder: Path, core: Cores) -> Iterator[_Installation]:
             recorder = stack.enter_context(_started("recorder", folder))
         collector, log = running.processes["server"], running.processes["log"]
         processes = {"eventlog": log, "collector": collector, "recorder": psutil.Process(recorder.pid)}
-        yield _Installation(running.port, processes)
+        yield Installed(running.port, processes)
 
 
 def _positions(records: SqlRecords) -> int:
@@ -133,7 +133,7 @@ async def _until_recorder_runs(log: EventLog) -> None:
     await stop()
 
 
-async def _drive(size: Size, settings: Settings, records: SqlRecords, what: _Installation) -> _Found:
+async def _drive(size: Size, settings: Settings, records: SqlRecords, what: Installed) -> _Found:
     log = await EventLog.connect(settings, name="benchmark")
     try:
         await _until_recorder_runs(log)
@@ -197,7 +197,7 @@ def run(size: Size, folder: Path) -> Result:
     """At most two repeats of each: each starts everything anew."""
     rows: list[Row] = []
     everything: list[_Found] = []
-    for name, installation in ((THREE, _three), (ALL, _all)):
+    for name, installation in ((THREE, _three), (ALL, all_services)):
         found = [_once(installation, size, folder) for _ in range(min(size.repeats, 2))]
         rows += _rows(name, found)
         everything += found

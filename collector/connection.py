@@ -13,23 +13,57 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from websockets.asyncio.server import ServerConnection
 from websockets.frames import DATA_OPCODES, Close, CloseCode, Frame, Opcode
 from websockets.protocol import Event, State
 
+AT_THE_DOOR = 64
 WINDOW = 16
+REQUEST_WITHIN_S = 20.0
 DEAF_S = 60.0  # a station that takes none of our bytes for so long is gone
 
 OnMessage = Callable[[str | bytes], None]
 
 
+class Door:
+    """Lets so many handshakes go on at a time, the others in the order of their requests: a fleet that comes back
+    at once must not keep those waiting who are in."""
+
+    def __init__(self, width: int = AT_THE_DOOR) -> None:
+        self._width = width
+        self._inside = 0
+        self._queue: deque[Callable[[], None]] = deque()
+
+    def enter(self, go: Callable[[], None]) -> None:
+        """`go` is called when it is its turn; then `leave` must be."""
+        self._queue.append(go)
+        self._let_in()
+
+    @property
+    def waiting(self) -> int:
+        return len(self._queue)
+
+    def leave(self) -> None:
+        self._inside -= 1
+        self._let_in()
+
+    def _let_in(self) -> None:
+        while self._queue and self._inside < self._width:
+            self._inside += 1
+            self._queue.popleft()()
+
+
 class StationConnection(ServerConnection):
     """`listen` says who gets the messages; each is to be met with one `answer`, in the same order."""
 
-    def __init__(self, *args: Any, **options: Any) -> None:
+    def __init__(self, *args: Any, door: Door | None = None, **options: Any) -> None:
         super().__init__(*args, **options)
+        self._door = door or Door()
+        self._at_door = False
+        self._request_timer = self.loop.call_later(REQUEST_WITHIN_S, self._give_up)  # slow on purpose, or gone
         self._on_message: OnMessage | None = None
         self._leaving = False
         self._unanswered = 0
@@ -49,6 +83,7 @@ class StationConnection(ServerConnection):
     def listen(self, on_message: OnMessage) -> None:
         """From now on, and with what came already."""
         self._on_message = on_message
+        self._leave_door()
         self._hand_on()
 
     def answer(self, reply: str | None) -> None:
@@ -90,8 +125,9 @@ class StationConnection(ServerConnection):
     # What the library calls.
 
     def process_event(self, event: Event) -> None:
-        if self.request is None or not isinstance(event, Frame):
-            super().process_event(event)
+        if not isinstance(event, Frame):
+            self._request_timer.cancel()
+            self._door.enter(partial(self._admit, event))
             return
         if self.pending_pings:  # whoever speaks is alive, whether or not it knows how to answer a ping
             self.acknowledge_pings(next(reversed(self.pending_pings)))
@@ -104,6 +140,8 @@ class StationConnection(ServerConnection):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
+        self._request_timer.cancel()
+        self._leave_door()
         self._held.clear()
         for timer in (self._deaf, self._resting):
             if timer is not None:
@@ -118,6 +156,23 @@ class StationConnection(ServerConnection):
         if self._deaf is not None:
             self._deaf.cancel()
         self._hand_on()
+
+    # The handshake.
+
+    def _give_up(self) -> None:
+        self.transport.abort()
+
+    def _admit(self, request: Event) -> None:
+        self._at_door = True
+        if self.connection_lost_waiter.done():
+            self._leave_door()
+        else:
+            super().process_event(request)
+
+    def _leave_door(self) -> None:
+        if self._at_door:
+            self._at_door = False
+            self._door.leave()
 
     # The way of a message.
 

@@ -16,7 +16,7 @@ from websockets.typing import Subprotocol
 from collector import doors
 from collector.admission import Admission
 from collector.calls import Calls
-from collector.connection import StationConnection
+from collector.connection import Door, StationConnection
 from collector.limits import Bucket
 from collector.link import SUPPORTED, Link, Outcome
 from collector.ocpp.action import SigningRequest
@@ -46,6 +46,7 @@ class StationServer:
         self._appender = appender
         self._clock = clock
         self.calls = Calls(appender.append, clock, settings.command_timeout_s)
+        self._door = Door()
         self._connections: dict[str, StationConnection] = {}
         self._servers: list[Server] = []
         self._tls: list[ServerTls] = []
@@ -104,12 +105,12 @@ class StationServer:
                 select_subprotocol=self._choose,
                 compression=None,  # saves 32 KB a connection; stations rarely offer it
                 max_size=self._settings.max_frame_bytes,
-                create_connection=StationConnection,
+                create_connection=partial(StationConnection, door=self._door),  # type: ignore[arg-type]  # wants a type
                 reuse_port=self._settings.processes > 1 or None,
                 backlog=_BACKLOG,
                 ping_interval=60,
                 ping_timeout=60,
-                open_timeout=20,
+                open_timeout=120,  # waiting for one's turn included; requests have a time of their own
                 close_timeout=2,
                 server_header=None,
             )

@@ -15,10 +15,12 @@ from laddvakt.settings import Settings
 
 
 async def _one(settings: Settings, number: int) -> None:
+    from collector.memory import collect_rarely
     from collector.service import Collector, collector_name
     from laddvakt.eventlog.client import EventLog
     from laddvakt.stores.sql.engine import open_records
 
+    collect_rarely()
     records = open_records(settings)
     log = await EventLog.connect(settings, name=collector_name(number))
     try:

@@ -7,11 +7,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from benchmarks import soak
 from benchmarks.__main__ import BENCHMARKS
 from benchmarks.harness import SMALL, Result, Row, machine, report, table
 
 ROWS = {
     "meter_values": 6,
+    "half_load": 3,
+    "storm": 4,
     "steps": 6,
     "idle_connections": 4,
     "recorder": 4,
@@ -33,6 +36,24 @@ def test_every_benchmark_has_its_rows_and_counts_every_reply(name: str, tmp_path
     assert result.counted == result.asked > 0
     shown = table(result)
     assert all(row.name in shown for row in result.rows)
+
+
+def test_the_soak_samples_every_process_while_stations_come_and_go(tmp_path: Path) -> None:
+    plan = soak.Plan(seconds=3, stations=5, calls_per_s=100, sample_s=0.2, sessions_per_link=1)
+    found, answered = soak.run(plan, tmp_path)
+
+    assert {drift.name for drift in found} >= {"eventlog", "collector", "recorder", "detector", "dashboard"}
+    assert all(drift.before > 0 for drift in found)
+    assert answered > 10
+
+
+def test_memory_is_flat_within_five_per_cent_after_the_warm_up() -> None:
+    warming = [soak.Sample(number, {"steady": number, "leaky": number}) for number in range(10)]
+    then = [soak.Sample(number, {"steady": 100 + number % 3, "leaky": 100 + number}) for number in range(10, 40)]
+    steady, leaky = soak.drifts(warming + then, warm_up_s=10)
+    assert steady.flat
+    assert not leaky.flat
+    assert leaky.growth == pytest.approx(0.17, abs=0.02)
 
 
 def _result() -> Result:

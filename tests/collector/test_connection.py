@@ -6,16 +6,18 @@ import asyncio
 import base64
 import os
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Any, cast
 
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.asyncio.server import ServerConnection, serve
+from websockets.exceptions import InvalidStatus
 from websockets.frames import Frame, Opcode
 
 from collector import connection as connection_module
-from collector.connection import WINDOW, StationConnection
+from collector.connection import WINDOW, Door, StationConnection
 from tests.support.waiting import eventually
 
 
@@ -70,16 +72,24 @@ class Bare:
                 pass
 
 
+class Latest:
+    """Takes the place of the one connection where there are several."""
+
+    def set_result(self, _: StationConnection) -> None:
+        return
+
+
+HANDSHAKE = (
+    "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    f"Sec-WebSocket-Key: {base64.b64encode(os.urandom(16)).decode()}\r\nSec-WebSocket-Version: 13\r\n\r\n"
+).encode()
+
+
 @asynccontextmanager
 async def bare_client(port: int, *first: str) -> AsyncIterator[Bare]:
     """`first` leaves with the handshake, in one piece."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    key = base64.b64encode(os.urandom(16)).decode()
-    head = (
-        "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n"
-    )
-    writer.write(head.encode() + b"".join(text_frame(text) for text in first))
+    writer.write(HANDSHAKE + b"".join(text_frame(text) for text in first))
     await reader.readuntil(b"\r\n\r\n")
     try:
         yield Bare(reader, writer)
@@ -251,3 +261,48 @@ async def test_hanging_up_does_not_wait_for_ever() -> None:
         await asyncio.wait_for(connection.hang_up(1001, "service restart", patience_s=0.1), 5)
         connection.answer("too late")
         assert link.close_code == 1001
+
+
+async def test_handshakes_beyond_the_width_of_the_door_wait_for_their_turn() -> None:
+    held: list[asyncio.Future[None]] = []
+
+    async def admit(_: Any, __: Any) -> None:
+        held.append(asyncio.get_running_loop().create_future())
+        await held[-1]
+
+    door = Door(2)
+    factory = partial(StationConnection, door=door)
+    async with desk(create_connection=factory, process_request=admit) as here:
+        here.opened = cast("asyncio.Future[StationConnection]", Latest())
+        coming = [asyncio.create_task(here.station().__aenter__()) for _ in range(3)]
+        await eventually(lambda: len(held) == 2)
+        gone = await asyncio.open_connection("127.0.0.1", here.port)
+        gone[1].write(HANDSHAKE)
+        gone[1].transport.abort()  # does not wait for its turn
+        for number in range(3):
+            await eventually(lambda number=number: len(held) > number)  # type: ignore[misc]  # a lambda with a default
+            held[number].set_result(None)
+        for link in await asyncio.gather(*coming):
+            await link.close()
+        assert door.waiting == 0
+
+
+async def test_handshake_that_is_refused_leaves_the_door(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(connection: ServerConnection, _: Any) -> Any:
+        return connection.respond(403, "no")
+
+    async with desk(create_connection=partial(StationConnection, door=Door(1)), process_request=refuse) as here:
+        for _ in range(3):
+            with pytest.raises(InvalidStatus):
+                await here.station()
+
+
+async def test_connection_without_a_request_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection_module, "REQUEST_WITHIN_S", 0.1)
+    async with desk() as here:
+        reader, writer = await asyncio.open_connection("127.0.0.1", here.port)
+        writer.write(HANDSHAKE[:20])
+        async with asyncio.timeout(10):
+            with suppress(ConnectionResetError):
+                assert await reader.read() == b""
+        writer.transport.abort()

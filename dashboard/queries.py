@@ -12,16 +12,30 @@ import msgspec
 
 from dashboard import formats
 from laddvakt.domain.commands import SentCommand
+from laddvakt.domain.facts import QuarantineReason
+from laddvakt.domain.quarantine import QuarantineState
 from laddvakt.domain.sessions import Session, SessionState
 from laddvakt.domain.stations import Site, Station
 from laddvakt.domain.tickets import UNSETTLED, Ticket, TicketState
 from laddvakt.domain.tokens import Token
-from laddvakt.stores.ports import Page, Records, RevenueRow, Sample, SecurityEvent, Telemetry, Variable
+from laddvakt.stores.ports import (
+    Page,
+    QuarantineCount,
+    QuarantineItem,
+    Records,
+    RevenueRow,
+    Sample,
+    SecurityEvent,
+    Telemetry,
+    Variable,
+)
 
 SESSIONS_SHOWN = 500
 """The most sessions that one table holds; a narrower filter shows the others."""
 
 TICKETS_SHOWN = 200
+
+QUARANTINE_SHOWN = 500
 
 CURVE_FIELDS = ("power_w", "soc_pct", "energy_wh")
 
@@ -375,3 +389,27 @@ def revenue_totals(rows: Iterable[RevenueRow]) -> list[RevenueRow]:
         known = sums.get(row.currency)
         sums[row.currency] = add_rows(known, row) if known else row
     return [sums[name] for name in sorted(sums)]
+
+
+# Quarantine
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuarantineList:
+    """Newest first, with how much there is in all. `more`: there are others that fit the filter."""
+
+    items: tuple[QuarantineItem, ...]
+    more: bool
+    counts: list[QuarantineCount]
+
+
+def quarantine(
+    records: Records,
+    *,
+    state: QuarantineState | None,
+    reason: QuarantineReason | None,
+    station_id: str | None,
+) -> QuarantineList:
+    with records.read() as work:
+        page = work.quarantine.page(state=state, reason=reason, station_id=station_id, limit=QUARANTINE_SHOWN)
+        return QuarantineList(items=page.items, more=page.next is not None, counts=work.quarantine.counts())

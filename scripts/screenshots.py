@@ -36,6 +36,7 @@ PICTURES = (
     Picture("sessions-desk", "/sessions", DESK, ".ag-row"),
     Picture("session-desk", "/sessions", DESK, ".ag-row"),
     Picture("stations-desk", "/stations", DESK, ".ag-row"),
+    Picture("quarantine-desk", "/quarantine", DESK, ".ag-row"),
     Picture("revenue-desk", "/revenue", DESK, ".ag-row"),
     Picture("revenue-phone", "/revenue", PHONE, ".ag-row"),
 )

@@ -11,7 +11,7 @@ from dashboard.components import words
 from laddvakt.domain.sessions import Session
 from laddvakt.domain.stations import ConnectorState, Station
 from laddvakt.domain.times import rfc3339
-from laddvakt.stores.ports import RevenueRow
+from laddvakt.stores.ports import QuarantineItem, RevenueRow
 
 Row = dict[str, Any]
 
@@ -70,4 +70,16 @@ def revenue_row(row: RevenueRow) -> Row:
         "currency": row.currency,
         "held_sessions": row.held_sessions,
         "held_incl_vat": float(row.held_incl_vat),
+    }
+
+
+def quarantine_row(item: QuarantineItem, zone: ZoneInfo) -> Row:
+    return {
+        "id": item.item_id,
+        "received": formats.local_seconds(item.received_at, zone),
+        "station": item.station_id,
+        "reason": words.REASON[item.reason],
+        "detail": item.detail,
+        "state": words.QUARANTINE[item.state].word,
+        "by": item.settled_by or "",
     }

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from laddvakt.domain.facts import QuarantineReason
+from laddvakt.domain.quarantine import QuarantineState
 from laddvakt.domain.sessions import Quality, SessionState
 from laddvakt.domain.stations import ConnectorState, StationState
 from laddvakt.domain.tickets import Severity, TicketAction, TicketState
@@ -87,6 +89,28 @@ QUALITY: dict[Quality, Look] = {
     Quality.CONFIRMED: Look("Confirmed", "check", "teal"),
     Quality.ESTIMATED: Look("Estimated", "eye", "yellow"),
     Quality.SUSPECT: Look("Suspect, held", "alert", "red"),
+}
+
+
+QUARANTINE: dict[QuarantineState, Look] = {
+    QuarantineState.OPEN: Look("Open", "alert", "red"),
+    QuarantineState.REPROCESSED: Look("Read again", "check", "teal"),
+    QuarantineState.DISMISSED: Look("Dismissed", "bar", "gray"),
+}
+
+REASON: dict[QuarantineReason, str] = {
+    QuarantineReason.MALFORMED_FRAME: "Not an OCPP message",
+    QuarantineReason.UNKNOWN_ACTION: "Action unknown to OCPP",
+    QuarantineReason.UNSUPPORTED_ACTION: "Action not read yet",
+    QuarantineReason.UNSUPPORTED_PROTOCOL: "OCPP version not read yet",
+    QuarantineReason.INVALID_PAYLOAD: "Refused by the schema",
+    QuarantineReason.REFUSED_REPLY: "Station refused our reply",
+    QuarantineReason.UNREADABLE_VALUE: "Value is no number",
+    QuarantineReason.UNKNOWN_TRANSACTION: "Transaction unknown",
+    QuarantineReason.UNANSWERED_START: "Start without an answer",
+    QuarantineReason.UNKNOWN_STATION: "Station or device unknown",
+    QuarantineReason.BAD_MQTT_PAYLOAD: "MQTT message unreadable",
+    QuarantineReason.INTERNAL_ERROR: "Our own mistake",
 }
 
 

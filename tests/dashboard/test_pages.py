@@ -17,7 +17,7 @@ from tests.dashboard.conftest import DESK, PHONE, WALL, OpenPage
 from tests.support import scene
 from tests.support.dashboard import Running
 
-PAGES = ("/", "/sessions", "/tickets", "/tickets?ticket=T-heat", "/stations", "/revenue")
+PAGES = ("/", "/sessions", "/tickets", "/tickets?ticket=T-heat", "/stations", "/revenue", "/quarantine")
 
 
 def state_of(dashboard: Running, ticket_id: str) -> str:

@@ -26,7 +26,7 @@ from laddvakt.privacy import FieldCipher
 from laddvakt.settings import Settings
 from laddvakt.stores.sql.engine import SqlRecords
 from tests.support import scene
-from tests.support.webapp import FixedCommands, FixedTelemetry
+from tests.support.webapp import FixedCommands, FixedTelemetry, ReadsAgain
 
 
 class FakeFeed:
@@ -154,6 +154,7 @@ def make_context(
         feed=feed or FakeFeed(),
         clock=clock,
         commands=FixedCommands(),
+        reprocessing=ReadsAgain(records),
     )
 
 

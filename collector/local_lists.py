@@ -20,6 +20,7 @@ logger = logging.getLogger(__name__)
 
 LOOK_S = 15.0
 _AT_ONCE = 4
+_ROUND = 64  # stations
 _PAUSE_S = 0.25  # of each of them between two stations: at most 16 stations a second
 _ACTOR = "local list"
 
@@ -72,22 +73,30 @@ class LocalLists:
                 self._listed = await asyncio.to_thread(self._read)
             except StoreError as error:
                 logger.warning("the local list is that of before: %s", error)
-            if self._listed:
-                await self._look()
-            await asyncio.sleep(LOOK_S)
+            more = await self._look() if self._listed else False
+            await asyncio.sleep(0 if more else LOOK_S)
 
     def _read(self) -> list[ListedToken]:
         """Anew only when something changed: each idTag has to be decrypted."""
         with self._records.read() as work:
             return self._listed if work.tokens.list_version() == self.version else work.tokens.listed()
 
-    async def _look(self) -> None:
+    async def _look(self) -> bool:
+        """One round. Whether more stations wait for theirs: between rounds the tokens are read again, so that a
+        card that is blocked meanwhile does not wait for the whole fleet."""
         links = {name: link for name in self._connected() if (link := self._calls.link_of(name)) is not None}
         self._known = {name: known for name, known in self._known.items() if links.get(name) is known.link}
-        due = iter([link for link in links.values() if self._is_due(link)])
+        due = sorted(filter(self._is_due, links.values()), key=self._was_silent)
+        fresh = sum(not self._was_silent(link) for link in due)
+        stations = iter(due[:_ROUND])
         async with asyncio.TaskGroup() as group:
             for _ in range(_AT_ONCE):
-                group.create_task(self._work(due))
+                group.create_task(self._work(stations))
+        return fresh > _ROUND
+
+    def _was_silent(self, link: Link) -> bool:
+        known = self._known.get(link.station_id)
+        return known is not None and known.step is Step.UNANSWERED
 
     def _is_due(self, link: Link) -> bool:
         """A list of drivers is for registered stations alone."""

@@ -32,6 +32,8 @@ REFRESH_S = 15.0
 AWAY_AFTER_S = 45.0
 """A reading that takes longer than this is one that failed."""
 
+_in_use = msgspec.json.Decoder(InUse).decode
+
 _FIRST_S = 1.0
 _MAX_PSEUDONYMS = 100_000
 _UNKNOWN_MAKE = Make()
@@ -147,7 +149,7 @@ class Registry:
     def hear(self, kind: str, data: bytes) -> None:
         """What the live feed says: sessions that begin and end."""
         if kind == "session":
-            session = msgspec.json.decode(data, type=InUse)
+            session = _in_use(data)
             self._heard[session.session_id] = session
             self._occupancy.heard(session)
 

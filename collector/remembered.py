@@ -78,6 +78,7 @@ class Remembered:
             try:
                 file.write(msgspec.json.encode(replace(snapshot, tokens=nameless)))
                 file.flush()
+                os.fsync(file.fileno())
                 Path(file.name).replace(self._path)
             except BaseException:
                 Path(file.name).unlink(missing_ok=True)

@@ -100,7 +100,8 @@ def apply_demo(records: Records, settings: Settings, *, stations: int, now: date
     """Puts the demo network and its logins into the records; an existing user keeps its password. Gives back lines
     to show. Raises StoreError."""
     network = demo_network(stations)
-    apply_network(network, records, privacy_key=privacy_key(settings), now=now, actor="up --demo")
+    key, lists = privacy_key(settings), settings.ocpp.local_list
+    apply_network(network, records, privacy_key=key, now=now, actor="up --demo", local_lists=lists)
     hasher = PasswordHasher()
     with records.begin() as work:
         for login in DEMO_LOGINS:

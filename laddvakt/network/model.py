@@ -184,7 +184,7 @@ class NetworkDriver(Table):
 class NetworkToken(Table):
     """`[[tokens]]`"""
 
-    id_tag: Annotated[str, Field(min_length=1, max_length=36)]  # OCPP 1.6: 20 characters, 2.x: 36
+    id_tag: Annotated[str, Field(min_length=1, max_length=255)]  # OCPP 1.6: 20 characters, 2.0.1: 36, 2.1: 255
     kind: TokenKind | None = None  # left out: what the text shows, else rfid
     driver: str | None = None
     group: Annotated[str, Field(min_length=1, max_length=20)] | None = None  # stations are told it as it stands

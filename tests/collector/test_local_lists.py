@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
@@ -100,6 +101,11 @@ class Fleet:
     def imported(self, *id_tags: str, **more: Any) -> None:
         tokens = [{"id_tag": id_tag, **more} for id_tag in id_tags]
         network = Network.model_validate({"stations": [{"id": "SE-1"}], "tokens": tokens})
+        key = privacy_key(self.settings)
+        apply_network(network, self.records, privacy_key=key, now=utc_now(), local_lists=True)
+
+    def registered(self, *station_ids: str) -> None:
+        network = Network.model_validate({"stations": [{"id": name} for name in station_ids]})
         key = privacy_key(self.settings)
         apply_network(network, self.records, privacy_key=key, now=utc_now(), local_lists=True)
 
@@ -235,6 +241,19 @@ async def test_station_that_nobody_registered_gets_no_list(tmp_path: Path) -> No
         async with it.station(Station(), "SE-9") as stranger, it.station(Station()):
             await eventually(lambda: it.totals == {"in_step": 1})
         assert stranger.calls == []
+
+
+async def test_change_does_not_wait_for_the_whole_fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local_lists, "_ROUND", 1)
+    monkeypatch.setattr(local_lists, "LOOK_S", 0.5)
+    async with fleet(tmp_path) as it:
+        names = [f"SE-{number}" for number in range(1, 6)]
+        it.registered(*names)
+        async with contextlib.AsyncExitStack() as stack:
+            stations = [await stack.enter_async_context(it.station(Station(), name)) for name in names]
+            await eventually(lambda: it.totals.get("in_step") == 5)
+            it.imported("BBBB2", status="Blocked")
+            await eventually(lambda: all(station.entries["BBBB2"] == "Blocked" for station in stations))
 
 
 async def test_log_holds_no_list_of_drivers(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
+import random
 import urllib.parse
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator, Mapping
@@ -75,11 +76,21 @@ class Refusal(NamedTuple):
 
 _WHO = Refusal(Reason.PASSWORD, HTTPStatus.UNAUTHORIZED, "HTTP Basic authentication is required.\n")
 _NOT_REGISTERED = Refusal(Reason.UNKNOWN, HTTPStatus.NOT_FOUND, "This station is not registered.\n")
-_BUSY = Refusal(Reason.BUSY, HTTPStatus.SERVICE_UNAVAILABLE, "Busy; try again.\n", 20.0)
+_BACK_S = (10.0, 30.0)
 
 
 def _too_much(wait_s: float) -> Refusal:
     return Refusal(Reason.RATE, HTTPStatus.TOO_MANY_REQUESTS, "Too many tries from this address.\n", wait_s)
+
+
+def _busy() -> Refusal:
+    """A fleet that came all at once is not to come back all at once."""
+    return Refusal(
+        Reason.BUSY,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "Busy; try again.\n",
+        random.uniform(*_BACK_S),  # noqa: S311  # no secret
+    )
 
 
 class Admission:
@@ -210,7 +221,7 @@ class Admission:
             logger.warning("station %r at %s showed a wrong password, or is not registered", station_id, address)
             return _WHO
         self._limits.take_back(address, station_id, right=checked.verdict is Verdict.RIGHT)
-        return checked.fitted or _BUSY
+        return checked.fitted or _busy()
 
     def _hashes(self, profile: int, station_id: str) -> tuple[str, ...]:
         """Of the passwords that count for a station here: the present one, and the one that it was told."""
@@ -272,7 +283,15 @@ def is_in(address: str, networks: _Networks) -> bool:
 def client_address(peer: str, forwarded_for: str, proxies: _Networks) -> str:
     """Whom a connection is from. Proxies add the address that they see at the end of X-Forwarded-For; what stands
     before the first one that is not a proxy of ours anybody may have written."""
-    hops = [*filter(None, map(str.strip, forwarded_for.split(","))), peer]
+    hops = [*filter(None, map(_without_port, forwarded_for.split(","))), peer]
     while len(hops) > 1 and is_in(hops[-1], proxies):
         hops.pop()
     return hops[-1]
+
+
+def _without_port(hop: str) -> str:
+    """An address of X-Forwarded-For; some proxies write `192.0.2.1:4711` or `[2001:db8::1]:4711`."""
+    bare = hop.strip()
+    if bare.startswith("["):
+        return bare[1:].partition("]")[0]
+    return bare.partition(":")[0] if bare.count(":") == 1 else bare

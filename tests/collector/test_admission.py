@@ -181,6 +181,18 @@ async def test_wrong_passwords_are_slowed_down_and_the_right_one_is_soon_let_in(
     assert await one.ask() == "SE-1"
 
 
+async def test_fleet_that_comes_at_once_is_told_to_come_back_at_different_times(
+    desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("collector.passwords._PATIENCE_S", -1.0)
+    one = desk()
+    told = [await one.answer() for _ in range(20)]
+    assert {answer.status for answer in told if isinstance(answer, Refusal)} == {503}
+    assert len({answer.retry_s for answer in told if isinstance(answer, Refusal)}) > 10
+    monkeypatch.undo()
+    assert await one.ask() == "SE-1"  # it was not the station's fault
+
+
 async def test_station_that_was_in_is_let_in_whatever_others_try_in_its_name(desk: Callable[..., Desk]) -> None:
     one = desk()
     assert await one.ask() == "SE-1"
@@ -234,6 +246,8 @@ PROXIES = (ipaddress.ip_network("10.0.0.0/8"), ipaddress.ip_network("2001:db8::/
         ("10.0.0.1", "10.0.0.9, 10.0.0.2", "10.0.0.9"),
         ("10.0.0.1", " , 192.0.2.1 ,", "192.0.2.1"),
         ("10.0.0.1", "nonsense", "nonsense"),
+        ("10.0.0.1", "192.0.2.1:4711", "192.0.2.1"),
+        ("10.0.0.1", "[2a00::7]:4711, 10.0.0.2:80", "2a00::7"),
         ("::ffff:10.0.0.1", "192.0.2.1", "192.0.2.1"),
         ("2001:db8::1", "2a00::7", "2a00::7"),
         ("192.0.2.9", "6.6.6.6", "192.0.2.9"),

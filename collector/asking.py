@@ -26,6 +26,7 @@ ACTOR = "collector"
 SETTLE_S = 15.0
 _JITTER_S = 15.0  # stations that came back together are not asked together
 _PER_SECOND = 10.0  # stations, of all: a network that comes back must not be flooded
+_AT_ONCE = 100  # stations whose records are read together
 _MAX_DEAF = 100_000
 _NO = ("NotImplemented", "NotSupported")
 
@@ -98,22 +99,30 @@ class Asker:
         try:
             while True:
                 await self._wake.wait()
-                while self._due:
-                    task = asyncio.create_task(self._ask(self._due.popleft()))
-                    asking.add(task)
-                    task.add_done_callback(asking.discard)
-                    await asyncio.sleep(1 / _PER_SECOND)
                 self._wake.clear()
+                while self._due:
+                    for link, asked in await self._questions():
+                        task = asyncio.create_task(self._ask(link, asked))
+                        asking.add(task)
+                        task.add_done_callback(asking.discard)
+                        await asyncio.sleep(1 / _PER_SECOND)
         finally:
             await cancel_and_wait(asking)
 
-    async def _ask(self, link: Link) -> None:
+    async def _questions(self) -> list[tuple[Link, list[Question]]]:
+        """Of the next stations that are due, those that there is something to ask."""
+        links = [self._due.popleft() for _ in range(min(_AT_ONCE, len(self._due)))]
         try:
-            station = await asyncio.to_thread(self._read, link.station_id)
+            stations = await asyncio.to_thread(self._read, [link.station_id for link in links])
         except StoreError as error:
-            logger.debug("%s is not asked: %s", link.station_id, error)
-            return
-        for question in questions(station, link.protocol) if station is not None else ():
+            logger.warning("%d stations are not asked what they did not say: %s", len(links), error)
+            return []
+        known = ((link, stations.get(link.station_id)) for link in links)
+        found = [(link, questions(station, link.protocol)) for link, station in known if station is not None]
+        return [(link, asked) for link, asked in found if asked]
+
+    async def _ask(self, link: Link, asked: list[Question]) -> None:
+        for question in asked:
             if self._calls.link_of(link.station_id) is not link:
                 return
             result = await self._calls.send(link.station_id, *question, actor=ACTOR)
@@ -123,6 +132,6 @@ class Asker:
             if result.status in (CommandStatus.TIMEOUT, CommandStatus.LOST):
                 return
 
-    def _read(self, station_id: str) -> Station | None:
+    def _read(self, station_ids: list[str]) -> dict[str, Station]:
         with self._records.read() as work:
-            return work.stations.get(station_id)
+            return work.stations.many(station_ids)

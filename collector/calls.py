@@ -45,6 +45,7 @@ class Calls:
         self._timeout_s = timeout_s
         self._stations: dict[str, _Station] = {}
         self._asked: dict[str, _Asked] = {}  # by command id
+        self._on_the_wire: set[str] = set()  # ids of those that were sent
         self.watchers: list[Callable[[Link], None]] = []  # told of each connection
 
     def attach(self, link: Link, send: Send) -> None:
@@ -136,6 +137,7 @@ class Calls:
             self._tell(_result(asked, CommandStatus.NOT_SENT, detail))
             self._go_on(link)
             return
+        self._on_the_wire.add(command.command_id)
         station.send(frames.call(command.command_id, command.action, command.payload))
 
     def _give_up(self, link: Link, command: Command) -> None:
@@ -153,7 +155,9 @@ class Calls:
                 self._end_one(link, asked, status)
 
     def _end_one(self, link: Link, asked: _Asked, status: CommandStatus) -> None:
-        if status is not CommandStatus.NOT_SENT:
+        if status is not CommandStatus.NOT_SENT:  # it is in the log, or on its way there
+            if asked.command.command_id not in self._on_the_wire:
+                status = CommandStatus.NOT_SENT
             self._append(link.unanswered(asked.command, status, self._clock()))
         self._tell(_result(asked, status, _WHY[status]))
 
@@ -163,6 +167,7 @@ class Calls:
             self._pump(station)
 
     def _tell(self, result: CommandResult) -> None:
+        self._on_the_wire.discard(result.command_id)
         asked = self._asked.pop(result.command_id, None)
         if asked is None:
             return
@@ -174,7 +179,7 @@ class Calls:
 _WHY = {
     CommandStatus.TIMEOUT: "the station did not answer in time",
     CommandStatus.LOST: "the connection ended before the station answered",
-    CommandStatus.NOT_SENT: "it waited behind other commands until its time, or the connection, was over",
+    CommandStatus.NOT_SENT: "its time, or the connection, was over before it could be sent",
 }
 
 

@@ -158,9 +158,10 @@ class Link:
         entry = outcome.entry
         unique_id = _unique_id(entry.raw)
         reply = call_error(unique_id, "InternalError", why) if unique_id else None
-        return self._quarantine(
+        kept = self._quarantine(
             entry.raw[:_KEPT_OF_UNLOGGABLE], reply, entry.received_at, QuarantineReason.INTERNAL_ERROR, why
         )
+        return kept._replace(result=outcome.result)
 
     def _malformed(self, raw: str, error: FrameError, now: datetime) -> Outcome:
         reply = self._frame_error(error)

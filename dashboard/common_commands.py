@@ -170,5 +170,5 @@ _NO_ANSWER = {
     CommandStatus.LOST: "The connection ended before the station answered",
     CommandStatus.NOT_CONNECTED: "The station is not connected",
     CommandStatus.BUSY: "Too many commands wait for this station already",
-    CommandStatus.NOT_SENT: "Others were before it, and its time was over",
+    CommandStatus.NOT_SENT: "Its time was over before it could be sent",
 }

@@ -17,7 +17,7 @@ class CommandStatus(StrEnum):
     CALLERROR = "callerror"  # the station answered with an error
     TIMEOUT = "timeout"  # sent; no answer came in time
     LOST = "lost"  # sent; the connection ended before an answer
-    NOT_SENT = "not_sent"  # waited behind other commands until its time or the connection was over
+    NOT_SENT = "not_sent"  # waited for other commands, or the log, until its time or the connection was over
     BUSY = "busy"  # too many commands wait for this station
     NOT_CONNECTED = "not_connected"  # no collector holds the station
     INVALID = "invalid"  # not a command of the station's OCPP version, or a payload that its schema refuses

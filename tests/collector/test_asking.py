@@ -15,9 +15,12 @@ from hypothesis import strategies as st
 from websockets.typing import Subprotocol
 
 from collector.asking import Asker, is_deaf, questions
+from collector.link import Link
 from collector.ocpp import commands
+from collector.ocpp.action import Policy
 from collector.ocpp.evse import connector_number
 from laddvakt.domain.commands import CallErrorDetail, CommandResult, CommandStatus
+from laddvakt.domain.errors import StoreUnavailableError
 from laddvakt.domain.stations import Connector, ConnectorState, Station, place_of
 from laddvakt.eventlog.tasks import cancel_and_wait
 from tests.support.collecting import Door, answer, ask, served
@@ -131,3 +134,35 @@ async def test_station_that_the_records_do_not_know_is_let_be(tmp_path: Path) ->
     async with asking(tmp_path, AVAILABLE) as door, door.station("SE-9", subprotocols=offered) as link:
         for number in range(20):
             assert (await ask(link, "Heartbeat", {}, f"h{number}"))[1] == f"h{number}"
+
+
+async def test_stations_that_said_everything_do_not_keep_a_silent_one_waiting(tmp_path: Path) -> None:
+    async with asking(tmp_path, AVAILABLE, ConnectorState.UNKNOWN) as door:
+        with door.records.begin() as work:
+            talkers = [f"T-{number}" for number in range(150)]
+            work.stations.save(station(AVAILABLE, station_id=name, registered=True) for name in talkers)
+        door.registry.load()
+        for name in talkers:
+            link = Link(name, "ocpp1.6", Policy())
+            door.server.calls.attach(link, lambda text: None)
+        async with door.station() as silent, asyncio.timeout(5):  # 150 at ten a second would take 15
+            assert (await answer(silent))[3] == {"requestedMessage": "StatusNotification", "connectorId": 1}
+
+
+async def test_records_that_are_away_keep_the_asker_alive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with asking(tmp_path, AVAILABLE, ConnectorState.UNKNOWN) as door:
+        tried = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        read = door.records.read
+
+        def away() -> Any:
+            loop.call_soon_threadsafe(tried.set)
+            raise StoreUnavailableError("away")
+
+        monkeypatch.setattr(door.records, "read", away)
+        async with door.station() as link:
+            await ask(link, "Heartbeat", {})
+            await asyncio.wait_for(tried.wait(), 10)
+        monkeypatch.setattr(door.records, "read", read)
+        async with door.station() as link:
+            assert (await answer(link))[2] == "TriggerMessage"

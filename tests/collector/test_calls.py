@@ -140,6 +140,15 @@ async def test_nothing_is_sent_before_the_log_has_it(tmp_path: Path) -> None:
         assert (await waiting).status is CommandStatus.ACCEPTED
 
 
+async def test_command_that_the_log_kept_waiting_is_not_sent_late(tmp_path: Path) -> None:
+    async with served(tmp_path) as door, station(door) as link:
+        with asleep(door.nats):
+            assert (await sent(door, timeout_s=0.2)).status is CommandStatus.NOT_SENT
+        said = [f for e in await door.entries(4) for f in e.facts if isinstance(f, CommandAnswered)]
+        assert [fact.status for fact in said] == [CommandStatus.NOT_SENT]
+        assert (await ask(link, "Heartbeat", {}, "h"))[1] == "h"
+
+
 async def test_command_too_large_for_the_log_is_not_sent(tmp_path: Path) -> None:
     async with served(tmp_path) as door, station(door) as link:
         result = await sent(door, "DataTransfer", {"vendorId": "x", "data": "x" * MAX_PAYLOAD_BYTES})

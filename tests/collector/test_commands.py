@@ -330,6 +330,14 @@ def test_late_answer_is_logged_as_late_and_told_nobody() -> None:
     assert outcome.entry.facts[0].late
 
 
+def test_answer_that_the_log_cannot_take_is_told_all_the_same() -> None:
+    conversation = link()
+    conversation.outbox.submit(command())
+    conversation.outbox.next()
+    outcome = conversation.receive('[3,"c1",{"status":"Accepted"}]', T0)
+    assert conversation.unloggable(outcome, "too large").result == outcome.result is not None
+
+
 def test_answer_twice_is_flagged() -> None:
     conversation = link()
     conversation.outbox.submit(command())

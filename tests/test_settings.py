@@ -42,6 +42,27 @@ def test_numbers_in_the_environment_are_text() -> None:
     assert (settings.ocpp.security_profile, settings.detector.forest) == (1, False)
 
 
+def test_listeners_for_stations_from_file_and_environment(tmp_path: Path) -> None:
+    file = tmp_path / "laddvakt.toml"
+    file.write_text('[ocpp]\n[[ocpp.listeners]]\nlisten = "127.0.0.1:9443"\nsecurity_profile = 2\n')
+    more = '[{"listen": "127.0.0.1:9444", "security_profile": 3}]'
+    read = load_settings(file, environ={}).ocpp
+    assert [(door.listen, door.security_profile) for door in read.doors] == [
+        ("127.0.0.1:9000", 0),
+        ("127.0.0.1:9443", 2),
+    ]
+    environ = {"LADDVAKT_OCPP__LISTENERS": more, "LADDVAKT_OCPP__TRUSTED_PROXIES": "10.0.0.0/8"}
+    given = load_settings(file, environ=environ).ocpp
+    assert [door.security_profile for door in given.doors] == [0, 3]
+    assert given.trusted_proxies == ("10.0.0.0/8",)
+
+
+@pytest.mark.parametrize("proxies", ['["10.0.0.1/8"]', "proxy.example.org"])
+def test_proxies_are_addresses_or_networks(proxies: str) -> None:
+    with pytest.raises(SettingsError, match="trusted_proxies"):
+        load_settings(environ={"LADDVAKT_OCPP__TRUSTED_PROXIES": proxies})
+
+
 def test_tables_in_the_environment_are_json() -> None:
     settings = load_settings(environ={"LADDVAKT_DETECTOR__RULES": '{"offline": {"after_s": 60}}'})
     assert settings.detector.rules == {"offline": {"after_s": 60.0}}

@@ -46,6 +46,7 @@ CHECKS = (
     Check("ocpp tls", certificates.server_certificate),
     Check("ocpp crl", certificates.revocation_list),
     Check("certificates", certificates.station_certificates),
+    Check("private keys", certificates.private_keys),
     Check("web.listen", addresses.web_port),
     Check("mqtt.listen", addresses.mqtt_port),
     Check("ports", addresses.distinct),

@@ -477,6 +477,15 @@ def test_station_certificates_that_end_soon(data: Path) -> None:
     assert (finding.level, "1 stations, SE-1" in finding.what) == (Level.WARN, True)
 
 
+def test_private_keys_that_others_can_read(tmp_path: Path) -> None:
+    files = Authority(tmp_path).issue("central")
+    subject = patient(tmp_path, ocpp=OcppSettings(tls_cert_file=str(files.cert), tls_key_file=str(files.key)))
+    files.key.chmod(0o600)
+    assert certificates.private_keys(subject).level is Level.OK
+    files.key.chmod(0o640)
+    assert certificates.private_keys(subject).level is Level.WARN
+
+
 async def test_port_where_our_own_collector_speaks_tls(data: Path) -> None:
     files = Authority(data).issue("central", lives=timedelta(days=90))
     tls = {"security_profile": 2, "tls_cert_file": str(files.cert), "tls_key_file": str(files.key)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -15,6 +16,7 @@ from laddvakt.domain.errors import SettingsError
 from laddvakt.privacy import FieldCipher
 from laddvakt.stores.sql.engine import RecordsState, SqlRecords
 
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 SOON_DAYS = 14  # certificates that live for 90 days are renewed at 30
 
 
@@ -70,3 +72,15 @@ def station_certificates(patient: Patient) -> Finding:
     some = ", ".join(ending[:5]) + (" and others" if len(ending) > 5 else "")
     mend = "Ask them for a new request: docs/how-to/secure-stations.md, certificates for stations."
     return warn(f"within {SOON_DAYS} days, or over: those of {len(ending)} stations, {some}", mend)
+
+
+def private_keys(patient: Patient) -> Finding:
+    """Nobody but their owner reads them."""
+    ocpp, mqtt = patient.settings.ocpp, patient.settings.mqtt
+    given = (ocpp.tls_key_file or ocpp.tls_cert_file, ocpp.station_ca_key_file, mqtt.key_file)
+    present = [Path(name) for name in dict.fromkeys(filter(None, given)) if Path(name).is_file()]
+    bare = [str(path) for path in present if path.stat().st_mode & _OTHERS]
+    if bare:
+        mend = f"chmod 600 {' '.join(bare)}; if somebody may have read one, make another."
+        return warn(f"readable by other users: {', '.join(bare)}", mend)
+    return ok(f"{len(present)} files, readable by their owner alone" if present else "none in use")

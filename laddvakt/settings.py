@@ -76,7 +76,7 @@ class OcppSettings(_Section):
     listen: str = Field("127.0.0.1:9000", description="address for stations; port 0 picks a free one")
     processes: int = Field(1, ge=1, le=64, description="collectors on this machine that share the port")
     drain_s: float = Field(
-        2, ge=0, le=600, description="seconds over which a collector that stops says goodbye to many stations"
+        2, ge=0, le=30, description="seconds over which a collector that stops says goodbye to many stations"
     )
     security_profile: int = Field(
         0, ge=0, le=3, description="0 open, 1 HTTP Basic, 2 TLS and HTTP Basic, 3 TLS with client certificates"

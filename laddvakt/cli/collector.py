@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import resource
+from contextlib import suppress
 
 import click
 
@@ -14,12 +16,20 @@ from laddvakt.clock import utc_now
 from laddvakt.settings import Settings
 
 
+def _allow_many_sockets() -> None:
+    """One per station: as many as the system lets a process have; most systems start it with a thousand."""
+    with suppress(ValueError, OSError):  # no more than before, then
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 async def _one(settings: Settings, number: int) -> None:
     from collector.memory import collect_rarely
     from collector.service import Collector, collector_name
     from laddvakt.eventlog.client import EventLog
     from laddvakt.stores.sql.engine import open_records
 
+    _allow_many_sockets()
     collect_rarely()
     records = open_records(settings)
     log = await EventLog.connect(settings, name=collector_name(number))

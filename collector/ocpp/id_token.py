@@ -42,12 +42,12 @@ def verdict_of(answer: Mapping[str, Any]) -> Verdict:
 
 def id_tag_info(verdict: Verdict) -> dict[str, Any]:
     """IdTagInfo (OCPP 1.6 section 7.27)."""
-    info: dict[str, Any] = {"status": verdict.status.in_16}
+    info: dict[str, Any] = {}
     if verdict.expires_at is not None:
         info["expiryDate"] = rfc3339(verdict.expires_at)
     if verdict.group_id is not None:
         info["parentIdTag"] = verdict.group_id
-    return info
+    return {**info, "status": verdict.status.in_16}
 
 
 def id_token_info(verdict: Verdict) -> dict[str, Any]:

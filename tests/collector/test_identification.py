@@ -167,6 +167,16 @@ def test_group_and_end_of_validity_are_told(records: Records) -> None:
         assert told == {"status": "Accepted", "cacheExpiryDateTime": stamp(100)}
 
 
+def test_keys_are_in_the_order_of_the_schemas(records: Records) -> None:
+    token = {"id_tag": "07A2B3C4", "group": "FAMILY", "expires_at": at(100)}
+    apply_network(Network.model_validate({"tokens": [token]}), records, privacy_key=KEY, now=T0)
+    told = station(records).call("Authorize", {"idTag": "07A2B3C4"})[2]["idTagInfo"]
+    assert list(told) == ["expiryDate", "parentIdTag", "status"]
+    id_token = {"idToken": "07A2B3C4", "type": "ISO14443"}
+    told = station(records, "ocpp2.1").call("Authorize", {"idToken": id_token})[2]["idTokenInfo"]
+    assert list(told) == ["status", "cacheExpiryDateTime", "groupIdToken"]
+
+
 IN_16 = {
     "NoCredit": "Blocked",
     "NotAllowedTypeEVSE": "Invalid",

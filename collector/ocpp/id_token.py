@@ -12,6 +12,10 @@ from laddvakt.domain.tokens import AuthorizationStatus
 
 _NO_AUTHORIZATION = "noauthorization"
 
+# A contract whose certificate the station could not check and hands on (2.0.1 part 2 C07): neither can we.
+NOT_CHECKED = Verdict(AuthorizationStatus.INVALID)
+NO_CERTIFICATE = {"certificateStatus": "NoCertificateAvailable"}
+
 
 def shown_16(id_tag: str) -> Shown:
     """An idTag of 1.6, which says nothing of its kind but by its look."""

@@ -83,10 +83,19 @@ def test_contract_of_a_vehicle_is_authorised(records: Records, token: Any) -> No
     assert contract(station, idToken="SE8AACXXXXXXXX") == {"idTokenInfo": {"status": "Unknown"}}
 
 
-@pytest.mark.parametrize("name", ["certificate", "iso15118CertificateHashData"])
-def test_certificate_that_we_cannot_check_is_not_vouched_for(records: Records, name: str) -> None:
-    said = contract(speaker(records), idToken="SE8AACA2B3C4D5", **{name: "..."})
-    assert said == {"certificateStatus": "NoCertificateAvailable", "idTokenInfo": {"status": "Invalid"}}
+def test_certificate_that_we_cannot_check_is_not_vouched_for(records: Records) -> None:
+    refused = {"idTokenInfo": {"status": "Invalid"}, "certificateStatus": "NoCertificateAvailable"}
+    assert contract(speaker(records), idToken="SE8AACA2B3C4D5", certificate="...") == refused
+    token = {"idToken": "SE8AACA2B3C4D5", "type": "eMAID"}
+    for protocol in ("ocpp2.0.1", "ocpp2.1"):
+        asked = {"idToken": token, "certificate": "..."}
+        assert speaker(records, protocol).call("Authorize", asked)[2] == refused
+
+
+def test_certificate_that_the_station_has_checked_is_its_own_matter(records: Records) -> None:
+    said = contract(speaker(records), idToken="SE8AACA2B3C4D5", iso15118CertificateHashData=[{}])
+    assert said.keys() == {"idTokenInfo"}
+    assert said["idTokenInfo"]["status"] == "Accepted"
 
 
 @pytest.mark.parametrize("data", [None, "", "{", "[]", '{"idToken": 5}', '{"idToken": {"idToken": " "}}'])

@@ -1,7 +1,15 @@
 """Authorize (OCPP 1.6 section 4.1; 2.0.1 part 2 C01): may this idTag charge?"""
 
 from collector.ocpp.action import ACCEPTED, Action, Answer, Ask, Purpose, Verdict
-from collector.ocpp.id_token import id_tag_info, id_token_info, is_free, shown_2, shown_16
+from collector.ocpp.id_token import (
+    NO_CERTIFICATE,
+    NOT_CHECKED,
+    id_tag_info,
+    id_token_info,
+    is_free,
+    shown_2,
+    shown_16,
+)
 from laddvakt.domain.facts import TokenPresented
 from laddvakt.domain.identification import Shown
 
@@ -25,6 +33,9 @@ def _v16(ask: Ask) -> Answer:
 def _v2(ask: Ask) -> Answer:
     id_token = ask.payload["idToken"]
     shown = shown_2(id_token)
+    if ask.payload.get("certificate"):
+        reply = {"idTokenInfo": id_token_info(NOT_CHECKED), **NO_CERTIFICATE}
+        return Answer(reply, (_fact(ask, shown, NOT_CHECKED),))
     verdict = (
         ACCEPTED if is_free(id_token) else ask.policy.authorize(shown, Purpose(ask.station_id), ask.received_at)
     )

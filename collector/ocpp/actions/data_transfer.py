@@ -11,14 +11,13 @@ from typing import Any
 
 import msgspec
 
-from collector.ocpp.action import Action, Answer, Ask, Purpose, Verdict
-from collector.ocpp.id_token import id_token_info
+from collector.ocpp.action import Action, Answer, Ask, Purpose
+from collector.ocpp.id_token import NO_CERTIFICATE, NOT_CHECKED, id_token_info
 from laddvakt.domain.facts import Fact, TokenPresented, VehicleIdentified, VendorMessage
 from laddvakt.domain.identification import Shown, is_vehicle_address, kind_shown, normal_form
-from laddvakt.domain.tokens import AuthorizationStatus, TokenKind
+from laddvakt.domain.tokens import TokenKind
 
 _PLUG_AND_CHARGE = {"org.openchargealliance.iso15118pnc", "iso15118"}
-_CERTIFICATES = {"certificate", "iso15118CertificateHashData", "15118CertificateHashData"}
 _ADDRESSES = {"evccid", "vid", "vehicleid", "mac", "macaddress", "evmac", "evmacaddress", "vehiclemacaddress"}
 _PLATES = {"plate", "licenseplate", "licenceplate", "numberplate", "platenumber", "licenseplatenumber", "vin"}
 _CONNECTORS = {"connectorid", "connector", "evseid"}
@@ -72,11 +71,8 @@ def _contract(ask: Ask) -> Answer:
     if not isinstance(id_tag, str) or not id_tag.strip():
         return Answer({"status": "Rejected"}, (_kept(ask, data),))
     shown = Shown(id_tag, TokenKind.CONTRACT)
-    verdict = ask.policy.authorize(shown, Purpose(ask.station_id), ask.received_at)
-    answer: dict[str, Any] = {}
-    if _CERTIFICATES & asked.keys():  # we cannot tell whether a certificate was revoked, so we vouch for none
-        verdict = Verdict(AuthorizationStatus.INVALID)
-        answer["certificateStatus"] = "NoCertificateAvailable"
+    checks = bool(asked.get("certificate"))
+    verdict = NOT_CHECKED if checks else ask.policy.authorize(shown, Purpose(ask.station_id), ask.received_at)
     fact = TokenPresented(
         at=ask.received_at,
         id_tag=id_tag,
@@ -84,7 +80,7 @@ def _contract(ask: Ask) -> Answer:
         accepted=verdict.refused is None,
         answer=verdict.status.value,
     )
-    answer["idTokenInfo"] = id_token_info(verdict)
+    answer = {"idTokenInfo": id_token_info(verdict)} | (NO_CERTIFICATE if checks else {})
     text = msgspec.json.encode(answer).decode()
     return Answer({"status": "Accepted", "data": text}, (_kept(ask, data), fact))
 

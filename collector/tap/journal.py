@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import NamedTuple
 
@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 
 Read = Callable[[], list[Entry]]
 AWAY = "the event log was slow or away"
+ENDED = "the tap ended while the event log was slow or away"
 _SLICE_S = 0.002  # of reading, then forwarding has its turn
 _COUNTED_BYTES = 512  # what a message costs besides its text
 _MOST_GAPS = 20_000  # stations
@@ -34,7 +35,9 @@ class _Said(NamedTuple):
     read: Read
 
 
-class _Gap(NamedTuple):
+class Gap(NamedTuple):
+    """Messages of a station that are not kept."""
+
     since: datetime
     until: datetime
     messages: int
@@ -50,7 +53,8 @@ class Journal:
         self._bound = bound_bytes
         self._protocol_of = protocol_of  # of a station that is connected now
         self._waiting: deque[_Said] = deque()
-        self._gaps: dict[str, _Gap] = {}
+        self._gaps: dict[str, Gap] = {}
+        self._unlogged: dict[str, tuple[datetime, int]] = {}  # station -> since when, and how many
         self._appender: Appender | None = None
         self._reading = False
         self._losing = False
@@ -62,6 +66,20 @@ class Journal:
         """There is a log now."""
         self._appender = appender
         self._read_soon()
+        self._tell_gaps(appender)
+
+    def unlogged(self, now: datetime, longer_than: timedelta) -> dict[str, Gap]:
+        """What would be lost if this process ended: by station, what waits for so long, and the known gaps."""
+        waiting = {
+            station_id: Gap(since, now, count, ENDED, link=False)
+            for station_id, (since, count) in self._unlogged.items()
+            if now - since >= longer_than
+        }
+        return {**waiting, **self._gaps}
+
+    def inherit(self, gaps: dict[str, Gap]) -> None:
+        """What a former process could not write down."""
+        self._gaps.update(gaps)
 
     def put(self, conversation: Conversation, at: datetime, length: int, read: Read) -> None:
         """`read` makes the entries of a message of `length` bytes, later. 0: the connection begins or ends."""
@@ -73,6 +91,8 @@ class Journal:
             self.missed(conversation.station_id, at, AWAY, messages=1 if length else 0, link=not length)
             return
         self.size += size
+        since, count = self._unlogged.get(conversation.station_id, (at, 0))
+        self._unlogged[conversation.station_id] = (since, count + 1)
         self._waiting.append(_Said(conversation, at, size, read))
         self._read_soon()
 
@@ -86,8 +106,8 @@ class Journal:
         gap = self._gaps.get(station_id)
         if gap is None and len(self._gaps) >= _MOST_GAPS:
             return  # counted all the same
-        gap = gap or _Gap(at, at, 0, why, link=False)
-        self._gaps[station_id] = _Gap(
+        gap = gap or Gap(at, at, 0, why, link=False)
+        self._gaps[station_id] = Gap(
             min(gap.since, at), max(gap.until, at), gap.messages + messages, gap.why, gap.link or link
         )
 
@@ -116,29 +136,37 @@ class Journal:
             entries = said.read()
         except Exception as error:  # a fault of ours costs this message, and is said
             logger.exception("cannot read a message of %s", station_id)
-            self.size -= said.size
+            self._settled(station_id, said.size)
             self.missed(station_id, said.at, f"a fault of Laddvakt: {type(error).__name__}")
             return
         size = said.size - 2 * (said.conversation.held_bytes - held)  # a held call goes on being counted
         self._tell_gap(appender, station_id)
         for entry in entries[:-1]:
-            self._append(appender, entry, 0)
+            self._append(appender, entry)
         if entries:
             self._append(appender, entries[-1], size)
         else:
-            self.size -= size
+            self._settled(station_id, size)
 
-    def _append(self, appender: Appender, entry: Entry, size: int) -> None:
+    def _append(self, appender: Appender, entry: Entry, size: int | None = None) -> None:
+        """`size` is given back when the entry is durable, with the last one of a message."""
         try:
-            appender.submit(entry, partial(self._durable, size))
+            appender.submit(entry, None if size is None else partial(self._durable, entry.station_id, size))
         except EventLogError as error:
             logger.error("%s", error)
-            self.size -= size
+            if size is not None:
+                self._settled(entry.station_id, size)
             self.missed(entry.station_id, entry.received_at, "the event log cannot take it")
 
-    def _durable(self, size: int) -> None:
+    def _settled(self, station_id: str, size: int) -> None:
         self.size -= size
-        self.observed += size > 0
+        since, count = self._unlogged.pop(station_id)
+        if count > 1:
+            self._unlogged[station_id] = (since, count - 1)
+
+    def _durable(self, station_id: str, size: int) -> None:
+        self._settled(station_id, size)
+        self.observed += 1
         if self._gaps and self._appender is not None and self.size < self._bound // 2:
             self._tell_gaps(self._appender)
 
@@ -157,8 +185,8 @@ class Journal:
         protocol = self._protocol_of(station_id)
         fact = NotObserved(at=gap.since, until=gap.until, messages=gap.messages, reason=gap.why)
         entry = Entry(station_id=station_id, kind=EntryKind.GAP, received_at=gap.until, facts=(fact,))
-        self._append(appender, entry, 0)
+        self._append(appender, entry)
         if gap.link:
             link = Link(station_id, protocol or "", Policy())
             now = link.disconnected(gap.until, AWAY) if protocol is None else link.connected(gap.until)
-            self._append(appender, now, 0)
+            self._append(appender, now)

@@ -6,12 +6,12 @@ import asyncio
 import logging
 import ssl
 from collections.abc import Awaitable, Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 
 from collector.tap.head import parse_upstream
-from collector.tap.journal import Journal
+from collector.tap.journal import Gap, Journal
 from collector.tap.observation import Guarded, Observation, Present
 from collector.tap.relay import Relay, StationEnd, Way
 from laddvakt.domain.commands import CommandRequest, CommandResult, CommandStatus
@@ -23,6 +23,8 @@ from laddvakt.settings import Settings, TapSettings, split_address
 logger = logging.getLogger(__name__)
 
 PULSE_S = 2.0
+_gaps = msgspec.json.Decoder(dict[str, Gap]).decode
+NOTED_AFTER = timedelta(seconds=2)  # what waits longer for the log is noted in a file, lest our end hides it
 AGAIN_S = 1.0
 
 
@@ -87,6 +89,7 @@ class Tap:
         self._settings = settings
         self._clock = clock
         self._present = Present()
+        self._noted = settings.run_dir / "tap-unlogged.json"
         self._server: asyncio.Server | None = None
         self._station_tls = station_tls(tap)
         tls = upstream_tls(tap) if upstream.tls else None
@@ -130,6 +133,7 @@ class Tap:
 
     async def run(self) -> None:
         await self.start()
+        self._inherit()
         log = await self._first_log()
         stops: list[Callable[[], Awaitable[None]]] = []
         try:
@@ -138,6 +142,7 @@ class Tap:
             stops += [await log.commands.serve(deaf), await log.holders.serve(deaf)]
             while True:
                 await self._pulse(log)
+                self._note(NOTED_AFTER)
                 await asyncio.sleep(PULSE_S)
         finally:
             self.stop()
@@ -146,6 +151,7 @@ class Tap:
             for stop in stops:
                 await stop()
             await log.close()
+            self._note(timedelta(0))
 
     def stop(self) -> None:
         """Stations lose their connection, as with any restart between them and the central system."""
@@ -162,10 +168,36 @@ class Tap:
                     return await EventLog.connect(self._settings, name="tap")
                 except EventLogError as error:
                     logger.warning("forwarding; the journal waits: %s", error)
+                    self._note(NOTED_AFTER)
                     await asyncio.sleep(AGAIN_S)
         except BaseException:
             self.stop()
+            await asyncio.sleep(0)
+            self._note(timedelta(0))
             raise
+
+    def _inherit(self) -> None:
+        """Takes over what a former process could not write down."""
+        try:
+            self.journal.inherit(_gaps(self._noted.read_bytes()))
+        except FileNotFoundError:
+            return
+        except (OSError, msgspec.MsgspecError) as error:
+            logger.error("what was not observed before is not known: %s: %s", self._noted, error)
+
+    def _note(self, longer_than: timedelta) -> None:
+        """Keeps in a file what is not in the log. Blocks for a moment, and only while there is something."""
+        unlogged = self.journal.unlogged(self._clock(), longer_than)
+        try:
+            if not unlogged:
+                self._noted.unlink(missing_ok=True)
+                return
+            self._noted.parent.mkdir(parents=True, exist_ok=True)
+            fresh = self._noted.with_suffix(".new")
+            fresh.write_bytes(msgspec.json.encode(unlogged))
+            fresh.replace(self._noted)
+        except OSError as error:
+            logger.error("what is not observed cannot be noted: %s", error)
 
     async def _pulse(self, log: EventLog) -> None:
         """The tap's sign of life on the live feed."""

@@ -40,6 +40,9 @@ class Pulse(msgspec.Struct, frozen=True, kw_only=True):
     lag_s: float = 0.0
     refused: dict[str, int] = {}  # of a collector: stations that were not let in, by reason
     paced: int = 0  # of a collector: how often a station that said too much had to wait
+    connected: int = 0  # stations
+    not_observed: int = 0  # of the tap: messages that it forwarded without keeping them
+    unreachable: int = 0  # of the tap: attempts to reach the central system, in vain
 
 
 class Pulses:
@@ -172,6 +175,20 @@ class _State(Collector):
             lag.add_metric((pulse.service, process), pulse.lag_s)
             age.add_metric((pulse.service, process), max((now - pulse.at).total_seconds(), 0.0))
         yield from (lag, age, refused, paced)
+        yield from self._tap()
+
+    def _tap(self) -> Iterator[Metric]:
+        """Where there is one: whether it observes what it forwards, and reaches where it forwards to."""
+        pulse = self._pulses.latest.get("tap")
+        if pulse is None:
+            return
+        yield GaugeMetricFamily("laddvakt_tap_connected", "Stations connected through it.", value=pulse.connected)
+        yield CounterMetricFamily(
+            "laddvakt_tap_not_observed", "Messages forwarded without being kept.", value=pulse.not_observed
+        )
+        yield CounterMetricFamily(
+            "laddvakt_tap_unreachable", "Attempts to reach the central system in vain.", value=pulse.unreachable
+        )
 
 
 def _family(

@@ -127,6 +127,8 @@ def test_feed_lag_is_what_the_services_say(web: Web) -> None:
                 }
                 handler("pulse", json.dumps(pulse).encode())
             handler("pulse", f'{{"service":"stranger","at":"{at}"}}'.encode())
+            tap = {"service": "tap", "at": at, "connected": 4, "not_observed": 5, "unreachable": 6}
+            handler("pulse", json.dumps(tap).encode())
             handler("pulse", b"{")
             handler("station", b"{}")
             async with httpx.AsyncClient(transport=httpx.ASGITransport(web.app), base_url=ORIGIN) as client:
@@ -138,6 +140,9 @@ def test_feed_lag_is_what_the_services_say(web: Web) -> None:
     assert _metric(text, 'laddvakt_feed_pulse_age_seconds{process="collector-2",service="collector"}') == 3
     assert _metric(text, 'laddvakt_stations_refused_total{process="collector-2",reason="rate"}') == 7
     assert _metric(text, 'laddvakt_stations_paced_total{process="collector-2"}') == 2
+    assert _metric(text, "laddvakt_tap_connected") == 4
+    assert _metric(text, "laddvakt_tap_not_observed_total") == 5
+    assert _metric(text, "laddvakt_tap_unreachable_total") == 6
     assert "collector-3" not in text  # there are two now
     assert "stranger" not in text
     assert web.feed.handlers == []

@@ -13,7 +13,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
 from collector.tap.conversation import Conversation
-from collector.tap.journal import AWAY
+from collector.tap.journal import AWAY, ENDED
 from collector.tap.observation import Observation
 from laddvakt.domain.commands import CommandRequest, CommandStatus
 from laddvakt.domain.entries import Entry, EntryKind
@@ -224,6 +224,22 @@ async def test_a_log_that_does_not_answer_stops_nothing(tmp_path: Path) -> None:
             found = await entries(tap, 3)
     assert facts(found) == ["LinkUp", "Booted", "TransactionStarted"]
     assert tap.tap.journal.not_observed == 0
+
+
+async def test_what_the_log_never_got_is_known_to_the_next_process(tmp_path: Path) -> None:
+    async with Csms() as csms:
+        async with tapped(tmp_path, csms.url, log=False) as tap, station(tap) as link:
+            await ask(link, "BootNotification", BOOT, "1")
+            await ask(link, "StartTransaction", START, "2")
+        async with tapped(tmp_path, csms.url) as tap:
+            found = await entries(tap, 1)
+            file = tap.settings.run_dir / "tap-unlogged.json"
+            await eventually(lambda: not file.exists(), what="the note to be gone")
+    (gap,) = found[0].facts
+    assert isinstance(gap, NotObserved)
+    assert gap.reason == ENDED
+    assert (gap.messages or 0) >= 4
+    assert gap.until is not None
 
 
 async def test_forwards_before_there_is_a_log(tmp_path: Path) -> None:

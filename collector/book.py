@@ -335,13 +335,10 @@ class Book(StationBook):
 
     def _gone_on(self, session: Session, fact: Measured) -> Session:
         """A session that was closed by estimate goes on where the station does (2.x says so with its events)."""
+        if session.ended_at is None or fact.at <= session.ended_at:
+            return session
         closed = closed_by_us(session) and not numbered.is_numbered(session)
-        if (
-            closed
-            and session.ended_at
-            and fact.at > session.ended_at
-            and not self._open_on(session.station_id, session.connector_id)
-        ):
+        if closed and not self._open_on(session.station_id, session.connector_id):
             session = life.resume(session)
             self._take_connector(session)
         return session

@@ -50,9 +50,9 @@ class _Read(NamedTuple):
 
 def of_moment(moment: list[Reading]) -> list[Reading]:
     """The energy registers of one moment: the outlet's own, or the sum of the phases where only these are said."""
-    outlet = [r for r in moment if r.location in ("", "Outlet")]
-    totals = [r for r in outlet if r.field == "energy_wh"]
-    phases = {r.field: r for r in outlet if r.field in ("energy_l1_wh", "energy_l2_wh", "energy_l3_wh")}
+    energy = [r for r in moment if r.field.startswith("energy_") and r.location in ("", "Outlet")]
+    totals = [r for r in energy if r.field == "energy_wh"]
+    phases = {r.field: r for r in energy if r.field in ("energy_l1_wh", "energy_l2_wh", "energy_l3_wh")}
     if totals or len(phases) < 3:
         return totals
     first = next(iter(phases.values()))
@@ -83,14 +83,15 @@ def _counted(session: Session, wh: float, max_power_w: float | None) -> Session:
     rise = wh - start
     if 0 < rise * _FAR_LESS < session.power_wh and session.power_wh > _ENOUGH_WH:
         session = doubt(session, Quality.SUSPECT, FAR_BELOW_POWER)
-        if max_power_w is not None and rise * 1000 <= 3 * session.power_wh + 1000:
+        if max_power_w is not None and rise * 1000 <= 1.5 * session.power_wh + 1000:
             rise *= 1000  # a counter of whole kWh whose label says Wh
     return replace(session, meter_last_wh=wh, energy_wh=max(0, round(rise)))
 
 
 def said_power(moment: list[Reading]) -> float | None:
     """The power of one moment where it is said: the total, or all three phases."""
-    said = {r.field: r.value for r in reversed(moment) if r.location in ("", "Outlet", "Inlet")}
+    power = [r for r in moment if r.field.startswith("power_") and r.location in ("", "Outlet", "Inlet")]
+    said = {r.field: r.value for r in reversed(power)}
     phases = [said[field] for field in PHASES if field in said]
     return said.get("power_w", sum(phases) if len(phases) == len(PHASES) else None)
 

@@ -77,8 +77,13 @@ def power_of(before: Session, moment: list[Reading], register_wh: float | None, 
     """Power of one moment: the total where it is said, else the sum of the three phases, else how far the register
     rose, else the sum of the phases that are said: some stations name one of three. None: nothing says it."""
     said = registers.said_power(moment)
-    if said is not None:
-        return said
+    return worked_out_power(before, moment, register_wh, at) if said is None else said
+
+
+def worked_out_power(
+    before: Session, moment: list[Reading], register_wh: float | None, at: datetime
+) -> float | None:
+    """Power of a moment that does not say it whole."""
     phases = [r.value for r in moment if r.field in registers.PHASES]
     derived = _derived_power(before, register_wh, at)
     return sum(phases) if derived is None and phases else derived
@@ -101,20 +106,22 @@ def measure(session: Session, readings: tuple[Reading, ...], max_power_w: float 
     for reading in readings:
         by_time.setdefault(reading.at, []).append(reading)
     for at in sorted(by_time):
-        if (
-            session.last_reading_at is None or at >= session.last_reading_at
-        ):  # late ones are in the telemetry alone
+        late = session.last_reading_at is not None and at < session.last_reading_at
+        if not late:  # late ones are in the telemetry alone
             session = _moment(session, by_time[at], at, max_power_w)
     return session
 
 
 def _moment(session: Session, moment: list[Reading], at: datetime, max_power_w: float | None) -> Session:
-    session = registers.with_power(session, registers.said_power(moment), at, max_power_w)
+    power = registers.said_power(moment)
+    session = registers.with_power(session, power, at, max_power_w)
     before, found = session, registers.of_moment(moment)
     for reading in found:
         session = registers.take(session, reading, max_power_w)
-    counted = found and session.readings_ignored == before.readings_ignored and session.register_aside_wh is None
-    power = power_of(before, moment, session.meter_last_wh if counted else None, at)
+    if power is None:
+        ignored = session.readings_ignored > before.readings_ignored or session.register_aside_wh is not None
+        register_wh = session.meter_last_wh if found and not ignored else None
+        power = worked_out_power(before, moment, register_wh, at)
     return replace(
         session,
         last_reading_at=at,

@@ -195,3 +195,18 @@ def test_plain_and_compressed_logs_read_the_same(tmp_path: Path) -> None:
     plain = tmp_path / "plain.jsonl"
     plain.write_bytes(gzip.decompress(packed.read_bytes()))
     assert list(read_lines(plain)) == list(read_lines(packed))
+
+
+def test_silent_session_is_closed_on_virtual_time(tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl"
+    of = {"station_id": "S", "kind": "ocpp", "direction": "in"}
+    start = {"connectorId": 1, "idTag": "T", "meterStart": 0, "timestamp": "2026-11-21T10:00:00Z"}
+    lines = [
+        {"received_at": "2026-11-21T10:00:00Z", **of, "frame": [2, "1", "StartTransaction", start]},
+        {"received_at": "2026-11-21T10:05:00Z", "station_id": "S", "kind": "disconnected"},
+        {"received_at": "2026-11-23T10:00:00Z", "station_id": "Q", "kind": "connected", "protocol": "ocpp1.6"},
+    ]
+    log.write_text("\n".join(map(json.dumps, lines)))
+    _, out = replay(tmp_path, log)
+    (session,) = out["sessions"]
+    assert (session["state"], session["quality"]) == ("ended", "estimated")

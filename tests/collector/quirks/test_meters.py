@@ -6,6 +6,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from collector.points import PointMaker
 from collector.quality import COUNTED_ANEW, FAR_BELOW_POWER, KWH_AS_WH, MISLABELLED, TOO_FAST
@@ -15,6 +17,7 @@ from laddvakt.domain.facts import Measured, QuarantineReason
 from laddvakt.domain.readings import Reading
 from laddvakt.domain.sessions import Quality, SessionState
 from tests.support.recording import Desk
+from tests.support.recording import desk as opened_desk
 from tests.support.stations import Speaker, at, stamp
 
 REGISTER = "Energy.Active.Import.Register"
@@ -318,3 +321,28 @@ def test_q17_station_that_sends_energy_alone_has_a_power_and_no_finding(desk: De
     assert [change.finding for change in changes if change.finding] == []
     desk.record(station)
     assert (desk.session.power_w, desk.session.state) == (10_800.0, SessionState.ACTIVE)
+
+
+# Any register at all
+
+
+@given(
+    start=st.sampled_from([0, 5000, 4_076_000]),
+    said=st.lists(st.sampled_from([0, 20, 400, 5100, 5400, 4076.2, 4_076_100, 4_076_500, 9e9]), max_size=10),
+    unit=st.sampled_from(["Wh", "kWh"]),
+    stop=st.sampled_from([0, 300, 5600, 4_076_900, 2**40]),
+)
+def test_energy_is_never_negative_and_never_more_than_can_flow(
+    start: int, said: list[float], unit: str, stop: int
+) -> None:
+    with opened_desk() as desk:
+        desk.register(max_power_w=22_000)
+        station = Speaker()
+        number = station.start(0, meter=start)
+        for minute, value in enumerate(said, start=1):
+            values(station, minute * 60, sample(value, measurand=REGISTER, unit=unit), transaction=number)
+        seconds = (len(said) + 1) * 60
+        station.stop(number, stop, seconds)
+        desk.record(station)
+        most = 1.2 * 22_000 * seconds / 3600 + 500 * (len(said) + 1)
+        assert 0 <= desk.session.energy_wh <= most

@@ -45,8 +45,8 @@ def test_several_collectors_are_restarted_one_by_one_and_stopped_together(tmp_pa
             until(lambda: all(f"{each}: stations: ws://" in log() for each in NAMES), deadline_s=30)
             before = running.pids[name]
             os.kill(before, signal.SIGTERM)
-            until(served)
-            until(lambda name=name, before=before: running.pids[name] != before)  # type: ignore[misc]  # a lambda with defaults
+            until(served, deadline_s=30)
+            until(lambda name=name, before=before: running.pids[name] != before, deadline_s=30)  # type: ignore[misc]  # a lambda with defaults
             until(lambda name=name: log().count(f"{name}: stations: ws://") == 2, deadline_s=30)  # type: ignore[misc]  # the same
         running.stop()
     stopped = re.findall(r"([\w-]+): stopped$", (tmp_path / "up.log").read_text(), re.MULTILINE)

@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import median
 from typing import NamedTuple
 
 import uvloop
@@ -33,6 +34,13 @@ class _Round(NamedTuple):
     p99_us: float
     asked: int
     answered: int
+    cpu_us: float = 0.0  # of the tap, for a call and its answer
+
+
+def _through(tap: Running, size: Size, frames: list[bytes]) -> _Round:
+    before = tap.cpu_s()["server"]
+    done = uvloop.run(_rounds(tap.port, size, frames))
+    return done._replace(cpu_us=1e6 * (tap.cpu_s()["server"] - before) / done.answered)
 
 
 async def _rounds(port: int, size: Size, frames: list[bytes]) -> _Round:
@@ -102,9 +110,9 @@ def run(size: Size, folder: Path) -> Result:
             ):
                 memory.append(uvloop.run(_grown_kib(tap, min(size.idle, _AT_MOST_IDLE))))
                 found[ways[0]].append(uvloop.run(_rounds(central.port, size, frames)))
-                found[ways[1]].append(uvloop.run(_rounds(tap.port, size, frames)))
+                found[ways[1]].append(_through(tap, size, frames))
                 with _asleep(tap):
-                    found[ways[2]].append(uvloop.run(_rounds(tap.port, size, frames)))
+                    found[ways[2]].append(_through(tap, size, frames))
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, most))
     rows = [
@@ -113,6 +121,7 @@ def run(size: Size, folder: Path) -> Result:
             unit="us",
             samples=tuple(getattr(one, field) for one in found[way]),
             peers=() if way == DIRECT else (f"{DIRECT}, {word}",),
+            notes={} if way == DIRECT else {"us of processor": median(one.cpu_us for one in found[way])},
         )
         for word, field in (("median", "p50_us"), ("99th percentile", "p99_us"))
         for way in ways

@@ -285,10 +285,22 @@ class Link:
             return Outcome(self._entry(_for_the_log(raw, frame, {})[0], None, now, (note,)), None)
         logged, shown = _for_the_log(raw, frame, answered.command.payload)
         facts = commands.answer_facts(self.protocol, answered, shown, now)
-        entry = self._entry(logged, None, now, tuple(filter(self._is_news, facts)))
+        reply = self._answer_error(answered.command, shown)
+        entry = self._entry(logged, reply, now, tuple(filter(self._is_news, facts)))
         if answered.late:
-            return Outcome(entry, None)
-        return Outcome(entry, None, commands.result_of(self.station_id, answered.command, frame, now))
+            return Outcome(entry, reply)
+        return Outcome(entry, reply, commands.result_of(self.station_id, answered.command, frame, now))
+
+    def _answer_error(self, command: Command, frame: CallResult | CallError) -> str | None:
+        """2.1 has a CALLRESULTERROR for an answer that cannot be used (part 4 section 4.2.3)."""
+        if self.protocol != "ocpp2.1" or isinstance(frame, CallError):
+            return None
+        flaw = commands.worst_flaw(self.protocol, command.action, frame.payload)
+        return (
+            call_result_error(frame.unique_id, error_code(self.protocol, flaw.code), flaw.message)
+            if flaw
+            else None
+        )
 
     def _refuse(
         self, raw: str, call: Call, now: datetime, code: str, reason: QuarantineReason, detail: str

@@ -181,6 +181,11 @@ def answer_facts(
     return (fact, *notes, *answers.variables(command.action, command.payload, frame.payload, now))
 
 
+def worst_flaw(protocol: str, action: str, payload: dict[str, Any]) -> schemas.Violation | None:
+    """Why an answer cannot be used as the schema means it; None where its sense is plain."""
+    return next((flaw for flaw in _flaws(protocol, action, payload) if not flaw.tolerable), None)
+
+
 def _flaws(protocol: str, action: str, payload: dict[str, Any]) -> tuple[schemas.Violation, ...]:
     if action not in schemas.actions(protocol):
         return ()  # a recorded central system's own invention

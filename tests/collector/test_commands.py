@@ -356,6 +356,32 @@ def test_deeply_nested_answer_does_no_harm() -> None:
     assert conversation.receive(f'[3,"c1",{deep}]', T0).result is not None
 
 
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        ({}, "OccurrenceConstraintViolation"),
+        ({"status": 5}, "TypeConstraintViolation"),
+        ({"status": "Accepted", "invented": 1}, None),  # plain all the same
+        ({"status": "Perhaps"}, None),
+        ({"status": "Accepted"}, None),
+    ],
+)
+@pytest.mark.parametrize("version", VERSIONS)
+def test_answer_that_cannot_be_used_is_told_so_on_21_alone(
+    version: str, answer: dict[str, Any], code: str | None
+) -> None:
+    conversation = link(version)
+    conversation.outbox.submit(command(1, "Reset", {"type": "Soft" if version == "ocpp1.6" else "Immediate"}))
+    conversation.outbox.next()
+    outcome = conversation.receive(json.dumps([3, "c1", answer]), T0)
+    assert outcome.result is not None
+    assert outcome.entry.reply == outcome.reply
+    if version != "ocpp2.1" or code is None:
+        assert outcome.reply is None
+    else:
+        assert json.loads(outcome.reply or "")[:3] == [5, "c1", code]
+
+
 @pytest.mark.parametrize(("version", "action"), EVERY)
 def test_smallest_answer_to_every_command_is_read_without_a_flag(version: str, action: str) -> None:
     conversation = link(version)

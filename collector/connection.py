@@ -63,7 +63,7 @@ class StationConnection(ServerConnection):
         super().__init__(*args, **options)
         self._door = door or Door()
         self._at_door = False
-        self._request_timer = self.loop.call_later(REQUEST_WITHIN_S, self._give_up)  # slow on purpose, or gone
+        self._request_timer: asyncio.TimerHandle | None = None
         self._on_message: OnMessage | None = None
         self._leaving = False
         self._unanswered = 0
@@ -124,9 +124,14 @@ class StationConnection(ServerConnection):
 
     # What the library calls.
 
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Behind TLS only those come here that shook hands on it."""
+        super().connection_made(transport)
+        self._request_timer = self.loop.call_later(REQUEST_WITHIN_S, self._give_up)  # slow on purpose, or gone
+
     def process_event(self, event: Event) -> None:
         if not isinstance(event, Frame):
-            self._request_timer.cancel()
+            self._stop_request_timer()
             self._door.enter(partial(self._admit, event))
             return
         if self.pending_pings:  # whoever speaks is alive, whether or not it knows how to answer a ping
@@ -140,7 +145,7 @@ class StationConnection(ServerConnection):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
-        self._request_timer.cancel()
+        self._stop_request_timer()
         self._leave_door()
         self._held.clear()
         for timer in (self._deaf, self._resting):
@@ -161,6 +166,10 @@ class StationConnection(ServerConnection):
 
     def _give_up(self) -> None:
         self.transport.abort()
+
+    def _stop_request_timer(self) -> None:
+        if self._request_timer is not None:
+            self._request_timer.cancel()
 
     def _admit(self, request: Event) -> None:
         self._at_door = True

@@ -23,6 +23,7 @@ from laddvakt.settings import OcppSettings
 from laddvakt.stores.ports import Credentials
 from tests.support.authority import Authority, Pair
 from tests.support.collecting import OCPP16, Door, ask, basic, register, served
+from tests.support.waiting import eventually
 
 _REFUSED = (ssl.SSLError, ConnectionError, InvalidMessage)  # TLS 1.3 clients learn it after the handshake
 
@@ -83,6 +84,20 @@ async def test_plain_connection_to_a_tls_address_is_closed(tmp_path: Path, site:
         with pytest.raises(_REFUSED):
             await door.station(additional_headers=basic("SE-1", "pass-1"))
         assert door.server.connected == frozenset()
+
+
+async def test_connection_that_fails_at_tls_leaves_no_timer_behind(
+    tmp_path: Path, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("collector.connection.REQUEST_WITHIN_S", 0.05)
+    loop, failures = asyncio.get_running_loop(), list[dict[str, Any]]()
+    loop.set_exception_handler(lambda _, context: failures.append(context))
+    async with served(tmp_path, **site.settings(security_profile=2)) as door:
+        with pytest.raises(_REFUSED):
+            await door.station(additional_headers=basic("SE-1", "pass-1"))
+        later = loop.time() + 0.2
+        await eventually(lambda: loop.time() > later)
+    assert failures == []
 
 
 @pytest.mark.parametrize(

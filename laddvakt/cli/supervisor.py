@@ -14,7 +14,7 @@ from laddvakt.eventlog.server import EmbeddedServer, die_with_parent
 logger = logging.getLogger(__name__)
 
 BACK_OFF_S = (0.2, 1.0, 2.0, 5.0, 10.0, 30.0)
-_STEADY_S = 60.0  # after running this long a service's failures are forgotten
+_STEADY_S = 10.0  # after running this long a service's failures are forgotten: it does not fail at its start
 
 
 @dataclass(frozen=True, kw_only=True)

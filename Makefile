@@ -10,7 +10,7 @@ LOCK := $(UV) pip compile pyproject.toml --quiet --universal --generate-hashes -
 PURE := laddvakt/domain/*,laddvakt/billing/*,detector/rules/*
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev run test test-servers lint check bench soak lock docs screenshots clean
+.PHONY: help install install-dev run test test-servers lint check bench soak fuzz lock docs screenshots clean
 
 help: ## list what make can do
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,9 +42,13 @@ check: lint ## what continuous integration runs: lint, then test
 bench: install-dev ## run the benchmarks and print their ratios
 	$(BIN)/python -m benchmarks $(ARGS)
 
-soak: install-dev test-servers ## the long tests that `make test` leaves out, and half an hour of steady load
+soak: install-dev test-servers ## the long tests that `make test` leaves out, fuzzing, and half an hour of steady load
 	$(BIN)/python -m pytest -m soak $(ARGS)
+	@$(MAKE) --no-print-directory fuzz ARGS=
 	$(BIN)/python -m benchmarks.soak --minutes $(or $(MINUTES),30)
+
+fuzz: install-dev ## ten million random inputs through every door (ARGS="frames --inputs 100000")
+	$(BIN)/python -m tests.fuzz $(ARGS)
 
 lock: ## resolve the dependencies anew into requirements/*.lock (needs uv)
 	$(LOCK) --upgrade --output-file requirements/run.lock

@@ -289,6 +289,8 @@ class Book(StationBook):
         return None
 
     def _measured(self, entry: Entry, number: int, fact: Measured) -> None:
+        if not fact.readings:
+            return
         if not fact.connector_id and any(
             isinstance(f, TransactionStopped) and not f.numbered for f in entry.facts
         ):

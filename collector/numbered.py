@@ -67,7 +67,9 @@ def _text(ranges: Ranges) -> str:
 
 
 def with_number(text: str, number: int) -> str:
-    """`text` with one number more."""
+    """`text` with one number more. The schemas allow negative ones; those count nothing."""
+    if number < 0:
+        return text
     merged: Ranges = []
     for first, last in sorted([*ranges_of(text), (number, number)]):
         if merged and first <= merged[-1][1] + 1:

@@ -20,8 +20,8 @@ def connector_number(evse_id: int, connector_id: int | None = None) -> int:
 
 
 def numbers_of(evse: dict[str, Any] | None) -> tuple[int, int | None]:
-    """(connector number, EVSE number) of an EVSEType; (0, None) where a message does not say."""
-    if not evse:
+    """(connector number, EVSE number) of an EVSEType; (0, None) where a message says none that can be."""
+    if not evse or not all(abs(evse.get(name) or 0) < EVSE_STEP for name in ("id", "connectorId")):
         return 0, None
     return connector_number(evse["id"], evse.get("connectorId")), int(evse["id"])
 

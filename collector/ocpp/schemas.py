@@ -134,8 +134,8 @@ def violations(validator: Any, payload: dict[str, Any]) -> Iterator[Violation]:
         yield Violation(_ERROR_CODES.get(kind, "PropertyConstraintViolation"), f"{path}: {message}", tolerable)
 
 
-_INTEGER = re.compile(r"-?\d{1,18}")
-_NUMERIC = re.compile(r"-?\d{1,18}(?:\.\d{1,18})?")
+_INTEGER = re.compile(r"-?[0-9]{1,18}")
+_NUMERIC = re.compile(r"-?[0-9]{1,18}(?:\.[0-9]{1,18})?")
 
 
 def mended(validator: Any, payload: dict[str, Any]) -> dict[str, Any]:
@@ -165,9 +165,9 @@ def _mend(payload: Any, path: list[str | int], types: set[str]) -> bool:
     elif isinstance(value, dict) and "array" in types:
         inside[key] = [value]
     elif isinstance(value, str) and "integer" in types and _INTEGER.fullmatch(value.strip()):
-        inside[key] = int(value)
+        inside[key] = int(value.strip())
     elif isinstance(value, str) and "number" in types and _NUMERIC.fullmatch(value.strip()):
-        inside[key] = float(value)
+        inside[key] = float(value.strip())
     elif isinstance(value, int | float) and not isinstance(value, bool) and "string" in types:
         inside[key] = str(value)
     else:

@@ -64,4 +64,7 @@ def join_entries(encoded: list[bytes]) -> bytes:
 
 def decode_batch(data: bytes) -> tuple[Entry, ...]:
     """The entries of a log record. Raises msgspec.DecodeError for a damaged one."""
-    return _decoder.decode(data)
+    try:
+        return _decoder.decode(data)
+    except UnicodeDecodeError as error:  # msgspec lets it through
+        raise msgspec.DecodeError(f"text that is not UTF-8: {error}") from error

@@ -177,6 +177,33 @@ def test_number_far_outside_anything_meant_is_refused_and_kept(change: dict[str,
     assert facts_of(station)[0].reason is QuarantineReason.INVALID_PAYLOAD
 
 
+@pytest.mark.parametrize("text", ["\x1f٣", "٣", " ² "])
+def test_text_that_looks_like_a_number_to_python_alone_is_refused(text: str) -> None:
+    station = Speaker()
+    stop = {"transactionId": text, "meterStop": 0, "timestamp": stamp(0)}
+    assert station.call("StopTransaction", stop)[0] == 4
+    assert facts_of(station)[0].reason is QuarantineReason.INVALID_PAYLOAD
+
+
+def test_connector_of_an_event_beyond_any_number_is_none() -> None:
+    station = Speaker(protocol="ocpp2.0.1")
+    component = {"name": "Connector", "evse": {"id": 2, "connectorId": 2**64 - 1}}
+    station.call(
+        "NotifyEvent", HAPPY["ocpp2.0.1"]["NotifyEvent"] | {"eventData": [EVENT | {"component": component}]}
+    )
+    assert decode_batch(join_entries([encode_entry(station.said[0])])) == (station.said[0],)
+    assert facts_of(station)[0].connector_id == 0
+
+
+@pytest.mark.parametrize("unit", [5, {"a": 1}, ["Wh"]])
+def test_unit_of_the_other_version_that_is_no_text_is_none(unit: Any) -> None:
+    station = Speaker(protocol="ocpp2.1")
+    sample = {"value": 12.5, "unit": unit}
+    payload = {"evseId": 1, "meterValue": [{"timestamp": stamp(0), "sampledValue": [sample]}]}
+    assert station.call("MeterValues", payload)[0] == 3
+    assert next(fact for fact in facts_of(station) if isinstance(fact, Measured)).readings[0].value == 12.5
+
+
 def test_register_beyond_any_meter_is_no_start() -> None:
     station = Speaker(protocol="ocpp2.1")
     huge = {"timestamp": stamp(0), "sampledValue": [{"value": 1e300}]}

@@ -167,6 +167,11 @@ def test_missing_number_is_named_until_it_comes(records: Records) -> None:
     assert (session.quality, session.quality_reasons, session.energy_wh) == (Quality.CONFIRMED, (), 500)
 
 
+def test_negative_numbers_count_nothing(records: Records) -> None:
+    hear(records, started(), event("Updated", -1, 10), ended(1, 100, 1500))
+    assert (only(records).quality, only(records).event_numbers) == (Quality.CONFIRMED, "0-1")
+
+
 def test_station_that_numbers_nothing_is_believed_by_time(records: Records) -> None:
     hear(
         records,

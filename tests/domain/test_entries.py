@@ -31,6 +31,12 @@ def test_a_batch_comes_back_as_it_was(rows: list[tuple[str, str, str | None]]) -
     assert decode_batch(_record(*entries)) == tuple(entries)
 
 
+def test_a_batch_with_text_that_is_no_text_is_damaged() -> None:
+    record = _record(Entry(station_id="SE-1", kind=EntryKind.OCPP_IN, received_at=NOON))
+    with pytest.raises(msgspec.DecodeError, match="not UTF-8"):
+        decode_batch(record.replace(b"SE-1", b"SE\xff1"))
+
+
 def test_facts_keep_their_kind() -> None:
     facts = (
         LinkUp(at=NOON, protocol="ocpp1.6"),

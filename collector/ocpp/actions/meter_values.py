@@ -50,7 +50,7 @@ def _read_one(sample: dict[str, Any], at: datetime, said: datetime | None) -> Re
     if sample.get("format") == "SignedData":
         return None
     measurand = sample.get("measurand", "Energy.Active.Import.Register")  # the default of section 7.43
-    said_unit, multiplier = _unit_of(sample) if "unitOfMeasure" in sample else (sample.get("unit"), 0)
+    said_unit, multiplier = _unit_of(sample) if "unitOfMeasure" in sample else (_word(sample.get("unit")), 0)
     found = _field(measurand, said_unit, sample.get("phase"))
     if found is None:
         return f"{measurand} in {said_unit!r} on phase {sample.get('phase')!r} is not known"
@@ -76,10 +76,15 @@ def _unit_of(sample: dict[str, Any]) -> tuple[str | None, int]:
     """The unit as said, and the power of ten on the value: OCPP 2.x has both in `unitOfMeasure`."""
     of_2x = sample.get("unitOfMeasure")
     if not isinstance(of_2x, dict):
-        return sample.get("unit"), 0
+        return _word(sample.get("unit")), 0
     multiplier = of_2x.get("multiplier")
     power = int(multiplier) if isinstance(multiplier, int | float) and abs(multiplier) <= 30 else 0
-    return of_2x.get("unit"), power
+    return _word(of_2x.get("unit")), power
+
+
+def _word(unit: Any) -> str | None:
+    """A unit; None for what is no text: in the other version's place no schema was held against it."""
+    return unit if isinstance(unit, str) else None
 
 
 def read_meter_values(

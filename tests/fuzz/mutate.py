@@ -102,7 +102,7 @@ def another(chance: random.Random, value: Any, others: Sequence[Any]) -> Any:
     """A value instead of this one: of its kind and near, from the list of horrors, or from another document."""
     way = chance.random()
     if way < 0.25 and isinstance(value, (int, float)) and not isinstance(value, bool):
-        return chance.choice((value + 1, value - 1, -value, value * 1000, value / 7, str(value)))
+        return chance.choice((value + 1, value - 1, -value, value * 1000, value // 7, str(value)))
     if way < 0.25 and isinstance(value, str):
         return _text(chance, value)
     if way < 0.5 and isinstance(value, dict) and value:

@@ -99,12 +99,12 @@ class Fuzzer:
         other = chance.choice(self._parents)
         others = [at(other.tree, chance.choice(other.places))] if other.places else []
         place = chance.choice(parent.places)
-        tree = changed(tree, place, lambda value: another(chance, value, others))
         assert self._target.form is not None
         try:
+            tree = changed(tree, place, lambda value: another(chance, value, others))
             return self._target.form.dump(tree)
         except (msgspec.MsgspecError, UnicodeError, ValueError, OverflowError, TypeError, RecursionError):
-            return None  # what this form cannot say
+            return None  # beyond what Python counts, or this form says
 
 
 def run(target: Target, part: Slice) -> Found:

@@ -141,12 +141,12 @@ async def ocpp(given: Given, stop: Stop) -> None:
 
 async def collector(given: Given, stop: Stop) -> None:
     """Laddvakt's own, with an embedded event log that syncs every write."""
-    from collector.memory import collect_rarely
     from collector.service import Collector
     from laddvakt.clock import utc_now
     from laddvakt.domain.stations import Station
     from laddvakt.eventlog.client import EventLog
     from laddvakt.eventlog.server import EmbeddedServer
+    from laddvakt.memory import collect_rarely
     from laddvakt.settings import MqttSettings, OcppSettings, Settings
     from laddvakt.stores.sql.engine import open_records
 

@@ -66,7 +66,7 @@ def take(page: Page, url: str, picture: Picture, out: Path) -> None:
         page.locator(".pick").first.tap()
         expect(page.locator("#ticket-body .evidence")).to_be_visible()
     if picture.name == "session-desk":
-        page.locator(".ag-center-cols-container .ag-row").first.click()
+        page.locator(".ag-center-cols-container .ag-row", has_text="Ended").first.click()  # it has readings
         expect(page.get_by_role("dialog").locator(".js-plotly-plot")).to_be_visible()
     page.wait_for_load_state("networkidle")
     page.screenshot(path=out / f"{picture.name}.png", animations="disabled")

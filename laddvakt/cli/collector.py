@@ -24,9 +24,9 @@ def _allow_many_sockets() -> None:
 
 
 async def _one(settings: Settings, number: int) -> None:
-    from collector.memory import collect_rarely
     from collector.service import Collector, collector_name
     from laddvakt.eventlog.client import EventLog
+    from laddvakt.memory import collect_rarely
     from laddvakt.stores.sql.engine import open_records
 
     _allow_many_sockets()

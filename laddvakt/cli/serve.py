@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import os
 import signal
@@ -13,15 +12,12 @@ from contextlib import ExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from laddvakt.domain.errors import LaddvaktError
+from laddvakt.memory import collect_rarely
 from laddvakt.settings import Settings
 
 if TYPE_CHECKING:
     from laddvakt.eventlog.client import EventLog
     from laddvakt.stores.ports import Records, Telemetry
-
-_COLLECT_EVERY = (50_000, 20, 20)
-"""Python's garbage collector looks for cycles each 700 new objects; a group of entries has a hundred times that,
-and no cycle. Values that cannot be part of one (`gc=False`) it does not follow at all."""
 
 LOG_FORMAT = "%(asctime)s %(levelname)-7s %(service)s: %(message)s"
 
@@ -44,7 +40,7 @@ def set_up_logging(settings: Settings, service: str) -> None:
 def serve(settings: Settings, service: str, main: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """Runs a service until it ends or is told to stop. A LaddvaktError goes up to the command line."""
     set_up_logging(settings, service)
-    gc.set_threshold(*_COLLECT_EVERY)
+    collect_rarely()
     settings.data_dir.mkdir(parents=True, exist_ok=True)
 
     async def until_stopped() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from laddvakt.domain.entries import Entry
-from laddvakt.domain.facts import Measured, TransactionReported, TransactionStarted
+from laddvakt.domain.facts import Measured, TransactionReported, TransactionStarted, TransactionStopped
 from laddvakt.stores.ports import Point
 
 Transaction = tuple[str, str]  # station and transaction id
@@ -46,6 +46,8 @@ class PointMaker:
                     self._remember(entry.station_id, fact)
                 elif isinstance(fact, Measured):
                     self._measured(entry.station_id, fact, made)
+                elif isinstance(fact, TransactionStopped):  # what comes after it is looked up again
+                    self._connector.pop((entry.station_id, fact.transaction_id), None)
         return [
             Point(station_id=station, connector_id=connector, source=source, at=at, values=values)
             for (station, connector, source, at), values in made.items()

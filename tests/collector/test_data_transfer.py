@@ -191,3 +191,12 @@ def test_no_data_breaks_the_reading(data: Any, vendor: str, as_text: bool) -> No
     assert reply["status"] in {"Accepted", "Rejected", "UnknownVendorId"}
     for fact in station.said[0].facts:
         assert not isinstance(fact, VehicleIdentified) or fact.id_tag.strip()
+
+
+@pytest.mark.parametrize("opening", ["[", '{"a":'])
+def test_data_nested_beyond_reading_is_kept_as_it_is(opening: str) -> None:
+    data = opening * 600
+    speaker = Speaker()
+    reply = speaker.call("DataTransfer", {"vendorId": "com.acme", "data": data})
+    assert reply[2] == {"status": "UnknownVendorId"}
+    assert [fact.data for fact in speaker.said[-1].facts if isinstance(fact, VendorMessage)] == [data]

@@ -56,7 +56,7 @@ def _parsed(data: Any) -> Any:
         return data
     try:
         return msgspec.json.decode(data)
-    except (msgspec.MsgspecError, UnicodeError):
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return data
 
 
@@ -89,7 +89,7 @@ def _parsed_contract(data: Any) -> dict[str, Any]:
     """The request inside; it may be long, since certificates are."""
     try:
         found = msgspec.json.decode(data) if isinstance(data, str) else data
-    except (msgspec.MsgspecError, UnicodeError):
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from typing import NamedTuple
@@ -99,7 +100,7 @@ class Costs:
         """(station, transaction, total) of which the station should be told now; they count as told."""
         found = []
         for key, known in self._known.items():
-            when, total = self._told.get(key, (now_s - self._every_s, None))
+            when, total = self._told.get(key, (-math.inf, None))
             fresh = not known.ended and known.total != total and now_s - when >= self._every_s
             if fresh and key[0] not in self._deaf and self._calls.holds(key[0]):
                 found.append((*key, known.total))

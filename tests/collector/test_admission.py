@@ -157,7 +157,7 @@ async def test_inventing_ids_does_not_read_the_records_each_time(desk: Callable[
         reads.append(1)
         return True
 
-    one.registry.reload = reload  # type: ignore[method-assign]
+    one.registry.reload = reload  # type: ignore[method-assign]  # a stand-in
     for number in range(100):
         await one.ask(f"/X-{number}", None)
     assert len(reads) == 10

@@ -117,7 +117,7 @@ async def test_compressed_and_fragmented_messages_are_understood(tmp_path: Path)
         await raw.send(request("tap"))
         await raw.until(len(answer))
         await raw.send(masked(boot, rsv1=True) + masked(status[:30], fin=False))
-        await raw.send(masked("ping", 9) + masked(status[30:], 0) + masked(again, rsv1=True))  # type: ignore[arg-type]
+        await raw.send(masked("ping", 9) + masked(status[30:], 0) + masked(again, rsv1=True))  # type: ignore[arg-type]  # bytes
         await raw.close()
         found = await entries(tap, 5)
     assert facts(found) == ["LinkUp", "Booted", "StatusReported", "StatusReported", "LinkDown"]

@@ -70,6 +70,31 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime | None = None
 
 
+class Series(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of a chart: at most 200 points, in the order of time."""
+
+    name: str
+    points: tuple[tuple[datetime, float], ...]
+
+
+class Chart(msgspec.Struct, frozen=True, kw_only=True):
+    """Evidence as a picture: what was measured over time, the threshold it was held against, what is normal."""
+
+    label: str  # of the value axis, for example `heat over current squared`
+    unit: str
+    series: tuple[Series, ...]
+    threshold: float | None = None
+    normal: float | None = None  # of the peers, or of its own past
+
+
+class Suspect(msgspec.Struct, frozen=True, kw_only=True):
+    """What a fault may lie in, how likely that is (0..1, all suspects of a finding sum to 1), and why."""
+
+    asset: Asset  # kind may also be `vehicle`; its id is a pseudonym
+    share: float
+    why: tuple[str, ...] = ()
+
+
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """A rule or a model holds that an asset has a fault now. `key` (fault, asset) makes it one of a kind."""
 
@@ -86,6 +111,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     evidence: tuple[Evidence, ...] = ()
     mrec: tuple[str, ...] = ()
     confidence: float = 1.0  # 0..1
+    suspects: tuple[Suspect, ...] = ()  # most likely first; empty: only `asset`
+    chart: Chart | None = None
 
 
 class TicketEvent(msgspec.Struct, frozen=True, kw_only=True):
@@ -121,6 +148,9 @@ class Ticket(msgspec.Struct, frozen=True, kw_only=True):
     revenue_at_risk: Money | None = None
     confidence: float = 1.0
     findings: int = 1  # how many times the fault was found
+    suspects: tuple[Suspect, ...] = ()
+    chart: Chart | None = None
+    related: tuple[str, ...] = ()  # other tickets: of the same asset or site, or that this one holds back
     verdict: str | None = None  # confirmed, wrong_asset, vehicle, no_fault_found
     events: tuple[TicketEvent, ...] = ()
 

@@ -72,13 +72,18 @@ async def _running(settings: Settings) -> AsyncIterator[DashboardService]:
             await asyncio.wait_for(task, 10)
 
 
+def _browser(service: DashboardService) -> httpx.AsyncClient:
+    """As patient as a start: the first page that is asked for builds them all."""
+    return httpx.AsyncClient(base_url=service.url, timeout=START_S)
+
+
 def test_serves_signs_in_and_stops(tmp_path: Path) -> None:
     settings = _settings(tmp_path)
     _filled_records(settings).close()
     told = settings.run_dir / "dashboard.json"
 
     async def main() -> None:
-        async with _running(settings) as service, httpx.AsyncClient(base_url=service.url) as browser:
+        async with _running(settings) as service, _browser(service) as browser:
             about = json.loads(told.read_text())
             assert about["url"] == service.url
             assert about["pid"] == os.getpid()
@@ -120,7 +125,7 @@ def test_a_ticket_taken_here_is_heard_on_the_live_feed(tmp_path: Path) -> None:
     async def main() -> None:
         async with (
             _running(settings) as service,
-            httpx.AsyncClient(base_url=service.url) as browser,
+            _browser(service) as browser,
             running_log(settings) as log,  # later than the dashboard: it finds it
         ):
             await log.feed.subscribe(hear)
@@ -140,7 +145,7 @@ def test_a_ticket_taken_here_is_heard_on_the_live_feed(tmp_path: Path) -> None:
 
 def test_starts_on_an_empty_folder(tmp_path: Path) -> None:
     async def main() -> None:
-        async with _running(_settings(tmp_path)) as service, httpx.AsyncClient(base_url=service.url) as browser:
+        async with _running(_settings(tmp_path)) as service, _browser(service) as browser:
             answer = await browser.post("/login", data={"username": "anna", "password": "x"})
             assert answer.status_code == 401
 
@@ -153,7 +158,7 @@ def test_starts_while_the_records_are_away_and_says_so(tmp_path: Path) -> None:
     settings = _settings(tmp_path, records={"url": f"postgresql://x:y@127.0.0.1:{nobody_there}/z"})
 
     async def main() -> None:
-        async with _running(settings) as service, httpx.AsyncClient(base_url=service.url) as browser:
+        async with _running(settings) as service, _browser(service) as browser:
             ready = await browser.get("/readyz")
             assert ready.status_code == 503
             assert "the records cannot be reached" in ready.json()["reasons"]

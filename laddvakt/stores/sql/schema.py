@@ -13,7 +13,7 @@ from laddvakt.domain.facts import QuarantineReason
 from laddvakt.domain.quarantine import QuarantineState
 from laddvakt.domain.sessions import CostLine, MeterCheck, Quality, SessionState
 from laddvakt.domain.stations import ConnectorState, StationState
-from laddvakt.domain.tickets import Evidence, Severity, TicketAction, TicketState
+from laddvakt.domain.tickets import Chart, Evidence, Severity, Suspect, TicketAction, TicketState
 from laddvakt.domain.tokens import AuthorizationStatus, TokenKind
 from laddvakt.stores.sql.types import AnyText, Finite, Json, MoneyAmount, OneOf, UtcTime
 
@@ -177,6 +177,9 @@ tickets = Table(
     Column("confidence", Finite, nullable=False),
     Column("findings", sa.BigInteger, nullable=False),
     Column("verdict", AnyText),
+    Column("suspects", Json(tuple[Suspect, ...]), nullable=False),
+    Column("chart", Json(Chart)),
+    Column("related", Json(tuple[str, ...]), nullable=False),
     Index(None, "opened_at", "ticket_id"),
     Index(None, "state", "opened_at"),
     Index(None, "asset_id", "opened_at"),

@@ -11,6 +11,7 @@ from simulator.spec import ConnectorSpec, StationSpec
 from simulator.vehicles import Vehicle
 
 _STEP_S = 30.0  # longest stretch over which power is held constant
+_IDLE_STEP_S = 300.0  # the same without a load: only the air changes
 _RAMP_S = 4.0  # time constant with which chargers follow their target
 _REGISTER_EPOCH_S = 1_767_225_600.0  # 2026-01-01: from here lifetime registers are reckoned
 _LIFETIME_LOAD = 0.5  # share of rated power; above what traffic ever draws, so a restarted fleet never counts back
@@ -83,8 +84,9 @@ class Circuit:
 
     def advance(self, now_s: float) -> None:
         """Lets time pass until `now_s`; earlier times are ignored."""
+        longest_s = _STEP_S if self.closed else _IDLE_STEP_S
         while self._at_s < now_s:
-            step_s = min(_STEP_S, now_s - self._at_s)
+            step_s = min(longest_s, now_s - self._at_s)
             self._at_s += step_s
             self._step(step_s)
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import gzip
 import json
 from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from laddvakt.domain.times import parse_time
-from simulator.log import LogOptions, LogSummary, write_log
+from simulator.log import LogOptions, LogSummary, line_bytes, write_log
+from simulator.world import World
 from tests.support.central import schema
 
 DAY = LogOptions(stations=8, seed=2, days=1, faults=0.5, drops_per_day=3)
@@ -153,3 +155,14 @@ def test_no_station_reports_a_fault_that_truth_does_not_know(day: Day) -> None:
     known = {fault["station_id"] for fault in day.truth["faults"] if fault["fault"] == "reported_fault"}
     told = {line["station_id"] for line in day.lines if "Faulted" in str(line.get("frame"))}
     assert told == known
+
+
+def test_lines_in_memory_are_those_of_the_file(day: Day) -> None:
+    world = World(DAY)
+    written = day.path.read_bytes().splitlines(keepends=True)
+    lines = list(world.lines())
+    assert [line_bytes(line) for line in lines] == written
+    assert world.truth() == day.truth
+    assert [parse_time(line.received_at) for line in lines[:50]] == [
+        datetime.fromtimestamp(line.received_s, UTC) for line in lines[:50]
+    ]

@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "replay": ("replay", "Run a recorded message log through the whole system on virtual time."),
     "log": ("log", "The event log: export it in replay format."),
     "simulate": ("simulate", "A fleet of simulated stations, live or as a log with ground truth."),
+    "evaluate": ("evaluate", "The labelled benchmark of detection: simulated fleets, known faults."),
     "price": ("price", "Price an OCPI CDR with an OCPI tariff."),
     "doctor": ("doctor", "Check settings, stores, log, ports and clocks; say what is wrong and the mend."),
     "migrate": ("migrate", "Bring the records' schema up to date."),

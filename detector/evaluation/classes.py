@@ -1,0 +1,87 @@
+"""What counts as having found a fault of each class: how soon, and under which name.
+
+The deadlines say what a ticket is worth to somebody who has to drive out; they are no thresholds of any rule.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import NamedTuple
+
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+
+
+class Grading(NamedTuple):
+    """`within`: a ticket that comes later than this after the fault showed comes too late. `proof_s`: of a hard
+    fault, how long the catalogue wants it to hold; None where finding it takes sessions. `incipient`: it creeps
+    up while charging still works. `also`: other codes that name the same thing to a technician."""
+
+    within: timedelta
+    proof_s: float | None = None
+    incipient: bool = False
+    also: frozenset[str] = frozenset()
+
+
+_REPORTED = frozenset({"reported_fault"})
+
+GRADINGS: dict[str, Grading] = {
+    # A message, or a short silence, proves it.
+    "reported_fault": Grading(
+        HOUR,
+        60,
+        also=frozenset(
+            {"rcd_trip", "lock", "pilot_proximity", "isolation", "cut_cable", "emergency_stop", "plug_overheat"}
+        ),
+    ),
+    "offline": Grading(HOUR, 900),
+    "site_outage": Grading(HOUR, 900),
+    "plug_overheat": Grading(HOUR, 60, also=_REPORTED),
+    "voltage_range": Grading(2 * HOUR, 600, also=_REPORTED),
+    "phase_loss": Grading(HOUR, 120),
+    "overcurrent": Grading(HOUR, 120, also=_REPORTED),
+    "welded_contactor": Grading(HOUR, 60, also=_REPORTED),
+    "cut_cable": Grading(HOUR, 600, also=_REPORTED),
+    "emergency_stop": Grading(HOUR, 0, also=_REPORTED),
+    "meter_frozen": Grading(HOUR, 300, also=_REPORTED),
+    "meter_rollback": Grading(HOUR, 180, also=_REPORTED),
+    "meter_jump": Grading(HOUR, 120, also=_REPORTED),
+    # Several messages, sessions or vehicles prove it.
+    "flapping": Grading(DAY),
+    "clock_drift": Grading(DAY),
+    "non_conforming": Grading(DAY),
+    "stuck_preparing": Grading(6 * HOUR),
+    "stuck_finishing": Grading(6 * HOUR),
+    "stuck_suspended_evse": Grading(6 * HOUR),
+    "no_power": Grading(2 * DAY, also=_REPORTED),
+    "no_energy_sessions": Grading(3 * DAY, also=frozenset({"no_power"})),
+    "failed_starts": Grading(3 * DAY),
+    "isolation": Grading(2 * DAY, also=_REPORTED),
+    "rcd_trip": Grading(2 * DAY, also=_REPORTED),
+    "pilot_proximity": Grading(2 * DAY, also=_REPORTED),
+    "lock": Grading(2 * DAY, also=_REPORTED),
+    "silent_station": Grading(4 * DAY),
+    "reader_fault": Grading(7 * DAY),
+    "payment_fault": Grading(7 * DAY),
+    "phase_imbalance": Grading(3 * DAY),
+    "power_mismatch": Grading(3 * DAY),
+    "thermal_derate": Grading(3 * DAY),
+    # Creeps up.
+    "plug_resistance": Grading(14 * DAY, incipient=True),
+    "supply_resistance": Grading(14 * DAY, incipient=True),
+    "meter_drift": Grading(14 * DAY, incipient=True),
+    "module_loss": Grading(14 * DAY, incipient=True),
+}
+_DEFAULT = Grading(3 * DAY)
+
+AFTER_END = 2 * HOUR
+"""A ticket this long after a fault's end still belongs to it: some are judged when the session is over."""
+
+
+def grading(fault: str) -> Grading:
+    return GRADINGS.get(fault, _DEFAULT)
+
+
+def names_it(code: str, fault: str) -> bool:
+    """Whether a ticket of `code` tells a technician of a fault of class `fault`."""
+    return code == fault or code in grading(fault).also

@@ -1,0 +1,134 @@
+"""Figures for people: a table for the terminal, and each miss and false ticket in a line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from detector.evaluation.classes import grading
+from detector.evaluation.figures import Figures, Result, strength
+from detector.evaluation.matching import Matched, Outcome, deadline
+from detector.evaluation.truth import Truth
+
+_HEAD = (
+    "class",
+    "faults",
+    "found",
+    "false",
+    "precision",
+    "recall",
+    "F1",
+    "p50",
+    "p95",
+    "asset",
+    "weak/mid/strong",
+)
+
+
+def table(result: Result) -> list[str]:
+    """One line a class, then all."""
+    rows = [_HEAD, *(_row(name, figures) for name, figures in result.classes.items())]
+    rows += [_row("incipient", result.incipient), _row("all", result.overall)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD))]
+    return [
+        "  ".join(_pad(cell, width, column) for column, (cell, width) in enumerate(zip(row, widths, strict=True)))
+        for row in rows
+    ]
+
+
+def _pad(cell: str, width: int, column: int) -> str:
+    return cell.ljust(width) if column == 0 else cell.rjust(width)
+
+
+def _row(name: str, figures: Figures) -> tuple[str, ...]:
+    levels = figures.recall_by_strength
+    return (
+        name,
+        str(figures.faults),
+        str(figures.found),
+        str(figures.false_tickets),
+        _ratio(figures.precision),
+        _ratio(figures.recall),
+        _ratio(figures.f1),
+        span(figures.time_to_detect_p50_s),
+        span(figures.time_to_detect_p95_s),
+        _ratio(figures.right_asset),
+        " ".join(
+            f"{levels[name][0]:.2f}/{levels[name][1]}" if name in levels else "-" for name in levels_in_order()
+        ),
+    )
+
+
+def levels_in_order() -> tuple[str, ...]:
+    return ("weak", "middle", "strong")
+
+
+def _ratio(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def span(seconds: float | None) -> str:
+    """`45 s`, `12 min`, `3.4 h`, `2.1 d`."""
+    if seconds is None:
+        return "-"
+    for unit, size, below in (("s", 1, 90), ("min", 60, 5400), ("h", 3600, 129_600)):
+        if seconds < below:
+            return f"{seconds / size:.0f} {unit}" if size < 3600 else f"{seconds / size:.1f} {unit}"
+    return f"{seconds / 86_400:.1f} d"
+
+
+def summary(result: Result) -> list[str]:
+    """The figures of the whole fleet, in sentences."""
+    per_day, interval = result.false_tickets_per_connector_day, result.false_tickets_per_connector_day_interval
+    lines = [
+        f"False tickets per connector-day: {per_day:.5f}{_between(interval, 5)} "
+        f"in {result.connector_days:.0f} connector-days."
+    ]
+    if result.look_alike_rate is not None:
+        of = sum(count for _, count in result.look_alikes.values())
+        taken = sum(wrong for wrong, _ in result.look_alikes.values())
+        lines.append(f"Look-alikes with a ticket: {taken} of {of} ({100 * result.look_alike_rate:.1f} %).")
+    if result.overall.not_shown:
+        lines.append(f"{result.overall.not_shown} faults that no message ever showed are not counted.")
+    worth = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in result.overall.tickets.items())
+    return [*lines, f"Tickets: {worth or 'none'}."]
+
+
+def _between(interval: tuple[float, float] | None, digits: int) -> str:
+    return "" if interval is None else f" ({interval[0]:.{digits}f} to {interval[1]:.{digits}f})"
+
+
+def misses(truth: Truth, matched: Matched, sessions: dict[int, tuple[int, int]]) -> Iterable[str]:
+    """Each fault that no ticket found, and why. `sessions` has, by fault, how many sessions of how many vehicles
+    there were while it lasted."""
+    for number, fault in enumerate(truth.faults):
+        if matched.found_by[number] is not None or fault.shown_at is None:
+            continue
+        near = [one for one in matched.judged if one.fault == number]
+        said = ", ".join(f"{one.outcome}: {one.alarm.fault} on {one.alarm.asset.id}" for one in near) or "silence"
+        seen, vehicles = sessions.get(number, (0, 0))
+        lasted = "for ever" if fault.until is None else span((fault.until - fault.shown_at).total_seconds())
+        yield (
+            f"missed {fault.fault} ({fault.detail or strength(fault)}, strength {fault.strength:.2f}) "
+            f"on {fault.asset.kind} {fault.asset.id}, shown {fault.shown_at:%m-%d %H:%M}, lasts {lasted}, "
+            f"in time until {deadline(fault):%m-%d %H:%M}; {seen} sessions of {vehicles} vehicles: {said}"
+        )
+
+
+def false_tickets(truth: Truth, matched: Matched) -> Iterable[str]:
+    """Each false ticket, and what was really the matter."""
+    for one in matched.false:
+        alarm = one.alarm
+        really = ""
+        if one.fault is not None:
+            fault = truth.faults[one.fault]
+            really = f" (really {fault.fault} {fault.detail} of {fault.asset.kind} {fault.asset.id}"
+            really += f", strength {fault.strength:.2f})"
+            if one.outcome is Outcome.LATE:
+                really += f" deadline {grading(fault.fault).within}"
+        elif one.look_alike is not None:
+            like = truth.look_alikes[one.look_alike]
+            really = f" (really {like.look_alike} {like.detail})"
+        yield (
+            f"false {alarm.fault}, {one.outcome}{really}: {alarm.opened_at:%m-%d %H:%M} {alarm.severity} "
+            f"{alarm.asset.kind} {alarm.asset.id}: {alarm.says}"
+        )

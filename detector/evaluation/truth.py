@@ -1,0 +1,101 @@
+"""What really happened (TRUTH.json of `laddvakt simulate`), and what the tickets said."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+import msgspec
+
+from laddvakt.domain.tickets import Asset, Ticket, TicketAction
+
+
+class Fault(msgspec.Struct, frozen=True, kw_only=True):
+    """One fault as it was laid upon the fleet. `shown_at` is when the station first sent something that the fault
+    had changed; None: never, so nobody could have seen it. `strength` 0..1."""
+
+    fault: str
+    asset: Asset
+    station_id: str = ""  # empty: a whole site's
+    connector_id: int | None = None
+    since: datetime
+    until: datetime | None = None
+    shown_at: datetime | None = None
+    strength: float = 1.0
+    detail: str = ""
+
+
+class LookAlike(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that resembles a fault and is none: no ticket may come of it."""
+
+    look_alike: str
+    station_id: str = ""  # empty: a whole site's
+    site_id: str = ""
+    connector_id: int | None = None
+    since: datetime
+    until: datetime | None = None
+    detail: str = ""
+
+
+class Truth(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "from"}):
+    """The ground truth of one log."""
+
+    seed: int
+    from_: datetime
+    until: datetime
+    stations: tuple[str, ...]
+    faults: tuple[Fault, ...] = ()
+    look_alikes: tuple[LookAlike, ...] = ()
+
+    @property
+    def days(self) -> float:
+        return (self.until - self.from_).total_seconds() / 86_400
+
+
+class Alarm(msgspec.Struct, frozen=True, kw_only=True):
+    """One call for attention: a ticket's opening, or its reopening. `resolved_at` None: it stood at the end."""
+
+    ticket_id: str
+    fault: str
+    asset: Asset
+    station_id: str
+    site_id: str | None
+    connector_id: int | None
+    severity: str
+    opened_at: datetime
+    resolved_at: datetime | None
+    confidence: float
+    again: bool  # a reopening
+    says: str
+
+
+_CALLS = {TicketAction.OPENED, TicketAction.REOPENED}
+_SETTLES = {TicketAction.CLEARED, TicketAction.RESOLVED}
+
+
+def alarms_of(tickets: Iterable[Ticket]) -> list[Alarm]:
+    """Every time a ticket called for attention, in the order of time."""
+    alarms = [alarm for ticket in tickets for alarm in _alarms(ticket)]
+    return sorted(alarms, key=lambda alarm: (alarm.opened_at, alarm.ticket_id))
+
+
+def _alarms(ticket: Ticket) -> Iterable[Alarm]:
+    calls = [event for event in ticket.events if event.action in _CALLS]
+    settled = [event.at for event in ticket.events if event.action in _SETTLES]
+    for number, event in enumerate(calls):
+        later = calls[number + 1].at if number + 1 < len(calls) else None
+        ends = [at for at in settled if at >= event.at and (later is None or at <= later)]
+        yield Alarm(
+            ticket_id=ticket.ticket_id,
+            fault=ticket.fault,
+            asset=ticket.asset,
+            station_id=ticket.station_id,
+            site_id=ticket.site_id,
+            connector_id=ticket.connector_id,
+            severity=str(ticket.severity),
+            opened_at=event.at,
+            resolved_at=min(ends, default=None),
+            confidence=float(event.data.get("confidence", ticket.confidence)),
+            again=event.action is TicketAction.REOPENED,
+            says=event.detail or ticket.explanation,
+        )

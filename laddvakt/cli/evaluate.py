@@ -1,0 +1,195 @@
+"""`laddvakt evaluate`: the labelled benchmark of detection."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import time
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+
+from laddvakt.cli.context import Context
+from laddvakt.domain.errors import SettingsError
+from laddvakt.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from detector.evaluation.figures import Score
+    from simulator.faults import FaultPlan
+
+FIRST_SEED = 1001
+"""Seeds 1001 to 1010 are for figures that are published; who tunes takes 1 to 99."""
+
+_VERSIONS = ("ocpp1.6", "ocpp2.0.1")
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """What every seed runs."""
+
+    stations: int
+    days: float
+    faults: float  # share of stations that a fault strikes each day
+    only: tuple[str, ...]  # codes of faults and look-alikes; empty: all
+    explain: bool
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """What a process tells of its seed."""
+
+    score: Score
+    lines: list[str]
+    messages: int
+    cost_s: dict[str, float]
+
+
+def run_seed(seed: int, plan: Plan, settings: Settings) -> Report:
+    """One seed, in this process."""
+    from detector.evaluation.figures import score
+    from detector.evaluation.matching import match
+    from detector.evaluation.text import false_tickets, misses
+    from laddvakt.cli.trial import run_trial
+
+    done = run_trial(_options(seed, plan), settings)
+    matched = match(done.truth, done.alarms, done.site_of)
+    lines: list[str] = []
+    if plan.explain:
+        lines = [*misses(done.truth, matched, done.opportunities()), *false_tickets(done.truth, matched)]
+    return Report(
+        score=score(done.truth, matched, connectors=done.connectors),
+        lines=lines,
+        messages=done.messages,
+        cost_s=done.cost_s,
+    )
+
+
+def _options(seed: int, plan: Plan) -> Any:
+    from simulator.faults import KINDS
+    from simulator.faults.schedule import spread_faults
+    from simulator.spec import make_specs
+    from simulator.world import LogOptions
+
+    options = LogOptions(
+        stations=plan.stations, seed=seed, days=plan.days, faults=plan.faults, protocols=_VERSIONS
+    )
+    if not plan.only:
+        return options
+    chosen = [code for code in plan.only if code in KINDS]
+    plans: Sequence[FaultPlan] = spread_faults(
+        make_specs(plan.stations),
+        seed=seed,
+        share_per_day=plan.faults * len(KINDS) / max(len(chosen), 1),
+        from_s=options.start_s,
+        until_s=options.until_s,
+    )
+    return msgspec.structs.replace(options, plans=tuple(one for one in plans if one.fault in chosen))
+
+
+def _reports(seeds: Sequence[int], plan: Plan, settings: Settings, processes: int) -> Iterator[Report]:
+    work = partial(run_seed, plan=plan, settings=settings)
+    if processes == 1:
+        yield from map(work, seeds)
+        return
+    with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
+        yield from pool.map(work, seeds)
+
+
+@click.command(name="evaluate")
+@click.option("--seeds", type=click.IntRange(1, 1000), help="How many fleets. [default: 10; quick: 1]")
+@click.option(
+    "--first-seed",
+    type=int,
+    default=FIRST_SEED,
+    show_default=True,
+    help="Of the first fleet. Tune on 1 to 99 only: from 1001 on are the published figures.",
+)
+@click.option("--stations", type=click.IntRange(2, 10_000), help="Of each fleet. [default: 60; quick: 12]")
+@click.option("--days", type=click.FloatRange(0.1, 400), help="That each fleet lives. [default: 21; quick: 2]")
+@click.option(
+    "--faults",
+    type=click.FloatRange(0, 10),
+    default=0.1,
+    show_default=True,
+    help="Share of the stations that a fault strikes each day.",
+)
+@click.option("--only", metavar="CODE,...", default="", help="Only these faults and look-alikes.")
+@click.option("--explain", is_flag=True, help="Print each miss and each false ticket.")
+@click.option("--quick", is_flag=True, help="A small run that only shows that everything works.")
+@click.option("--processes", type=click.IntRange(1, 256), help="At the same time. [default: one per core]")
+@click.option("--json", "out", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures here.")
+@click.pass_obj
+def command(
+    context: Context,
+    seeds: int | None,
+    first_seed: int,
+    stations: int | None,
+    days: float | None,
+    faults: float,
+    only: str,
+    explain: bool,
+    quick: bool,
+    processes: int | None,
+    out: Path | None,
+) -> None:
+    """Measure detection on simulated fleets whose faults are known.
+
+    Each seed is a fleet with its own drivers, faults and look-alikes. Detection runs with the settings in force.
+    """
+    from detector.evaluation.figures import result
+    from detector.evaluation.text import summary, table
+
+    plan = Plan(
+        stations=stations or (12 if quick else 60),
+        days=days or (2 if quick else 21),
+        faults=faults,
+        only=_codes(only),
+        explain=explain,
+    )
+    wanted = range(first_seed, first_seed + (seeds or (1 if quick else 10)))
+    settings = context.settings()
+    settings = settings.model_copy(update={"records": settings.records.model_copy(update={"url": "sqlite://"})})
+    cores = min(processes or os.cpu_count() or 1, len(wanted))
+    began, reports = time.monotonic(), []
+    for seed, report in zip(wanted, _reports(wanted, plan, settings, cores), strict=True):
+        reports.append(report)
+        for line in report.lines:
+            click.echo(f"{seed}: {line}")
+        click.echo(_progress(seed, report, time.monotonic() - began), err=True)
+    figures = result([report.score for report in reports])
+    for line in (*table(figures), "", *summary(figures)):
+        click.echo(line)
+    if out is not None:
+        _write(out, {"plan": plan, "result": figures})
+
+
+def _codes(only: str) -> tuple[str, ...]:
+    from simulator.faults import KINDS
+
+    codes = tuple(code.strip() for code in only.split(",") if code.strip())
+    for code in codes:
+        if code not in KINDS:
+            raise click.BadParameter(f"{code} is none of {', '.join(sorted(KINDS))}", param_hint="--only")
+    return codes
+
+
+def _progress(seed: int, report: Report, elapsed_s: float) -> str:
+    each = ", ".join(
+        f"{stage} {1e6 * seconds / max(report.messages, 1):.0f}" for stage, seconds in report.cost_s.items()
+    )
+    total = report.score.total
+    return (
+        f"seed {seed}: {total.found} of {total.faults} found, {total.false} false; {report.messages} messages, "
+        f"{each} us each; {elapsed_s:.0f} s since the start"
+    )
+
+
+def _write(out: Path, content: Any) -> None:
+    try:
+        out.write_bytes(msgspec.json.format(msgspec.json.encode(content), indent=1) + b"\n")
+    except OSError as error:
+        raise SettingsError(f"cannot write {out}: {error.strerror}.", mend="Choose another --json.") from error

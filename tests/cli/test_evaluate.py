@@ -1,0 +1,89 @@
+"""`laddvakt evaluate` on the command line, and what the detector is fed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from detector.replay import ReplayDetector
+from laddvakt.cli import trial
+from laddvakt.cli.main import cli
+from laddvakt.domain.entries import Entry
+from laddvakt.settings import Settings
+from simulator.faults import KINDS
+from simulator.world import LogOptions, World
+
+SMALL = ["--stations", "4", "--days", "0.5", "--first-seed", "1", "--processes", "1", "--faults", "3"]
+
+
+def test_small_run_gives_a_table_and_json(tmp_path: Path) -> None:
+    out = tmp_path / "out.json"
+    result = CliRunner().invoke(cli, ["evaluate", "--seeds", "1", *SMALL, "--explain", "--json", str(out)])
+    assert result.exit_code == 0, result.output
+    written = json.loads(out.read_bytes())["result"]
+    assert written["seeds"] == [1]
+    assert set(written["overall"]) >= {"precision", "recall", "f1", "time_to_detect_p50_s", "right_asset"}
+    assert set(written["classes"]) >= {"offline", "reported_fault"}
+    assert written["overall"]["faults"] > 0
+    for name, figures in written["classes"].items():
+        assert f"\n{name}" in result.stdout
+        assert figures["faults"] >= figures["found"]
+    assert "us each" in result.stderr
+
+
+def test_only_some_faults_are_laid_upon_the_fleet(tmp_path: Path) -> None:
+    out = tmp_path / "out.json"
+    args = ["evaluate", "--seeds", "1", *SMALL, "--only", "offline", "--json", str(out)]
+    result = CliRunner().invoke(cli, args)
+    assert result.exit_code == 0, result.output
+    classes = json.loads(out.read_bytes())["result"]["classes"]
+    assert {name for name, figures in classes.items() if figures["faults"]} == {"offline"}
+
+
+def test_unknown_fault_is_wrong_usage() -> None:
+    result = CliRunner().invoke(cli, ["evaluate", "--only", "gremlins"])
+    assert result.exit_code == 2
+    assert "gremlins is none of" in result.output
+
+
+def test_the_same_seed_gives_the_same_alarms_in_any_process(tmp_path: Path) -> None:
+    args = ["evaluate", "--seeds", "2", "--stations", "3", "--days", "0.2", "--first-seed", "1", "--faults", "3"]
+    found = []
+    for processes in ("1", "2"):
+        out = tmp_path / f"{processes}.json"
+        assert CliRunner().invoke(cli, [*args, "--processes", processes, "--json", str(out)]).exit_code == 0
+        found.append(json.loads(out.read_bytes())["result"])
+    assert found[0] == found[1]
+
+
+def test_detector_is_fed_nameplates_and_messages_and_no_truth(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything that reaches it is there as well when nobody wrote the truth down."""
+    fed: list[Any] = []
+
+    class Listening(ReplayDetector):
+        def __init__(self, settings: Settings, records: Any) -> None:
+            super().__init__(settings, records)
+            with records.read() as work:
+                fed.extend(work.stations.all())
+
+        def apply(self, entries: Any, now: Any) -> None:
+            fed.extend(entries)
+            super().apply(entries, now)
+
+    monkeypatch.setattr(trial, "ReplayDetector", Listening)
+    options = LogOptions(stations=4, seed=1, days=0.3, faults=3)
+    done = trial.run_trial(options, Settings.model_validate({"records": {"url": "sqlite://"}}))
+    assert done.truth.faults
+    entries = [one for one in fed if isinstance(one, Entry)]
+    said = [str(line.frame or line.payload) for line in World(options).lines() if line.direction != "out"]
+    assert len(entries) == len(said)
+    text = " ".join(entry.raw + (entry.reply or "") for entry in entries)
+    for word in ("shown_at", "strength", "look_alike", "since", *KINDS):
+        assert f'"{word}"' not in text
+    assert [one for one in fed if not isinstance(one, Entry)] == [
+        trial.station_of(spec) for spec in World(options).specs
+    ]

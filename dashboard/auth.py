@@ -32,7 +32,8 @@ class Action(StrEnum):
     VIEW_SESSIONS = "view_sessions"  # sessions of everybody
     VIEW_OWN_SESSIONS = "view_own_sessions"  # sessions of the driver that asks
     VIEW_TICKETS = "view_tickets"  # fault tickets and their history
-    WORK_ON_TICKETS = "work_on_tickets"  # acknowledge, assign, comment, resolve, judge, reopen
+    WORK_ON_TICKETS = "work_on_tickets"  # acknowledge, assign, comment, resolve, judge, reopen, close
+    SILENCE = "silence"  # hold tickets back for a time, as for planned maintenance
     COMMAND_STATIONS = "command_stations"  # send OCPP commands to stations
     VIEW_COMMANDS = "view_commands"  # which commands were sent, by whom, and what came of them
     VIEW_REVENUE = "view_revenue"  # money by station, tariff, driver
@@ -57,6 +58,7 @@ ROLES_OF: dict[Action, frozenset[Role]] = {
     Action.VIEW_OWN_SESSIONS: frozenset({Role.DRIVER}),
     Action.VIEW_TICKETS: _OPERATORS,
     Action.WORK_ON_TICKETS: _HANDS,
+    Action.SILENCE: _HANDS,
     Action.COMMAND_STATIONS: _WRENCH,
     Action.VIEW_COMMANDS: _HANDS,
     Action.VIEW_REVENUE: _MONEY,

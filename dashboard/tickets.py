@@ -39,7 +39,8 @@ async def act(
     data: dict[str, Any] | None = None,
 ) -> Ticket:
     """Does `action` to a ticket and returns it as it is afterwards: one transaction with its audit, then the live
-    feed. `data` is `{"assignee": user}` for ASSIGNED and `{"verdict": one of VERDICTS}` for VERDICT.
+    feed. `data` is `{"assignee": user}` for ASSIGNED and `{"verdict": one of VERDICTS}` for VERDICT, with
+    `right_asset` (kind and id) where the verdict is wrong_asset and it is known.
 
     Raises NotFoundError for an unknown ticket and ConflictError when the action does not fit its state.
     """
@@ -67,10 +68,17 @@ def _check(work: Work, event: TicketEvent) -> None:
         raise ConflictError(f"only the detector can say that a ticket is {event.action}.")
     if event.action is TicketAction.ASSIGNED:
         _check_assignee(work, event.data.get("assignee"))
-    if event.action is TicketAction.VERDICT and event.data.get("verdict") not in VERDICTS:
+    if event.action is TicketAction.VERDICT:
+        _check_verdict(event.data)
+
+
+def _check_verdict(data: dict[str, Any]) -> None:
+    if data.get("verdict") not in VERDICTS:
         raise ConflictError(
-            f"{event.data.get('verdict')!r} is not a verdict.", mend=f"Choose one of {', '.join(VERDICTS)}."
+            f"{data.get('verdict')!r} is not a verdict.", mend=f"Choose one of {', '.join(VERDICTS)}."
         )
+    if data.get("right_asset") is not None and data["verdict"] != "wrong_asset":
+        raise ConflictError("another asset belongs to the verdict wrong_asset only.")
 
 
 def _check_assignee(work: Work, name: Any) -> None:

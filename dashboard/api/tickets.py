@@ -28,6 +28,8 @@ class TicketQuery(PageQuery):
     severity: Severity | None = None
     asset: Identifier | None = Field(None, description="Asset id")
     station_id: Identifier | None = None
+    storm: Identifier | None = Field(None, description="Of one fault at many stations within minutes")
+    assignee: Identifier | None = None
 
 
 class _Body(BaseModel):
@@ -48,8 +50,14 @@ class Assignment(Remark):
     assignee: Identifier = Field(description="A user who works on tickets")
 
 
+class RightAsset(_Body):
+    kind: Literal["station", "cable", "connector", "site"]
+    id: Identifier
+
+
 class Verdict(Remark):
     verdict: Literal["confirmed", "wrong_asset", "vehicle", "no_fault_found"]
+    right_asset: RightAsset | None = Field(None, description="With `wrong_asset`: what was at fault, if known")
 
 
 _NO_REMARK = Remark(comment="")
@@ -64,6 +72,8 @@ def list_tickets(context: Context, query: Annotated[TicketQuery, FromQuery()]) -
             severity=query.severity,
             asset=query.asset,
             station_id=query.station_id,
+            storm=query.storm,
+            assignee=query.assignee,
             after=query.after,
             limit=query.limit,
         )
@@ -144,6 +154,7 @@ async def resolve(
 @router.post("/{ticket_id}/verdict", **_AFTER_ACTION)
 async def verdict(context: Context, principal: Asking, ticket_id: Identifier, body: Verdict) -> WireResponse:
     """Somebody says what it really was; kept as a label for the detector."""
+    right = body.right_asset
     return WireResponse(
         await act(
             context,
@@ -151,7 +162,7 @@ async def verdict(context: Context, principal: Asking, ticket_id: Identifier, bo
             action=TicketAction.VERDICT,
             actor=principal.name,
             detail=body.comment,
-            data={"verdict": body.verdict},
+            data={"verdict": body.verdict, **({"right_asset": right.model_dump()} if right else {})},
         )
     )
 
@@ -166,6 +177,22 @@ async def reopen(
             context,
             ticket_id=ticket_id,
             action=TicketAction.REOPENED,
+            actor=principal.name,
+            detail=body.comment,
+        )
+    )
+
+
+@router.post("/{ticket_id}/close", **_AFTER_ACTION)
+async def close(
+    context: Context, principal: Asking, ticket_id: Identifier, body: Remark = _NO_REMARK
+) -> WireResponse:
+    """Somebody says that nothing is left to be done. Verified tickets close by themselves after a while."""
+    return WireResponse(
+        await act(
+            context,
+            ticket_id=ticket_id,
+            action=TicketAction.CLOSED,
             actor=principal.name,
             detail=body.comment,
         )

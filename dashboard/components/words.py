@@ -76,6 +76,9 @@ ACTION: dict[TicketAction, str] = {
     TicketAction.REOPENED: "reopened",
     TicketAction.VERIFIED: "verified the repair",
     TicketAction.CLOSED: "closed",
+    TicketAction.HELD: "put it under another ticket",
+    TicketAction.FLAPPING: "saw the fault come and go",
+    TicketAction.STEADIED: "saw the fault stay",
     TicketAction.NOTIFIED: "notified",
 }
 

@@ -49,6 +49,9 @@ class TicketAction(StrEnum):
     REOPENED = "reopened"  # the fault came back, or a person disagrees
     VERIFIED = "verified"  # a good session proved the mend
     CLOSED = "closed"  # finished
+    HELD = "held"  # the detector put it under another ticket, which explains it
+    FLAPPING = "flapping"  # the fault comes and goes: the ticket stays open until it is calm
+    STEADIED = "steadied"  # it no longer comes and goes; it stands
     NOTIFIED = "notified"  # somebody was told
 
 
@@ -151,8 +154,31 @@ class Ticket(msgspec.Struct, frozen=True, kw_only=True):
     suspects: tuple[Suspect, ...] = ()
     chart: Chart | None = None
     related: tuple[str, ...] = ()  # other tickets: of the same asset or site, or that this one holds back
+    changes: tuple[datetime, ...] = ()  # when the fault came or went, the last 21
+    flapping_since: datetime | None = None  # it comes and goes: open until it is calm
+    held_by: str | None = None  # the ticket that explains this one
+    storm: str | None = None  # of many tickets of one fault within minutes; people get one digest of it
     verdict: str | None = None  # confirmed, wrong_asset, vehicle, no_fault_found
+    right_asset: Asset | None = None  # where the fault really was, as the verdict says
     events: tuple[TicketEvent, ...] = ()
+
+
+class Label(msgspec.Struct, frozen=True, kw_only=True):
+    """What a person found a ticket to be: something to learn from. What was measured between `from_` and `to` at
+    the station belongs to it; `right_asset` is where the fault was, None where that is not known."""
+
+    ticket_id: str
+    fault: str
+    asset: Asset
+    station_id: str
+    connector_id: int | None
+    from_: datetime
+    to: datetime | None  # None: it still stands
+    confidence: float  # the detector's, 0..1
+    verdict: str
+    right_asset: Asset | None
+    judged_at: datetime
+    judged_by: str
 
 
 UNSETTLED = frozenset({TicketState.OPEN, TicketState.ACKNOWLEDGED, TicketState.IN_PROGRESS})
@@ -173,6 +199,9 @@ _LIFE: dict[TicketAction, tuple[frozenset[TicketState], TicketState | None]] = {
     TicketAction.REOPENED: (_SETTLED, TicketState.OPEN),
     TicketAction.VERIFIED: (frozenset({TicketState.RESOLVED}), TicketState.VERIFIED),
     TicketAction.CLOSED: (frozenset({TicketState.RESOLVED, TicketState.VERIFIED}), TicketState.CLOSED),
+    TicketAction.HELD: (UNSETTLED, TicketState.RESOLVED),
+    TicketAction.FLAPPING: (UNSETTLED, None),
+    TicketAction.STEADIED: (UNSETTLED, None),
     TicketAction.NOTIFIED: (_ANY, None),
 }
 
@@ -186,14 +215,36 @@ def apply_event(ticket: Ticket, event: TicketEvent) -> Ticket:
             mend="Reload it and look at its history.",
         )
     state = target or ticket.state
-    settled_now = state is TicketState.RESOLVED and ticket.state in UNSETTLED
-    reopened = event.action is TicketAction.REOPENED
     return msgspec.structs.replace(
         ticket,
         state=state,
         updated_at=max(event.at, ticket.updated_at),
-        resolved_at=event.at if settled_now else None if reopened else ticket.resolved_at,
+        resolved_at=_resolved_at(ticket, state, event),
         assignee=event.data.get("assignee", ticket.assignee),
+        flapping_since=_flapping_since(ticket, state, event),
+        held_by=event.data.get("held_by") if event.action is TicketAction.HELD else _unless(event, ticket.held_by),
         verdict=event.data.get("verdict", ticket.verdict),
+        right_asset=_right_asset(event) if event.action is TicketAction.VERDICT else ticket.right_asset,
         events=(*ticket.events, event),
     )
+
+
+def _resolved_at(ticket: Ticket, state: TicketState, event: TicketEvent) -> datetime | None:
+    if state in UNSETTLED:
+        return None
+    return event.at if ticket.state in UNSETTLED else ticket.resolved_at
+
+
+def _flapping_since(ticket: Ticket, state: TicketState, event: TicketEvent) -> datetime | None:
+    if state not in UNSETTLED or event.action is TicketAction.STEADIED:
+        return None
+    return event.at if event.action is TicketAction.FLAPPING else ticket.flapping_since
+
+
+def _unless(event: TicketEvent, held_by: str | None) -> str | None:
+    return None if event.action is TicketAction.REOPENED else held_by
+
+
+def _right_asset(event: TicketEvent) -> Asset | None:
+    said = event.data.get("right_asset")
+    return msgspec.convert(said, Asset) if said is not None else None

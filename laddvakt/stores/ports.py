@@ -16,13 +16,15 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 
+from laddvakt.billing.at_risk import Usage
 from laddvakt.domain.commands import SentCommand
 from laddvakt.domain.entries import EntryKind
 from laddvakt.domain.facts import QuarantineReason
 from laddvakt.domain.quarantine import QuarantineState
 from laddvakt.domain.sessions import Session, SessionState
+from laddvakt.domain.silences import Silence
 from laddvakt.domain.stations import Site, Station
-from laddvakt.domain.tickets import Severity, Ticket, TicketState
+from laddvakt.domain.tickets import Label, Severity, Ticket, TicketState
 from laddvakt.domain.tokens import Driver, Token
 
 T = TypeVar("T")
@@ -279,6 +281,10 @@ class Sessions(Protocol):
 
     def totals(self, *, from_: datetime, to: datetime) -> RevenueRow: ...  # of ended sessions, and unended so far
 
+    def usage(
+        self, station_ids: Iterable[str], connector_id: int | None, *, from_: datetime, to: datetime
+    ) -> list[Usage]: ...  # of ended sessions by `started_at`, one per currency
+
 
 class Tickets(Protocol):
     def get(self, ticket_id: str) -> Ticket | None: ...
@@ -292,9 +298,21 @@ class Tickets(Protocol):
         severity: Severity | None = None,
         asset: str | None = None,  # asset id
         station_id: str | None = None,
+        storm: str | None = None,
+        assignee: str | None = None,
         after: str | None = None,
         limit: int = 100,
     ) -> Page[Ticket]: ...
+    def labels(self, since: datetime) -> list[Label]: ...  # the newest verdict of each ticket judged since
+
+
+class Silences(Protocol):
+    def get(self, silence_id: str) -> Silence | None: ...
+    def save(self, silence: Silence) -> None: ...  # insert or replace
+    def overlapping(
+        self, from_: datetime, to: datetime
+    ) -> list[Silence]: ...  # in force at some moment of these, both inclusive
+    def page(self, *, after: str | None = None, limit: int = 100) -> Page[Silence]: ...  # newest first by `from_`
 
 
 class Tariffs(Protocol):
@@ -400,6 +418,7 @@ class Work(Protocol):
     stations: Stations
     sessions: Sessions
     tickets: Tickets
+    silences: Silences
     tariffs: Tariffs
     tokens: Tokens
     people: People

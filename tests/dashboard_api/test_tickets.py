@@ -104,6 +104,7 @@ ACTIONS: list[tuple[str, str, dict[str, Any] | None, TicketState]] = [
     ("resolve", "T-1", {"comment": "fuse changed"}, TicketState.RESOLVED),
     ("verdict", "T-3", {"verdict": "confirmed"}, TicketState.RESOLVED),
     ("reopen", "T-3", {}, TicketState.OPEN),
+    ("close", "T-3", {"comment": "paid"}, TicketState.CLOSED),
 ]
 
 
@@ -146,6 +147,18 @@ def test_actions_need_the_role(web: Web, action: str, ticket_id: str, body: Any,
     assert not web.audit()
 
 
+def test_a_verdict_names_what_was_at_fault_instead(web: Web) -> None:
+    client, cable = web.program("maintainer"), {"kind": "cable", "id": "C-1"}
+    body = {"verdict": "wrong_asset", "right_asset": cable}
+    answer = client.post("/api/v1/tickets/T-3/verdict", json=body).json()
+    assert (answer["verdict"], answer["right_asset"]) == ("wrong_asset", cable)
+    with web.records.read() as work:
+        (label,) = work.tickets.labels(NOON)
+    assert (label.ticket_id, label.right_asset) == ("T-3", Asset(kind="cable", id="C-1"))
+    second = client.post("/api/v1/tickets/T-3/verdict", json={"verdict": "vehicle"}).json()
+    assert (second["verdict"], second["right_asset"]) == ("vehicle", None)
+
+
 @pytest.mark.parametrize(("action", "_", "body", "__"), ACTIONS)
 def test_actions_on_an_unknown_ticket(web: Web, action: str, _: str, body: Any, __: TicketState) -> None:
     answer = web.program("maintainer").post(f"/api/v1/tickets/T-99/{action}", json=body)
@@ -161,6 +174,7 @@ def test_actions_on_an_unknown_ticket(web: Web, action: str, _: str, body: Any, 
         ("comment", {"comment": "x" * 4001}),
         ("comment", None),
         ("verdict", {"verdict": "maybe"}),
+        ("verdict", {"verdict": "wrong_asset", "right_asset": {"kind": "car", "id": "C-1"}}),
         ("resolve", {"coment": "typo"}),
         ("acknowledge", ["not", "an", "object"]),
     ],
@@ -183,6 +197,8 @@ def test_body_that_is_no_json(web: Web) -> None:
         ("acknowledge", "T-3", None),
         ("resolve", "T-3", None),
         ("reopen", "T-1", None),
+        ("close", "T-1", None),
+        ("verdict", "T-1", {"verdict": "vehicle", "right_asset": {"kind": "cable", "id": "C-1"}}),
         ("assign", "T-3", {"assignee": "maintainer"}),
         ("assign", "T-1", {"assignee": "ghost"}),
         ("assign", "T-1", {"assignee": "viewer"}),

@@ -17,8 +17,19 @@ from laddvakt.domain.errors import ConflictError, NotFoundError, StoreError
 from laddvakt.domain.facts import QuarantineReason
 from laddvakt.domain.quarantine import QuarantineState
 from laddvakt.domain.sessions import Session, SessionState
+from laddvakt.domain.silences import Silence, SilenceScope
 from laddvakt.domain.stations import Connector, Site, Station
-from laddvakt.domain.tickets import Asset, Severity, TicketAction, TicketState
+from laddvakt.domain.tickets import (
+    Asset,
+    Chart,
+    Series,
+    Severity,
+    Suspect,
+    TicketAction,
+    TicketEvent,
+    TicketState,
+    apply_event,
+)
 from laddvakt.domain.tokens import AuthorizationStatus, Driver, Token, TokenKind
 from laddvakt.stores.ports import (
     ApiToken,
@@ -37,7 +48,7 @@ from laddvakt.stores.ports import (
     VehicleSeen,
 )
 from laddvakt.stores.sql import SqlRecords
-from tests.support.records import NOON, event, full_session, full_station, session, ticket
+from tests.support.records import NOON, cost, ended, event, full_session, full_station, session, ticket
 
 changed = msgspec.structs.replace
 
@@ -454,6 +465,113 @@ def test_tickets_page_newest_first_with_every_filter(records: SqlRecords) -> Non
         assert pages(severity=Severity.P1) == [t for t in newest if t.severity is Severity.P1]
         assert pages(asset="C-1") == [t for t in newest if t.asset.id == "C-1"]
         assert pages(station_id="SE-2") == [t for t in newest if t.station_id == "SE-2"]
+
+
+def test_tickets_come_back_with_all_that_the_detector_and_people_said(records: SqlRecords) -> None:
+    full = ticket(
+        changes=(NOON, NOON + timedelta(minutes=7)),
+        flapping_since=NOON,
+        held_by="T-9",
+        storm="storm-1",
+        related=("T-3",),
+        right_asset=Asset(kind="cable", id="C-1"),
+        suspects=(Suspect(asset=Asset(kind="vehicle", id="tok"), share=1.0, why=("one vehicle only",)),),
+        chart=Chart(label="Power", unit="W", series=(Series(name="SE-1", points=((NOON, 1.5),)),), normal=7.0),
+    )
+    with records.begin() as work:
+        work.tickets.save(full)
+        work.tickets.save(ticket("T-2", assignee="bo"))
+        assert work.tickets.get("T-1") == full
+        assert [t.ticket_id for t in work.tickets.page(storm="storm-1").items] == ["T-1"]
+        assert [t.ticket_id for t in work.tickets.page(assignee="bo").items] == ["T-2"]
+
+
+def test_labels_are_the_newest_verdicts(records: SqlRecords) -> None:
+    def verdict(minute: int, word: str, **data: Any) -> TicketEvent:
+        return event(TicketAction.VERDICT, minute, actor="eva", data={"verdict": word, **data})
+
+    cable = {"kind": "cable", "id": "C-1"}
+    wrong = apply_event(ticket("T-1"), verdict(3, "confirmed"))
+    wrong = apply_event(wrong, verdict(5, "wrong_asset", right_asset=cable))
+    right = apply_event(ticket("T-2", resolved_at=NOON), verdict(4, "confirmed"))
+    with records.begin() as work:
+        for one in (wrong, right, ticket("T-3")):
+            work.tickets.save(one)
+        assert [(x.ticket_id, x.verdict, x.right_asset) for x in work.tickets.labels(NOON)] == [
+            ("T-2", "confirmed", Asset(kind="connector", id="SE-1/1")),
+            ("T-1", "wrong_asset", Asset(kind="cable", id="C-1")),
+        ]
+        (late,) = work.tickets.labels(NOON + timedelta(minutes=5))
+        assert (late.judged_by, late.judged_at, late.from_) == ("eva", NOON + timedelta(minutes=5), NOON)
+
+
+# Silences
+
+
+def silence(silence_id: str, begin_h: float, end_h: float, **more: Any) -> Silence:
+    return Silence(
+        silence_id=silence_id,
+        scope=SilenceScope.STATION,
+        target="SE-1",
+        from_=NOON + timedelta(hours=begin_h),
+        until=NOON + timedelta(hours=end_h),
+        reason="works",
+        created_by="eva",
+        created_at=NOON,
+        **more,
+    )
+
+
+def test_silences_come_back_and_are_found_by_time(records: SqlRecords) -> None:
+    one = silence("Q-1", 0, 2, fault="offline")
+    two = silence("Q-2", 1, 9, ended_at=NOON + timedelta(hours=3), ended_by="bo")
+    never = silence("Q-3", 5, 9, ended_at=NOON + timedelta(hours=4), ended_by="bo")
+    with records.begin() as work:
+        for each in (one, two, never):
+            work.silences.save(each)
+        assert [work.silences.get(x.silence_id) for x in (one, two, never)] == [one, two, never]
+        assert work.silences.get("Q-9") is None
+
+        def found(begin_h: float, end_h: float) -> list[str]:
+            hours = (NOON + timedelta(hours=begin_h), NOON + timedelta(hours=end_h))
+            return [x.silence_id for x in work.silences.overlapping(*hours)]
+
+        assert found(-1, -0.5) == []
+        assert found(0, 0) == ["Q-1"]
+        assert found(1, 1) == ["Q-1", "Q-2"]
+        assert found(2, 2) == ["Q-2"]
+        assert found(3, 9) == []
+        assert found(-1, 9) == ["Q-1", "Q-2"]
+        assert all_pages(work.silences.page, 2) == [never, two, one]
+
+
+# Usage
+
+
+def test_usage_sums_ended_sessions_by_currency(records: SqlRecords) -> None:
+    hour = timedelta(hours=1)
+    with records.begin() as work:
+        work.sessions.save(
+            [
+                ended("S-1", NOON + hour, "10"),
+                ended("S-2", NOON + 2 * hour, "5.5", connector_id=2),
+                ended("S-3", NOON + 3 * hour, cost=None),
+                ended("S-4", NOON + 9 * hour),
+                session("S-5"),
+                ended("S-6", NOON + hour, "7", station_id="SE-2", cost=cost("7", currency="EUR")),
+            ]
+        )
+
+        def rows(connector_id: int | None, *stations: str) -> set[tuple[str | None, int, Decimal]]:
+            found = work.sessions.usage(stations, connector_id, from_=NOON, to=NOON + 8 * hour)
+            return {(row.currency, row.sessions, row.excl_vat) for row in found}
+
+        assert rows(None, "SE-1") == {("SEK", 2, Decimal("15.5")), (None, 1, Decimal(0))}
+        assert rows(2, "SE-1") == {("SEK", 1, Decimal("5.5"))}
+        assert ("EUR", 1, Decimal(7)) in rows(None, "SE-1", "SE-2")
+        assert rows(None, "SE-9") == rows(None) == set()
+        (row,) = work.sessions.usage(["SE-1"], 2, from_=NOON, to=NOON + 8 * hour)
+        assert row.first_at == NOON + 1.5 * hour
 
 
 # Tariffs

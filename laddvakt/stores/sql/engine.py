@@ -33,6 +33,7 @@ from laddvakt.stores.sql.quarantine import SqlQuarantine
 from laddvakt.stores.sql.routes import SqlRoutes
 from laddvakt.stores.sql.security_log import SqlSecurityLog
 from laddvakt.stores.sql.sessions import SqlSessions
+from laddvakt.stores.sql.silences import SqlSilences
 from laddvakt.stores.sql.stations import SqlStations
 from laddvakt.stores.sql.tariffs import SqlTariffs
 from laddvakt.stores.sql.tickets import SqlTickets
@@ -57,6 +58,7 @@ class SqlWork:
         self.stations: ports.Stations = SqlStations(db)
         self.sessions: ports.Sessions = SqlSessions(db)
         self.tickets: ports.Tickets = SqlTickets(db)
+        self.silences: ports.Silences = SqlSilences(db)
         self.tariffs: ports.Tariffs = SqlTariffs(db)
         self.tokens: ports.Tokens = SqlTokens(db)
         self.people: ports.People = SqlPeople(db)

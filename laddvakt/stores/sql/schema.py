@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,8 +13,9 @@ from laddvakt.domain.entries import EntryKind
 from laddvakt.domain.facts import QuarantineReason
 from laddvakt.domain.quarantine import QuarantineState
 from laddvakt.domain.sessions import CostLine, MeterCheck, Quality, SessionState
+from laddvakt.domain.silences import SilenceKind, SilenceScope
 from laddvakt.domain.stations import ConnectorState, StationState
-from laddvakt.domain.tickets import Chart, Evidence, Severity, Suspect, TicketAction, TicketState
+from laddvakt.domain.tickets import Asset, Chart, Evidence, Severity, Suspect, TicketAction, TicketState
 from laddvakt.domain.tokens import AuthorizationStatus, TokenKind
 from laddvakt.stores.sql.types import AnyText, Finite, Json, MoneyAmount, OneOf, UtcTime
 
@@ -180,6 +182,11 @@ tickets = Table(
     Column("suspects", Json(tuple[Suspect, ...]), nullable=False),
     Column("chart", Json(Chart)),
     Column("related", Json(tuple[str, ...]), nullable=False),
+    Column("changes", Json(tuple[datetime, ...]), nullable=False),
+    Column("flapping_since", UtcTime),
+    Column("held_by", AnyText),
+    Column("storm", AnyText),
+    Column("right_asset", Json(Asset)),
     Index(None, "opened_at", "ticket_id"),
     Index(None, "state", "opened_at"),
     Index(None, "asset_id", "opened_at"),
@@ -197,6 +204,24 @@ ticket_events = Table(
     Column("actor", AnyText, nullable=False),
     Column("detail", AnyText, nullable=False),
     Column("data", Json(dict[str, Any]), nullable=False),
+)
+
+silences = Table(
+    "silences",
+    metadata,
+    Column("silence_id", AnyText, primary_key=True),
+    Column("kind", OneOf(SilenceKind), nullable=False),
+    Column("scope", OneOf(SilenceScope), nullable=False),
+    Column("target", AnyText, nullable=False),
+    Column("fault", AnyText),
+    Column("from_", UtcTime, nullable=False),
+    Column("until", UtcTime, nullable=False),
+    Column("reason", AnyText, nullable=False),
+    Column("created_by", AnyText, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("ended_at", UtcTime),
+    Column("ended_by", AnyText),
+    Index(None, "from_", "silence_id"),
 )
 
 tariff_versions = Table(

@@ -10,14 +10,15 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Row
 
+from laddvakt.billing.at_risk import Usage
 from laddvakt.domain.money import Money
 from laddvakt.domain.sessions import Cost, Session, SessionState
 from laddvakt.stores.ports import InUse, Page, RevenueRow
 from laddvakt.stores.sql import revenue
 from laddvakt.stores.sql.cursors import newest_first
-from laddvakt.stores.sql.db import Db, changed_fields
+from laddvakt.stores.sql.db import Db, changed_fields, chunks
 from laddvakt.stores.sql.schema import UNENDED, sessions
-from laddvakt.stores.sql.types import UtcTime
+from laddvakt.stores.sql.types import UtcTime, from_ten_thousandths
 
 _COST_COLUMNS = ("currency", "excl_vat", "vat", "incl_vat", "cost_lines")
 _ALL = tuple(sessions.c)
@@ -135,6 +136,27 @@ class SqlSessions:
         self._db.upsert(sessions, [to_row(session) for key, session in given.items() if key not in known])
         self._db.update(sessions, [((key,), _changed(before, given[key])) for key, before in known.items()])
         self._read |= given
+
+    def usage(
+        self, station_ids: Iterable[str], connector_id: int | None, *, from_: datetime, to: datetime
+    ) -> list[Usage]:
+        """Of several stations, or of one connector of one. Sessions without a cost have no currency."""
+        columns = sessions.c
+        amount = sa.func.coalesce(sa.func.sum(sa.type_coerce(columns.excl_vat, sa.BigInteger)), 0)
+        first = sa.func.min(columns.started_at)
+        where = [columns.state == SessionState.ENDED, columns.started_at >= from_, columns.started_at < to]
+        if connector_id is not None:
+            where.append(columns.connector_id == connector_id)
+        summed = (
+            sa.select(columns.currency, sa.func.count(), amount, first).where(*where).group_by(columns.currency)
+        )
+        found: list[Usage] = []
+        for ids in chunks(dict.fromkeys(station_ids)):
+            for row in self._db.all(summed.where(columns.station_id.in_(ids)).group_by(columns.currency)):
+                currency, count, total, first_at = tuple(row)
+                excl_vat = from_ten_thousandths(int(total))
+                found.append(Usage(currency=currency, sessions=count, excl_vat=excl_vat, first_at=first_at))
+        return found
 
     def page(
         self,

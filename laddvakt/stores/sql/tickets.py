@@ -12,7 +12,16 @@ from sqlalchemy.engine import Row
 
 from laddvakt.domain.errors import ConflictError
 from laddvakt.domain.money import Money
-from laddvakt.domain.tickets import UNSETTLED, Asset, Severity, Ticket, TicketEvent, TicketState
+from laddvakt.domain.tickets import (
+    UNSETTLED,
+    Asset,
+    Label,
+    Severity,
+    Ticket,
+    TicketAction,
+    TicketEvent,
+    TicketState,
+)
 from laddvakt.stores.ports import Page
 from laddvakt.stores.sql.cursors import newest_first
 from laddvakt.stores.sql.db import Db, chunks
@@ -40,6 +49,25 @@ def _from_row(row: Row[Any], events: tuple[TicketEvent, ...]) -> Ticket:
     amount, currency = fields.pop("risk_amount"), fields.pop("risk_currency")
     risk = None if amount is None else Money(amount=amount, currency=currency)
     return Ticket(**fields, asset=asset, revenue_at_risk=risk, events=events)
+
+
+def _label(row: Row[Any]) -> Label:
+    """The ticket holds its newest verdict."""
+    asset = Asset(kind=row.asset_kind, id=row.asset_id)
+    return Label(
+        ticket_id=row.ticket_id,
+        fault=row.fault,
+        asset=asset,
+        station_id=row.station_id,
+        connector_id=row.connector_id,
+        from_=row.opened_at,
+        to=row.resolved_at,
+        confidence=row.confidence,
+        verdict=row.verdict,
+        right_asset=asset if row.verdict == "confirmed" else row.right_asset,
+        judged_at=row.judged_at,
+        judged_by=row.judged_by,
+    )
 
 
 class SqlTickets:
@@ -86,6 +114,8 @@ class SqlTickets:
         severity: Severity | None = None,
         asset: str | None = None,
         station_id: str | None = None,
+        storm: str | None = None,
+        assignee: str | None = None,
         after: str | None = None,
         limit: int = 100,
     ) -> Page[Ticket]:
@@ -93,12 +123,15 @@ class SqlTickets:
         statement = sa.select(tickets)
         if states is not None:
             statement = statement.where(tickets.c.state.in_(list(states)))
-        if severity is not None:
-            statement = statement.where(tickets.c.severity == severity)
-        if asset is not None:
-            statement = statement.where(tickets.c.asset_id == asset)
-        if station_id is not None:
-            statement = statement.where(tickets.c.station_id == station_id)
+        for column, wanted in (
+            (tickets.c.severity, severity),
+            (tickets.c.asset_id, asset),
+            (tickets.c.station_id, station_id),
+            (tickets.c.storm, storm),
+            (tickets.c.assignee, assignee),
+        ):
+            if wanted is not None:
+                statement = statement.where(column == wanted)
         return newest_first(
             self._db,
             statement,
@@ -108,6 +141,21 @@ class SqlTickets:
             limit=limit,
             build=self._build,
         )
+
+    def labels(self, since: datetime) -> list[Label]:
+        """In the order of their verdicts."""
+        judged = sa.and_(ticket_events.c.action == TicketAction.VERDICT, ticket_events.c.at >= since)
+        events = ticket_events.c
+        statement = (
+            sa.select(tickets, events.at.label("judged_at"), events.actor.label("judged_by"))
+            .join(ticket_events, sa.and_(events.ticket_id == tickets.c.ticket_id, judged))
+            .order_by(events.at, events.ticket_id, events.number)
+        )
+        newest: dict[str, Label] = {}
+        for row in self._db.all(statement):
+            newest.pop(row.ticket_id, None)
+            newest[row.ticket_id] = _label(row)
+        return list(newest.values())
 
     def _build(self, rows: Sequence[Row[Any]]) -> list[Ticket]:
         events: dict[str, list[TicketEvent]] = {}

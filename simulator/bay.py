@@ -158,7 +158,7 @@ class Bay:
             on_reply=lambda reply, now: self._started(transaction, reply, now),
         )
         circuit.offered_a = self._limit_a
-        circuit.closed = True
+        circuit.close()
         self._set_status(ConnectorState.CHARGING, now_s)
         desk.after(desk.meter_interval_s, now_s, lambda now: self._sample(transaction, now))
         desk.after(visit.dwell_s, now_s, lambda now: self._driver_back(visit, now))

@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import math
 import random
+from typing import Any, TypeVar, cast
 
 from simulator import physics
+from simulator.defects import Defects
 from simulator.physics import Surroundings
 from simulator.spec import ConnectorSpec, StationSpec
 from simulator.vehicles import Vehicle
 
 _STEP_S = 30.0  # longest stretch over which power is held constant
 _IDLE_STEP_S = 300.0  # the same without a load: only the air changes
+_GHOST_V = 14.0  # what a voltmeter shows on a phase without a fuse, through what hangs on it
 _RAMP_S = 4.0  # time constant with which chargers follow their target
 _REGISTER_EPOCH_S = 1_767_225_600.0  # 2026-01-01: from here lifetime registers are reckoned
 _LIFETIME_LOAD = 0.5  # share of rated power; above what traffic ever draws, so a restarted fleet never counts back
+
+_UNCOOLED = 5.0  # a cooled cable whose pump has stopped warms by this many times its rise more
+
+_Value = TypeVar("_Value")
 
 
 class Circuit:
     """One connector's wiring. Energy is the exact sum of power times time over its steps.
 
-    A fault sets `contactor_fails`, `register_error_wh`; the station sets `closed` and `offered_a`.
+    A fault changes `defects`; the station calls `close` and `interrupt` and sets `offered_a` and `derate`.
     """
 
     def __init__(
@@ -30,6 +37,7 @@ class Circuit:
         self.dc = station.current == "DC"
         self.phases = station.phases
         self._rectifier_w = station.max_power_w
+        self.rectifier_lost = 0.0  # share of the station's power modules that have failed
         self.beside: tuple[Circuit, ...] = ()  # the station's other outlets, which share its rectifier
         self.place = place
         self.vehicle: Vehicle | None = None
@@ -39,14 +47,22 @@ class Circuit:
         self.closed = False
         self.paused = False  # the vehicle takes nothing, for its own reasons
         self.offered_a = spec.max_current_a
-        self.contactor_fails = False
-        self.register_error_wh = 0.0
+        self.derate = 1.0  # share of the power that the station allows while something is hot
+        self.defects = Defects()
+        self.welded = False  # the contactor is closed, whatever the station wants
+        self._stays_open = False  # the contactor is open, whatever the station wants
         self.current_a = 0.0  # per phase in use (AC), or of the pack (DC)
+        self.amps = [0.0] * (1 if self.dc else self.phases)  # what really flows, per phase
         self.volts = [physics.NOMINAL_V] * (1 if self.dc else self.phases)
         self.power_w = 0.0
         self.air_c = physics.ambient_c(now_s, place)
         self.plug_c = self.air_c
-        self._plug = physics.pick_plug(rng, rated_a=spec.max_current_a, liquid_cooled=spec.max_current_a > 250)
+        insulation = random.Random(f"insulation/{station.station_id}/{spec.connector_id}")
+        self._insulation_ohm_per_v = 10 ** insulation.uniform(3.7, 4.7)
+        self._answers: dict[str, Any] = {}  # what the meter said last
+        self._plug = physics.pick_plug(
+            rng, rated_a=spec.max_current_a, liquid_cooled=physics.liquid_cooled(spec.max_current_a)
+        )
         self._rng = rng
         self._at_s = now_s
         lifetime_h = max(now_s - _REGISTER_EPOCH_S, 0) / 3600
@@ -60,7 +76,7 @@ class Circuit:
     @property
     def register_wh(self) -> float:
         """What the meter's register stands at, before rounding to its resolution."""
-        return self.energy_wh + self.register_error_wh
+        return self.energy_wh + self.defects.register_error_wh
 
     @property
     def full(self) -> bool:
@@ -72,19 +88,51 @@ class Circuit:
         driven_k = self._rng.uniform(4, 16)
         self.battery_c = max(self.air_c + driven_k, 22.0 if vehicle.preheats and self.dc else -30.0)
 
+    def close(self) -> None:
+        """The station closes its contactor."""
+        self.closed = True
+        self._stays_open = self._happens(self.defects.contactor_stays_open)
+
     def interrupt(self) -> None:
-        """The contactor opens: current is zero at once."""
+        """The station opens its contactor: current is zero at once, unless its contacts are welded."""
         self.closed = False
-        self.current_a = 0.0
-        self.power_w = 0.0
+        self.welded = self.welded or self._happens(self.defects.contactor_sticks)
+        if not self.conducting:
+            self._no_current()
 
     def unplug(self) -> None:
-        self.interrupt()
+        self.closed = False
         self.vehicle = None
+        self._no_current()
+
+    def set_contactor(self, *, stays_open: float = 0.0, sticks: float = 0.0) -> None:
+        """Its contactor now fails with these chances. One that never does is a new one, and does as it is told."""
+        self.defects.contactor_stays_open, self.defects.contactor_sticks = stays_open, sticks
+        self._stays_open = self.closed and self._happens(stays_open)
+        self.welded = False
+        if not self.conducting:
+            self._no_current()
+
+    def _no_current(self) -> None:
+        self.current_a = self.power_w = 0.0
+        self.amps = [0.0] * len(self.amps)
+
+    def _happens(self, chance: float) -> bool:
+        return chance > 0 and self._rng.random() < chance
+
+    @property
+    def conducting(self) -> bool:
+        """Whether the contactor's contacts touch."""
+        return self.welded or (self.closed and not self._stays_open)
+
+    @property
+    def isolation_ohm_per_v(self) -> float:
+        """From the DC outlet to earth, per volt of the highest voltage; infinite for AC."""
+        return 1 / (1 / self._insulation_ohm_per_v + 1 / self.defects.earth_ohm_per_v) if self.dc else math.inf
 
     def advance(self, now_s: float) -> None:
         """Lets time pass until `now_s`; earlier times are ignored."""
-        longest_s = _STEP_S if self.closed else _IDLE_STEP_S
+        longest_s = _STEP_S if self.conducting else _IDLE_STEP_S
         while self._at_s < now_s:
             step_s = min(longest_s, now_s - self._at_s)
             self._at_s += step_s
@@ -99,9 +147,10 @@ class Circuit:
             self._dc_power()
         else:
             self._ac_power(open_v)
-        self.plug_c = self._plug.step(self.plug_c, self.air_c, self.current_a, dt_s)
+        self.plug_c = self._plug.step(self.plug_c, self.air_c, self.current_a, dt_s, self._contact_heat())
         wh = self.power_w * dt_s / 3600
         self.energy_wh += wh
+        self._count(wh)
         if self.vehicle is not None and wh:
             stored_wh = wh * (0.96 if self.dc else self.vehicle.charger_efficiency)
             self.soc = min(self.soc + stored_wh / self.vehicle.battery_wh, 1.0)
@@ -109,56 +158,84 @@ class Circuit:
 
     def _demand_a(self) -> float:
         vehicle = self.vehicle
-        if vehicle is None or not self.closed or self.contactor_fails or self.paused or self.full:
+        if vehicle is None or not self.conducting or self.paused or self.full:
             return 0.0
         if not self.dc:
-            return physics.ac_demand_a(vehicle, self.soc, self.offered_a)
+            return physics.ac_demand_a(vehicle, self.soc, self.allowed_a)
         if self.offered_a <= 0:
             return 0.0
-        limit_w = min(self.spec.max_power_w, self._rectifier_w / (1 + sum(c.closed for c in self.beside)))
+        rectifier_w = self._rectifier_w * (1 - self.rectifier_lost) * self.derate
+        limit_w = min(self.spec.max_power_w, rectifier_w / (1 + sum(c.closed for c in self.beside)))
         wanted_w = min(physics.dc_demand_w(vehicle, self.soc, self.battery_c), limit_w)
-        return min(wanted_w / vehicle.pack_voltage(self.soc), self.offered_a)
+        return min(wanted_w / vehicle.pack_voltage(self.soc), self.allowed_a)
+
+    @property
+    def allowed_a(self) -> float:
+        """What the pilot really tells the vehicle that it may take."""
+        return self.offered_a * self.derate * self.defects.pilot_gain
+
+    def _contact_heat(self) -> float:
+        """How many times as much as when new the plug warms."""
+        contacts = 1 + self.defects.contact_ohm / physics.contact_ohm(self.spec.max_current_a)
+        return contacts * (1 + _UNCOOLED * self.defects.cooling_lost)
 
     def _ac_power(self, open_v: float) -> None:
-        used = self.vehicle_phases if self.current_a else 0
-        jitter = self._rng.gauss(1.0, 0.004) if self.current_a else 1.0
-        self.current_a *= jitter
+        defects = self.defects
+        dead = defects.blown | defects.open_poles
+        used = set(range(self.vehicle_phases)) - dead if self.current_a else set()
+        self.current_a *= self._rng.gauss(1.0, 0.004) if used else 0.0
         for phase in range(self.phases):
-            loaded_a = self.current_a if phase < used else 0.0
-            skew_v = (0.0, 0.7, -0.5)[phase % 3]
-            self.volts[phase] = physics.terminal_v(open_v + skew_v, loaded_a, self.place.supply_ohm)
+            self.amps[phase] = self.current_a if phase in used else 0.0
+            phase_v = open_v + (0.0, 0.7, -0.5)[phase % 3] + defects.phase_offset_v[phase % 3]
+            supply_ohm = self.place.supply_ohm + defects.supply_ohm[phase % 3]
+            self.volts[phase] = physics.terminal_v(phase_v, self.amps[phase], supply_ohm)
+            if phase in defects.blown:
+                self.volts[phase] = _GHOST_V
         factor = self.vehicle.power_factor if self.vehicle else 1.0
-        self.power_w = sum(self.volts[:used]) * self.current_a * factor
+        self.power_w = sum(v * a for v, a in zip(self.volts, self.amps, strict=True)) * factor
 
     def _dc_power(self) -> None:
         vehicle = self.vehicle
         if vehicle is None or not self.current_a:
-            self.volts[0] = 0.0
-            self.power_w = 0.0
+            self.volts[0] = self.amps[0] = self.power_w = 0.0
             return
-        self.current_a *= self._rng.gauss(1.0, 0.003)
+        self.current_a *= self._rng.gauss(1.0, 0.003 + self.defects.ripple)
+        self.amps[0] = self.current_a
         pack_ohm = 0.035 * vehicle.pack_v[1] / 400
         self.volts[0] = vehicle.pack_voltage(self.soc) + pack_ohm * self.current_a
         self.power_w = self.volts[0] * self.current_a
 
+    # The meter.
+
+    def _count(self, wh: float) -> None:
+        defects = self.defects
+        counted_wh = 0.0 if defects.frozen == "register" else wh * defects.register_gain * defects.meter_gain
+        defects.register_error_wh += counted_wh - wh
+
     def metered_w(self) -> float:
         """Power as the meter shows it now."""
-        return self.power_w * self._noise(0.0015)
+        return self._says("w", self.power_w * self.defects.meter_gain * self._noise(0.0015))
 
     def metered_wh(self, step_wh: int) -> int:
         """The register as it reads: whole steps of its resolution."""
-        return math.floor(self.register_wh / step_wh) * step_wh
+        return self._says("wh", math.floor(self.register_wh / step_wh) * step_wh)
 
     def metered_a(self) -> list[float]:
         """Current per phase as shown; one value for DC."""
-        if self.dc:
-            return [self.current_a * self._noise(0.002)]
-        used = self.vehicle_phases
-        return [self.current_a * self._noise(0.004) if phase < used else 0.0 for phase in range(self.phases)]
+        gain = self.defects.meter_gain * self.defects.current_gain
+        return self._says(
+            "a", [a * gain * self._noise(0.002 if self.dc else 0.004) if a else 0.0 for a in self.amps]
+        )
 
     def metered_v(self) -> list[float]:
         """Voltage per phase as shown; one value for DC."""
-        return [volt + self._rng.gauss(0, 0.15) if volt else 0.0 for volt in self.volts]
+        return self._says("v", [volt + self._rng.gauss(0, 0.15) if volt else 0.0 for volt in self.volts])
+
+    def _says(self, what: str, value: _Value) -> _Value:
+        """With a dead line to its meter, a station repeats the last answer."""
+        if self.defects.frozen != "link":
+            self._answers[what] = value
+        return cast("_Value", self._answers.setdefault(what, value))
 
     def _noise(self, sigma: float) -> float:
         return self._rng.gauss(1.0, sigma)

@@ -21,7 +21,7 @@ from simulator.faults import FaultPlan
 from simulator.faults.schedule import live_faults, truth_record
 from simulator.messages import timestamp
 from simulator.mqtt import Devices
-from simulator.spec import StationSpec, make_specs, make_tokens, speaking
+from simulator.spec import StationSpec, make_specs, make_tokens, speaking, with_devices
 from simulator.station import Acknowledged, Output, Publish, Station, StationOptions
 
 logger = logging.getLogger(__name__)
@@ -91,22 +91,22 @@ def build_fleet(options: FleetOptions, now_s: float) -> list[Station]:
     """The stations of a fleet, none of them connected yet."""
     specs = options.specs if options.specs is not None else make_specs(options.stations)
     specs = speaking(specs, options.protocols) if options.protocols else specs
+    specs = with_devices(specs, options.mqtt_share if options.mqtt_url else 0.0, options.seed)
     rng = random.Random(f"fleet/{options.seed}")
     bays = sum(len(spec.connectors) for spec in specs)
     tokens = options.tokens or make_tokens(max(bays * 2, 20), options.seed)
     population = Population(tokens, rng)
     faults = plan_faults(options, specs, now_s)
     habits = Habits(speed=options.speed, session_s=options.session_s)
-    with_devices = options.mqtt_url is not None
     stations = []
     for spec in specs:
         station_options = StationOptions(
             habits=habits,
             meter_interval_s=options.meter_interval_s,
-            mqtt=rng.random() < options.mqtt_share and with_devices,
+            mqtt=spec.devices,
             mqtt_interval_s=options.mqtt_interval_s,
         )
-        own = tuple(plan for plan in faults if plan.station_id == spec.station_id)
+        own = tuple(plan for plan in faults if spec.station_id in plan.stations)
         stations.append(
             Station(
                 spec,

@@ -96,9 +96,21 @@ class Thermal(NamedTuple):
     kelvin_per_a2: float
     time_constant_s: float
 
-    def step(self, temperature_c: float, air_c: float, current_a: float, dt_s: float) -> float:
-        """Temperature after `dt_s` of constant current, degrees Celsius."""
-        return approach(temperature_c, air_c + self.kelvin_per_a2 * current_a**2, dt_s, self.time_constant_s)
+    def step(self, temperature_c: float, air_c: float, current_a: float, dt_s: float, worse: float = 1.0) -> float:
+        """Temperature after `dt_s` of constant current, degrees Celsius. `worse`: how many times as much heat as
+        when new."""
+        heated_c = air_c + self.kelvin_per_a2 * worse * current_a**2
+        return approach(temperature_c, heated_c, dt_s, self.time_constant_s)
+
+
+def liquid_cooled(rated_a: float) -> bool:
+    """Cables for more than this are cooled by a pump."""
+    return rated_a > 250
+
+
+def contact_ohm(rated_a: float) -> float:
+    """Resistance of a new plug's contacts: some 60 mV at the rated current, whatever the size."""
+    return 0.06 / rated_a
 
 
 def pick_plug(rng: random.Random, *, rated_a: float, liquid_cooled: bool) -> Thermal:

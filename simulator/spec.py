@@ -39,6 +39,7 @@ class StationSpec(msgspec.Struct, frozen=True, kw_only=True):
     firmware: str = "1.8.2"
     password: str | None = None  # HTTP Basic, security profile 1
     protocol: str = "ocpp1.6"  # or ocpp2.0.1, ocpp2.1
+    devices: bool = False  # an independent meter and sensors that speak MQTT
 
 
 class Dialect(NamedTuple):
@@ -86,6 +87,23 @@ def dialect_of(spec: StationSpec) -> Dialect:
     return _DIALECTS[random.Random(f"dialect/{spec.vendor}/{spec.model}").randrange(len(_DIALECTS))]
 
 
+def is_dc(spec: StationSpec) -> bool:
+    return spec.current == "DC"
+
+
+def three_phase(spec: StationSpec) -> bool:
+    return not is_dc(spec) and spec.phases == 3
+
+
+def measures_voltage(spec: StationSpec) -> bool:
+    """Whether it tells voltages: of the mains (AC), or of the battery (DC)."""
+    return dialect_of(spec).voltage
+
+
+def measures_mains(spec: StationSpec) -> bool:
+    return not is_dc(spec) and measures_voltage(spec)
+
+
 def make_specs(stations: int, *, first: int = 1) -> tuple[StationSpec, ...]:
     """Nameplates of a plain mixed fleet: `SIM-0001`, `SIM-0002`, ..."""
     return tuple(_make(number, _MODELS[_MIX[number % len(_MIX)]]) for number in range(first, first + stations))
@@ -120,6 +138,12 @@ def speaking(specs: tuple[StationSpec, ...], protocols: tuple[str, ...]) -> tupl
         msgspec.structs.replace(spec, protocol=protocols[number % len(protocols)])
         for number, spec in enumerate(specs)
     )
+
+
+def with_devices(specs: tuple[StationSpec, ...], share: float, seed: int) -> tuple[StationSpec, ...]:
+    """The same stations, of which a share has independent devices."""
+    rng = random.Random(f"devices/{seed}")
+    return tuple(msgspec.structs.replace(spec, devices=rng.random() < share) for spec in specs)
 
 
 def make_tokens(count: int, seed: int) -> tuple[str, ...]:

@@ -17,9 +17,9 @@ import msgspec
 from simulator.central import Central
 from simulator.drivers import Habits, Population
 from simulator.faults import KINDS, FaultPlan
-from simulator.faults.schedule import shows, spread_faults, truth_record
+from simulator.faults.schedule import of_device, shows, spread_faults, truth_record
 from simulator.messages import milliseconds, timestamp
-from simulator.spec import StationSpec, make_specs, make_tokens, speaking
+from simulator.spec import StationSpec, make_specs, make_tokens, speaking, with_devices
 from simulator.station import Acknowledged, Output, Publish, Send, Station, StationOptions
 
 DEFAULT_START_S = 1_772_409_600.0  # 2026-03-02T00:00:00Z, a Monday
@@ -98,7 +98,8 @@ class World:
     def __init__(self, options: LogOptions) -> None:
         self.options = options
         specs = options.specs if options.specs is not None else make_specs(options.stations)
-        self.specs = speaking(specs, options.protocols) if options.protocols else specs
+        specs = speaking(specs, options.protocols) if options.protocols else specs
+        self.specs = with_devices(specs, options.mqtt_share, options.seed)
         self.plans = _plans(options, self.specs)
         self._agenda: list[tuple[float, int, Callable[[float], None]]] = []
         self._count = itertools.count()
@@ -107,10 +108,11 @@ class World:
         self._shown_s: dict[FaultPlan, float] = {}
         self._hidden: dict[str, list[FaultPlan]] = {}  # station -> faults that nothing has shown yet
         for plan in self.plans:
-            if KINDS[plan.fault].shown_by:
-                self._hidden.setdefault(plan.station_id, []).append(plan)
-            else:
+            if KINDS[plan.fault].shows is None:
                 self._shown_s[plan] = plan.since_s
+                continue
+            for station_id in plan.stations:
+                self._hidden.setdefault(station_id, []).append(plan)
         self._links = [_Link(station) for station in _stations(options, self.specs, self.plans)]
 
     def lines(self) -> Iterator[Line]:
@@ -188,6 +190,7 @@ class World:
                     self._send(link, frame, now_s)
                 case Publish(topic, payload):
                     self._line(now_s, "mqtt", topic=topic, payload=payload)
+                    self._show(link, *of_device(topic, payload), now_s)
                 case Acknowledged():
                     pass
         wanted = link.station.link_wanted
@@ -216,7 +219,7 @@ class World:
             if epoch == link.epoch and link.up:
                 self._line(now, "ocpp", station_id=link.station_id, direction="in", frame=frame)
                 if frame[0] == 2:
-                    self._show(link, frame, now)
+                    self._show(link, frame[2], frame[3], now)
                     self._answer(link, frame, now)
 
         self._at(arrives_s, arrive)
@@ -236,12 +239,12 @@ class World:
 
         self._at(now_s + _THINK_S, send)
 
-    def _show(self, link: _Link, frame: list[Any], now_s: float) -> None:
+    def _show(self, link: _Link, action: str, payload: dict[str, Any], now_s: float) -> None:
         hidden = self._hidden.get(link.station_id)
         if not hidden:
             return
-        for plan in [plan for plan in hidden if shows(plan, frame[2], frame[3], now_s)]:
-            self._shown_s[plan] = now_s
+        for plan in [plan for plan in hidden if shows(plan, action, payload, now_s)]:
+            self._shown_s.setdefault(plan, now_s)
             hidden.remove(plan)
 
 
@@ -268,7 +271,7 @@ def _stations(
         station_options = StationOptions(
             habits=habits,
             meter_interval_s=options.meter_interval_s,
-            mqtt=rng.random() < options.mqtt_share,
+            mqtt=spec.devices,
             mqtt_interval_s=options.mqtt_interval_s,
         )
         yield Station(
@@ -277,5 +280,5 @@ def _stations(
             now_s=options.start_s,
             population=population,
             options=station_options,
-            faults=tuple(plan for plan in plans if plan.station_id == spec.station_id),
+            faults=tuple(plan for plan in plans if spec.station_id in plan.stations),
         )

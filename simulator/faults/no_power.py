@@ -1,39 +1,25 @@
-"""A connector's contactor no longer closes: the station believes it charges, no vehicle gets anything."""
+"""A connector's contactor often, or never, closes: the station believes it charges, no vehicle gets anything.
+
+Strength is how often, from three closings in ten to all."""
 
 from __future__ import annotations
 
-import random
 from typing import TYPE_CHECKING
 
-from simulator.faults.base import FaultKind, FaultPlan, station_asset
-from simulator.spec import StationSpec
+from simulator.faults.base import FaultKind, FaultPlan, bays, between, graded, planner
+from simulator.faults.shown import VALUES, Said, flowing
 
 if TYPE_CHECKING:
     from simulator.station import Station
 
 
-def _plan(spec: StationSpec, rng: random.Random, since_s: float, until_s: float | None) -> FaultPlan:
-    return FaultPlan(
-        fault="no_power",
-        asset=station_asset(spec),
-        station_id=spec.station_id,
-        connector_id=rng.choice(spec.connectors).connector_id,
-        since_s=since_s,
-        until_s=until_s,
-        strength=1.0,
-    )
+def _apply(station: Station, plan: FaultPlan, share: float) -> None:
+    for bay in bays(station, plan):
+        bay.circuit.set_contactor(stays_open=between(0.3, 1.0, plan.strength) if share else 0.0)
 
 
-def _begin(station: Station, plan: FaultPlan, now_s: float) -> None:
-    circuit = station.bays[plan.connector_id or 1].circuit
-    circuit.advance(now_s)
-    circuit.contactor_fails = True
+def _shows(plan: FaultPlan, said: Said) -> bool:
+    return said.action in VALUES and not flowing(plan, said)
 
 
-def _end(station: Station, plan: FaultPlan, now_s: float) -> None:
-    circuit = station.bays[plan.connector_id or 1].circuit
-    circuit.advance(now_s)
-    circuit.contactor_fails = False
-
-
-KIND = FaultKind("no_power", _plan, _begin, _end, shown_by=frozenset({"MeterValues", "TransactionEvent"}))
+KIND = FaultKind("no_power", planner("no_power"), *graded(_apply), shows=_shows, lasts_s=10 * 3600)

@@ -6,27 +6,12 @@ when the power is back.
 
 from __future__ import annotations
 
-import random
 from typing import TYPE_CHECKING
 
-from simulator.faults.base import FaultKind, FaultPlan, station_asset
-from simulator.spec import StationSpec
+from simulator.faults.base import FaultKind, FaultPlan, planner
 
 if TYPE_CHECKING:
     from simulator.station import Station
-
-
-def _plan(spec: StationSpec, rng: random.Random, since_s: float, until_s: float | None) -> FaultPlan:
-    return FaultPlan(
-        fault="offline",
-        asset=station_asset(spec),
-        station_id=spec.station_id,
-        connector_id=None,
-        since_s=since_s,
-        until_s=until_s,
-        strength=1.0,
-        detail=rng.choice(("link", "link", "power")),
-    )
 
 
 def _begin(station: Station, plan: FaultPlan, now_s: float) -> None:
@@ -43,4 +28,11 @@ def _end(station: Station, plan: FaultPlan, now_s: float) -> None:
         station.network = True
 
 
-KIND = FaultKind("offline", _plan, _begin, _end, shown_by=frozenset())
+KIND = FaultKind(
+    "offline",
+    planner("offline", whole=True, details=("link", "link", "power"), graded=False),
+    _begin,
+    _end,
+    shows=None,
+    lasts_s=2 * 3600,
+)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from simulator.bay import Fault
 from simulator.faults.base import FaultKind, FaultPlan, plug_asset, station_asset
+from simulator.faults.shown import sent
 from simulator.spec import StationSpec
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ _VARIANTS = (
 _BY_DETAIL = {f"{variant.error_code} {variant.mrec}".strip(): variant for variant in _VARIANTS}
 
 
-def _plan(spec: StationSpec, rng: random.Random, since_s: float, until_s: float | None) -> FaultPlan:
+def _plan(spec: StationSpec, rng: random.Random, since_s: float, until_s: float | None, /) -> FaultPlan:
     connector = rng.choice(spec.connectors)
     detail = rng.choice(sorted(_BY_DETAIL))
     variant = _BY_DETAIL[detail]
@@ -59,4 +60,6 @@ def _end(station: Station, plan: FaultPlan, now_s: float) -> None:
     station.bays[plan.connector_id or 1].clear_fault(now_s)
 
 
-KIND = FaultKind("reported_fault", _plan, _begin, _end, shown_by=frozenset({"StatusNotification"}))
+KIND = FaultKind(
+    "reported_fault", _plan, _begin, _end, shows=sent("StatusNotification", "NotifyEvent"), lasts_s=6 * 3600
+)

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
+
 from laddvakt.domain.times import rfc3339
 from simulator.faults import KINDS, FaultKind, FaultPlan
+from simulator.faults.shown import Said
 from simulator.spec import StationSpec
 
 _DAY_S = 86_400.0
-_TYPICAL_S = {
-    "reported_fault": 6 * 3600.0,
-    "no_power": 10 * 3600.0,
-    "offline": 2 * 3600.0,
-    "meter_rollback": _DAY_S,
-}
 
 
 def spread_faults(
@@ -55,6 +53,71 @@ def live_faults(
     return _assign(specs, rng, [first_s, *onsets], kinds, length_factor=1 / speed)
 
 
+def lay_faults(
+    specs: Sequence[StationSpec],
+    *,
+    seed: int,
+    codes: Sequence[str],
+    count: int,
+    from_s: float,
+    until_s: float,
+    strength: tuple[float, float] = (0.0, 1.0),
+    length_factor: float = 1.0,
+) -> tuple[FaultPlan, ...]:
+    """`count` faults, of these codes in turn, on stations that can have them, with strengths drawn evenly within
+    bounds. Each lasts about its typical length times `length_factor`, and begins and ends within the time given;
+    no station has two at a time. Fewer than `count` where there is no room. Raises KeyError for an unknown code.
+    """
+    rng = random.Random(f"lay/{seed}")
+    ground = _Ground(specs, rng)
+    plans = []
+    for index in range(count):
+        kind = KINDS[codes[index % len(codes)]]
+        length_s = min(kind.lasts_s * rng.uniform(0.5, 1.5) * length_factor, 0.8 * (until_s - from_s))
+        since_s = rng.uniform(from_s, until_s - length_s)
+        plans.append(ground.lay(kind, since_s, length_s, strength=rng.uniform(*strength)))
+    return tuple(sorted((plan for plan in plans if plan is not None), key=lambda plan: plan.since_s))
+
+
+class _Ground:
+    """Stations, and when each of them has a fault."""
+
+    def __init__(self, specs: Sequence[StationSpec], rng: random.Random, *, rest_s: float = 3600.0) -> None:
+        self._specs = specs
+        self._rng = rng
+        self._rest_s = rest_s  # between two faults of a station
+        self._taken: dict[str, list[tuple[float, float]]] = {spec.station_id: [] for spec in specs}
+
+    def lay(
+        self, kind: FaultKind, since_s: float, length_s: float, *, strength: float | None = None
+    ) -> FaultPlan | None:
+        """A fault of this kind on a free station; None where there is none."""
+        until_s = since_s + length_s
+        for spec in self._rng.sample(self._specs, len(self._specs)):
+            if not kind.fits(spec) or not self._free(spec.station_id, since_s, until_s):
+                continue
+            plan = self._widened(kind, spec, kind.plan(spec, self._rng, since_s, until_s))
+            if strength is not None and plan.strength < 1:
+                plan = msgspec.structs.replace(plan, strength=strength)
+            if all(self._free(station_id, since_s, until_s) for station_id in plan.stations):
+                for station_id in plan.stations:
+                    self._taken[station_id].append((since_s, until_s))
+                return plan
+        return None
+
+    def _free(self, station_id: str, since_s: float, until_s: float) -> bool:
+        rest_s = self._rest_s
+        return all(end + rest_s <= since_s or until_s + rest_s <= begin for begin, end in self._taken[station_id])
+
+    def _widened(self, kind: FaultKind, spec: StationSpec, plan: FaultPlan) -> FaultPlan:
+        """A fault of a site strikes its other stations, too."""
+        strikes = kind.whole_site
+        if strikes is None or plan.asset.kind != "site":
+            return plan
+        site = [other for other in self._specs if other.site_id == spec.site_id and other is not spec]
+        return msgspec.structs.replace(plan, also=tuple(other.station_id for other in site if strikes(other)))
+
+
 def _assign(
     specs: Sequence[StationSpec],
     rng: random.Random,
@@ -63,43 +126,54 @@ def _assign(
     *,
     length_factor: float,
 ) -> tuple[FaultPlan, ...]:
-    busy_until = dict.fromkeys((spec.station_id for spec in specs), 0.0)
-    plans: list[FaultPlan] = []
-    for index, since_s in enumerate(onsets):
-        kind = kinds[index % len(kinds)]
-        free = [spec for spec in specs if busy_until[spec.station_id] < since_s]
-        if not free:
-            continue
-        length_s = _TYPICAL_S[kind.code] * rng.uniform(0.5, 1.5) * length_factor
-        plan = kind.plan(rng.choice(free), rng, since_s, since_s + length_s)
-        busy_until[plan.station_id] = since_s + length_s + 3600 * length_factor
-        plans.append(plan)
+    """Kinds in turn; where no station can have one, the next in turn."""
+    ground = _Ground(specs, rng, rest_s=3600 * length_factor)
+    turn = itertools.cycle(kinds)
+    plans = []
+    for since_s in onsets:
+        for kind in itertools.islice(turn, len(kinds)):
+            plan = ground.lay(kind, since_s, kind.lasts_s * rng.uniform(0.5, 1.5) * length_factor)
+            if plan is not None:
+                plans.append(plan)
+                break
     return tuple(plans)
 
 
 def shows(plan: FaultPlan, action: str, payload: dict[str, Any], at_s: float) -> bool:
-    """Whether a request is the kind that shows this fault while it lasts."""
-    during = plan.since_s <= at_s and (plan.until_s is None or at_s < plan.until_s)
-    return during and action in KINDS[plan.fault].shown_by and _connector(payload) == plan.connector_id
+    """Whether a message shows this fault while it lasts. `action` is a request's, or `mqtt/meter` and
+    `mqtt/telemetry` for those of devices, whose payload then names the connector as `connectorId`."""
+    way = KINDS[plan.fault].shows
+    if way is None or at_s < plan.since_s or plan.over(at_s):
+        return False
+    said = Said(action, payload)
+    return plan.connector_id in (None, said.connector_id) and way(plan, said)
 
 
-def _connector(payload: dict[str, Any]) -> object:
-    """The connector's number in 1.6; in 2.x that of its EVSE, which has one connector."""
-    evse = payload.get("evse")
-    return evse.get("id") if isinstance(evse, dict) else payload.get("evseId", payload.get("connectorId"))
+def of_device(topic: str, payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """An MQTT message as `shows` takes it: what it is, and its payload with the connector."""
+    *_, connector, what = topic.split("/")
+    number = int(connector) if connector.isdigit() else None
+    return f"mqtt/{what}", {**payload, "connectorId": number}
 
 
 def truth_record(plan: FaultPlan, shown_s: float | None) -> dict[str, Any]:
-    """The ground truth of a fault, as TRUTH.json holds it. `shown_s` is when the station first sent something
-    that the fault had changed; None: never, nobody could have seen it."""
+    """The ground truth of a fault, as TRUTH.json holds it. `shown_at` is when the station first sent something
+    that the fault had changed (None: never, nobody could have seen it); `full_at` when the fault had grown to its
+    strength; `stations` all that it strikes."""
     return {
         "fault": plan.fault,
         "asset": {"kind": plan.asset.kind, "id": plan.asset.id},
         "station_id": plan.station_id,
         "connector_id": plan.connector_id,
-        "since": rfc3339(datetime.fromtimestamp(plan.since_s, UTC)),
-        "until": rfc3339(datetime.fromtimestamp(plan.until_s, UTC)) if plan.until_s is not None else None,
-        "shown_at": rfc3339(datetime.fromtimestamp(shown_s, UTC)) if shown_s is not None else None,
+        "stations": list(plan.stations),
+        "since": _time(plan.since_s),
+        "full_at": _time(plan.since_s + plan.onset_s),
+        "until": _time(plan.until_s),
+        "shown_at": _time(shown_s),
         "strength": round(plan.strength, 3),
         "detail": plan.detail,
     }
+
+
+def _time(at_s: float | None) -> str | None:
+    return rfc3339(datetime.fromtimestamp(at_s, UTC)) if at_s is not None else None

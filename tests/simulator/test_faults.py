@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 import random
+from collections import Counter
 from typing import Any
 
 import msgspec
 import pytest
 
 from simulator.faults import KINDS, FaultPlan
-from simulator.faults.schedule import live_faults, shows, spread_faults, truth_record
+from simulator.faults.schedule import lay_faults, live_faults, shows, spread_faults, truth_record
 from simulator.spec import StationSpec, make_specs
 from tests.support.central import AC_ONE, DC, START_S, Central, make_station, power_w, register_wh, schema
 
@@ -72,7 +73,7 @@ def test_without_power_sessions_end_and_the_station_boots_again() -> None:
 
 
 def test_no_power_means_charging_without_energy_until_mended() -> None:
-    fault = plan("no_power", since=0, until=4000)
+    fault = plan("no_power", since=0, until=4000, strength=1.0)
     central = run(fault, 9000, session_s=(400, 500))
     values = central.calls("MeterValues")
     during = [call for call in values if call.at_s < START_S + 4000]
@@ -157,3 +158,28 @@ def test_only_a_request_of_that_connector_in_that_time_shows_a_fault() -> None:
     assert not shows(fault, "MeterValues", {"connectorId": 1}, START_S + 50)
     assert not shows(fault, "MeterValues", {"connectorId": 1}, START_S + 2001)
     assert not shows(fault, "Heartbeat", {}, START_S + 150)
+
+
+def test_faults_laid_down_are_seeded_within_bounds_and_never_two_at_a_station() -> None:
+    span = {"from_s": START_S, "until_s": START_S + 20 * 86_400}
+    codes = ("plug_resistance", "module_loss", "voltage_range", "meter_jump")
+    plans = lay_faults(make_specs(40), seed=5, codes=codes, count=40, strength=(0.4, 0.6), **span)
+    assert plans == lay_faults(make_specs(40), seed=5, codes=codes, count=40, strength=(0.4, 0.6), **span)
+    assert Counter(item.fault for item in plans) == dict.fromkeys(codes, 10)
+    assert all(0.4 <= item.strength <= 0.6 for item in plans)
+    assert all(span["from_s"] <= item.since_s < (item.until_s or 0) <= span["until_s"] for item in plans)
+    taken = sorted((station, item.since_s, item.until_s or 0) for item in plans for station in item.stations)
+    for (one, _, until_s), (next_one, since_s, _) in itertools.pairwise(taken):
+        assert one != next_one or since_s > until_s
+
+
+def test_a_fault_strikes_only_stations_that_can_have_it() -> None:
+    specs = make_specs(40)
+    by_id = {spec.station_id: spec for spec in specs}
+    span = {"from_s": START_S, "until_s": START_S + 30 * 86_400}
+    plans = lay_faults(specs, seed=1, codes=tuple(KINDS), count=4 * len(KINDS), length_factor=0.1, **span)
+    assert {item.fault for item in plans} == set(KINDS)
+    for item in plans:
+        assert KINDS[item.fault].fits(by_id[item.station_id])
+        assert item.asset.kind != "site" or {by_id[one].site_id for one in item.stations} == {item.asset.id}
+        assert item.since_s + item.onset_s <= (item.until_s or 0)

@@ -1,0 +1,51 @@
+"""The station offers more current than it means to: its pilot signal is off.
+
+Strength is how much more, 15 to 60 percent. Only vehicles that would take more than is meant show it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from simulator.faults.base import FaultKind, FaultPlan, bays, between, graded, planner
+from simulator.faults.shown import Said, either, reported
+from simulator.spec import ConnectorSpec, StationSpec
+
+if TYPE_CHECKING:
+    from simulator.station import Station
+
+
+_COMMON_AC_A = 16.0  # most on-board chargers take no more
+_LOW_PACK_V = 430.0
+
+
+def _can(spec: StationSpec, connector: ConnectorSpec) -> bool:
+    """There are vehicles that its current, rather than its power, limits."""
+    if spec.current == "AC":
+        return connector.max_current_a <= _COMMON_AC_A
+    return connector.max_power_w / connector.max_current_a < _LOW_PACK_V
+
+
+def _fits(spec: StationSpec) -> bool:
+    return any(_can(spec, connector) for connector in spec.connectors)
+
+
+def _apply(station: Station, plan: FaultPlan, share: float) -> None:
+    for bay in bays(station, plan):
+        bay.circuit.defects.pilot_gain = 1 + share * between(0.15, 0.6, plan.strength)
+
+
+def _shows(plan: FaultPlan, said: Said) -> bool:
+    """More flows than is offered."""
+    readings = said.readings()
+    amps = [value for (measurand, *_), value in readings.items() if measurand == "Current.Import"]
+    return max(amps, default=0.0) > 1.02 * readings.get(("Current.Offered", "", ""), float("inf"))
+
+
+KIND = FaultKind(
+    "overcurrent",
+    planner("overcurrent", connectors=_can),
+    *graded(_apply),
+    shows=either(_shows, reported),
+    fits=_fits,
+    lasts_s=3 * 86_400,
+)

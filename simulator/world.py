@@ -190,7 +190,8 @@ class World:
                     self._send(link, frame, now_s)
                 case Publish(topic, payload):
                     self._line(now_s, "mqtt", topic=topic, payload=payload)
-                    self._show(link, *of_device(topic, payload), now_s)
+                    if self._hidden.get(link.station_id):
+                        self._show(link, *of_device(topic, payload), now_s)
                 case Acknowledged():
                     pass
         wanted = link.station.link_wanted

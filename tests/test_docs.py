@@ -33,6 +33,9 @@ NETWORK_TABLES = {
     "drivers": model.NetworkDriver,
     "tokens": model.NetworkToken,
     "assignments": model.NetworkAssignment,
+    "contacts": model.NetworkContact,
+    "rotas": model.NetworkRota,
+    "rotas.stand_ins": model.NetworkStandIn,
     "routes": model.NetworkRoute,
 }
 
@@ -114,8 +117,8 @@ def test_every_action_is_documented(action: str) -> None:
 @pytest.mark.parametrize("table", NETWORK_TABLES)
 def test_every_key_of_the_network_file_is_documented(table: str) -> None:
     text = _section(_text("reference/network-file.md"), f"`[[{table}]]`")
-    for key in NETWORK_TABLES[table].model_fields:
-        assert f"`{key}`" in text, key
+    for name, field in NETWORK_TABLES[table].model_fields.items():
+        assert f"`{field.alias or name}`" in text, name
 
 
 def test_the_example_network_can_be_imported() -> None:

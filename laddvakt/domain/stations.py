@@ -44,6 +44,7 @@ class Connector(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     max_current_a: float | None = None
     max_power_w: float | None = None
     cable_id: str | None = None
+    bay: str | None = None  # the parking space, for people
     status: ConnectorState = ConnectorState.UNKNOWN
     status_since: datetime | None = None
     error_code: str = "NoError"

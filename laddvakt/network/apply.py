@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -11,6 +11,7 @@ import msgspec
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from laddvakt.domain.identification import kind_shown, normal_form
+from laddvakt.domain.oncall import OnCall
 from laddvakt.domain.stations import Connector, Station, station_state
 from laddvakt.domain.tokens import Token, TokenKind
 from laddvakt.network.model import Network, NetworkConnector, NetworkRoute, NetworkStation, NetworkToken
@@ -41,6 +42,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     tokens: Counts
     tariffs: Counts
     assignments: Counts
+    contacts: Counts
+    rotas: Counts
     routes: Counts
     warnings: tuple[str, ...] = ()
 
@@ -65,11 +68,13 @@ def apply_network(
     """Brings the records up to the network file: all of it, or nothing when it raises.
 
     Applying the same network again changes nothing. Live state (links, statuses, sessions) is kept; things that
-    the file does not name stay. `assignments` and `routes`, where the file has them, replace what was there.
-    With `local_lists` the idTags themselves are kept too, encrypted; without, none is. Raises StoreError.
+    the file does not name stay. `assignments`, `contacts`, `rotas` and `routes`, where the file has them, replace
+    what was there. With `local_lists` the idTags themselves are kept too, encrypted; without, none is.
+    Raises StoreError.
     """
     credentials = _new_credentials(network, records)
     with records.begin() as work:
+        contacts, rotas = _on_call(network, work)
         summary = Summary(
             sites=_sites(network, work),
             stations=_stations(network, work, credentials),
@@ -77,6 +82,8 @@ def apply_network(
             tokens=_tokens(network, work, privacy_key, now if local_lists else None),
             tariffs=_tariffs(network, work, now),
             assignments=_assignments(network, work),
+            contacts=contacts,
+            rotas=rotas,
             routes=_routes(network, work),
             warnings=network.warnings,
         )
@@ -148,6 +155,7 @@ def _connector(said: NetworkConnector, current: Connector | None) -> Connector:
         max_current_a=said.max_current_a,
         max_power_w=said.max_power_w,
         cable_id=said.cable,
+        bay=said.bay,
     )
 
 
@@ -253,10 +261,27 @@ def _routes(network: Network, work: Work) -> Counts:
     return _replaced(wanted, work.routes.all(), work.routes.save)
 
 
+def _on_call(network: Network, work: Work) -> tuple[Counts, Counts]:
+    kept = work.routes.on_call()
+    wanted = OnCall(
+        contacts=kept.contacts if network.contacts is None else tuple(c.as_contact() for c in network.contacts),
+        rotas=kept.rotas if network.rotas is None else tuple(r.as_rota() for r in network.rotas),
+    )
+    if wanted != kept:
+        work.routes.save_on_call(wanted)
+    contacts = Counts() if network.contacts is None else _compared(wanted.contacts, kept.contacts)
+    return contacts, Counts() if network.rotas is None else _compared(wanted.rotas, kept.rotas)
+
+
 def _replaced(wanted: list[T], current: list[T], save: Callable[[Iterable[T]], None]) -> Counts:
-    """For lists that are replaced as a whole; what is gone counts as changed."""
+    """For lists that are replaced as a whole."""
     if wanted != current:
         save(wanted)
+    return _compared(wanted, current)
+
+
+def _compared(wanted: Sequence[T], current: Sequence[T]) -> Counts:
+    """What is gone counts as changed."""
     same = sum(item in current for item in wanted)
     gone = sum(item not in wanted for item in current)
     return Counts(added=max(0, len(wanted) - same - gone), changed=gone, unchanged=same)
@@ -264,5 +289,5 @@ def _replaced(wanted: list[T], current: list[T], save: Callable[[Iterable[T]], N
 
 def _route_id(route: NetworkRoute) -> str:
     """Stable while the route stays the same, so that nobody is told twice after an import."""
-    said = repr((route.urls, route.site, route.severity, route.hours, route.escalate_after))
+    said = repr(sorted(route.model_dump(exclude={"id"}, exclude_defaults=True).items()))
     return "route-" + hashlib.blake2b(said.encode(), digest_size=4).hexdigest()

@@ -13,13 +13,14 @@ from laddvakt.network.problems import Problems
 
 Rows = list[dict[str, Any]]
 
+_TOLD = (("contacts", "id"), ("rotas", "id"), ("routes", "id"))
 _SHORT_PASSWORD = 16  # OCPP 1.6 security whitepaper section 3.3: 16 to 20 random bytes
 
 
 def check(tables: Mapping[str, Rows], tariffs: Sequence[NetworkTariff | None], problems: Problems) -> None:
     """Notes doubles and dangling references. `tariffs` are the rows of `tables["tariffs"]` as read, None for a
     faulty one. References are checked against all rows, also faulty ones, so that one fault is told once."""
-    for table, key in (("sites", "id"), ("stations", "id"), ("drivers", "id"), ("routes", "id")):
+    for table, key in (("sites", "id"), ("stations", "id"), ("drivers", "id"), *_TOLD):
         _unique(tables[table], table, key, problems)
     _unique_tokens(tables["tokens"], problems)
     _unique_tariffs(tables["tariffs"], tariffs, problems)
@@ -35,10 +36,25 @@ def check(tables: Mapping[str, Rows], tariffs: Sequence[NetworkTariff | None], p
     _references(tables["stations"], "stations", "site", names["sites"], problems)
     _references(tables["tokens"], "tokens", "driver", names["drivers"], problems)
     _references(tables["routes"], "routes", "site", names["sites"], problems)
+    _on_call_references(tables, problems)
     if None not in tariffs:  # a faulty one may be the one that is asked for
         _references(tables["assignments"], "assignments", "tariff", names["tariffs"], problems)
     for key in ("site", "station", "connector"):
         _references(tables["assignments"], "assignments", key, names[f"{key}s"], problems)
+
+
+def _on_call_references(tables: Mapping[str, Rows], problems: Problems) -> None:
+    contacts = {str(row.get("id")) for row in tables["contacts"]}
+    rotas = {str(row.get("id")) for row in tables["rotas"]}
+    _references(tables["rotas"], "rotas", "contacts", contacts, problems)
+    _references(tables["routes"], "routes", "contact", contacts, problems)
+    _references(tables["routes"], "routes", "rota", rotas, problems)
+    for index, row in enumerate(tables["rotas"]):
+        for position, item in enumerate(_inner(row, "stand_ins")):
+            if isinstance(item.get("contact"), str) and item["contact"] not in contacts:
+                message = f"contact {item['contact']!r} is not in this file"
+                mend = f"Add it, or name one that this file has{_some(contacts)}."
+                problems.add(message, mend, table="rotas", index=index, row=row, sub=("stand_ins", position))
 
 
 def _unique(rows: Rows, table: str, key: str, problems: Problems) -> None:
@@ -121,7 +137,11 @@ def _some(known: set[str]) -> str:
 
 
 def _connectors(row: dict[str, Any]) -> Rows:
-    listed = row.get("connectors")
+    return _inner(row, "connectors")
+
+
+def _inner(row: dict[str, Any], key: str) -> Rows:
+    listed = row.get(key)
     return [item for item in listed if isinstance(item, dict)] if isinstance(listed, list) else []
 
 

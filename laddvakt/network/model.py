@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import pairwise
 from typing import Annotated, Any, Literal
-from zoneinfo import available_timezones
+from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import (
     AfterValidator,
@@ -21,6 +22,7 @@ from pydantic import (
 )
 
 from laddvakt.domain.identification import Shown
+from laddvakt.domain.oncall import Contact, Rota, StandIn
 from laddvakt.domain.stations import Site
 from laddvakt.domain.tickets import Severity
 from laddvakt.domain.tokens import AuthorizationStatus, Driver, TokenKind
@@ -45,6 +47,7 @@ CONNECTOR_TYPES = (
 _DAY = "(Mo|Tu|We|Th|Fr|Sa|Su)"
 _HOURS = re.compile(rf"({_DAY}(-{_DAY})? )?([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-4]):[0-5]\d")
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
+_LONGEST_S = 30 * 86400
 
 
 def _identity(value: str) -> str:
@@ -114,10 +117,25 @@ def _known_url(value: str) -> str:
     return value
 
 
+def _hand_over(value: object) -> object:
+    if isinstance(value, str) and not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", value):
+        raise ValueError(f"{value!r} is not a time of day. Write for example 08:00")
+    return value
+
+
+def _day(value: object) -> object:
+    if isinstance(value, datetime) or not isinstance(value, date):
+        raise ValueError("this is not a date. Write for example 2026-11-02, without quotes")
+    return value
+
+
 Identity = Annotated[str, AfterValidator(_identity)]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 Positive = Annotated[float, Strict(), Field(gt=0, le=1e9)]
 Count = Annotated[int, Strict(), Field(ge=1, le=1_000_000)]
+Urls = Annotated[tuple[Annotated[str, AfterValidator(_known_url)], ...], BeforeValidator(_listed)]
+Duration = Annotated[Annotated[int, Strict(), Field(ge=1, le=_LONGEST_S)], BeforeValidator(_seconds)]
+Hours = Annotated[str, AfterValidator(_hours)]
 
 
 class Table(BaseModel):
@@ -150,6 +168,7 @@ class NetworkConnector(Table):
     max_current_a: Positive | None = None
     max_power_w: Positive | None = None
     cable: Name | None = None  # asset id of a fixed cable
+    bay: Name | None = None  # the parking space, for people
 
 
 class NetworkStation(Table):
@@ -248,34 +267,117 @@ class NetworkAssignment(Table):
         )
 
 
+class NetworkContact(Table):
+    """`[[contacts]]`: somebody who can be told."""
+
+    id: Identity
+    name: Name
+    urls: Urls = Field(min_length=1, repr=False)
+
+    def as_contact(self) -> Contact:
+        return Contact(contact_id=self.id, name=self.name, urls=self.urls)
+
+
+class NetworkStandIn(Table):
+    """`[[rotas.stand_ins]]`. Times without a zone are on the rota's clocks; a date is that whole day."""
+
+    contact: str
+    begin: datetime | date = Field(alias="from")
+    end: datetime | date = Field(alias="to")
+
+    def span(self, zone: ZoneInfo) -> tuple[datetime, datetime]:
+        """Begin and end in UTC, the end exclusive."""
+        return _moment(self.begin, zone), _moment(self.end, zone, whole_day=True)
+
+
+def _moment(value: datetime | date, zone: ZoneInfo, *, whole_day: bool = False) -> datetime:
+    if not isinstance(value, datetime):
+        value = datetime.combine(value + timedelta(days=int(whole_day)), time(), zone)
+    return (value if value.tzinfo else value.replace(tzinfo=zone)).astimezone(UTC)
+
+
+class NetworkRota(Table):
+    """`[[rotas]]`: contacts who take turns."""
+
+    id: Identity
+    contacts: Annotated[tuple[str, ...], BeforeValidator(_listed)] = Field(min_length=1)
+    first: Annotated[date, BeforeValidator(_day)]
+    hand_over: Annotated[time, BeforeValidator(_hand_over)] = time(8)
+    turn_days: Annotated[int, Strict(), Field(ge=1, le=366)] = 7
+    timezone: Annotated[str, AfterValidator(_zone)] = "UTC"
+    stand_ins: tuple[NetworkStandIn, ...] = ()
+
+    @model_validator(mode="after")
+    def _one_at_a_time(self) -> NetworkRota:
+        spans = sorted((*item.span(ZoneInfo(self.timezone)), item.contact) for item in self.stand_ins)
+        for begin, end, contact in spans:
+            if begin >= end:
+                raise ValueError(f"{contact} stands in until before the beginning. Give the later time")
+        for (_, end, one), (begin, _, other) in pairwise(spans):
+            if begin < end:
+                raise ValueError(f"{one} and {other} stand in at the same time. Let one begin after the other")
+        return self
+
+    def as_rota(self) -> Rota:
+        zone = ZoneInfo(self.timezone)
+        spans = [(*item.span(zone), item.contact) for item in self.stand_ins]
+        return Rota(
+            rota_id=self.id,
+            contacts=self.contacts,
+            first=self.first,
+            hand_over=self.hand_over,
+            turn_days=self.turn_days,
+            timezone=self.timezone,
+            stand_ins=tuple(StandIn(begin=begin, end=end, contact=who) for begin, end, who in spans),
+        )
+
+
 class NetworkRoute(Table):
     """`[[routes]]`: whom to tell about which tickets."""
 
     id: Identity | None = None  # left out: made of the contents
-    urls: Annotated[tuple[Annotated[str, AfterValidator(_known_url)], ...], BeforeValidator(_listed)] = Field(
-        min_length=1, repr=False
-    )
+    urls: Urls = Field((), repr=False)
+    contact: Annotated[tuple[str, ...], BeforeValidator(_listed)] = ()
+    rota: str | None = None
+    backup: Annotated[bool, Strict()] = False  # of the rota: who comes next
     site: Annotated[tuple[str, ...], BeforeValidator(_listed)] = ()
     severity: Annotated[tuple[Severity, ...], BeforeValidator(_listed)] = ()
-    hours: Annotated[str, AfterValidator(_hours)] | None = None
-    escalate_after: Annotated[
-        Annotated[int, Strict(), Field(ge=1, le=30 * 86400)] | None, BeforeValidator(_seconds)
-    ] = None  # seconds
+    hours: Hours | None = None
+    quiet: Hours | None = None  # P3 and P4 wait for its end
+    escalate_after: Duration | None = None  # seconds
+    escalate_p1_after: Duration | None = None
+    repeat_every: Annotated[Duration, Field(ge=60)] | None = None
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> NetworkRoute:
+        if not (self.urls or self.contact or self.rota):
+            raise ValueError("nobody is told. Give urls, contact or rota")
+        if self.backup and self.rota is None:
+            raise ValueError("backup is of a rota, and none is given. Add rota, or remove backup")
+        if self.escalate_p1_after and self.escalate_after is None:
+            raise ValueError('escalate_p1_after stands without escalate_after. Give both, or severity = "P1"')
+        return self
 
     def as_route(self, route_id: str) -> Route:
         return Route(
             route_id=self.id or route_id,
             urls=self.urls,
+            contacts=self.contact,
+            rota=self.rota,
+            backup=self.backup,
             sites=self.site,
             severities=self.severity,
-            escalate_after_s=self.escalate_after,
             hours=self.hours,
+            quiet=self.quiet,
+            escalate_after_s=self.escalate_after,
+            escalate_p1_after_s=self.escalate_p1_after,
+            repeat_every_s=self.repeat_every,
         )
 
 
 class Network(Table):
-    """A whole network file, checked. `assignments` and `routes` are None where the file has no such table: what
-    the records hold of them then stays."""
+    """A whole network file, checked. `assignments`, `contacts`, `rotas` and `routes` are None where the file has
+    no such table: what the records hold of them then stays."""
 
     sites: tuple[NetworkSite, ...] = ()
     stations: tuple[NetworkStation, ...] = ()
@@ -283,6 +385,8 @@ class Network(Table):
     tokens: tuple[NetworkToken, ...] = ()
     tariffs: tuple[NetworkTariff, ...] = ()
     assignments: tuple[NetworkAssignment, ...] | None = None
+    contacts: tuple[NetworkContact, ...] | None = None
+    rotas: tuple[NetworkRota, ...] | None = None
     routes: tuple[NetworkRoute, ...] | None = None
     warnings: tuple[str, ...] = ()  # doubtful, but importable
 

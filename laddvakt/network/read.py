@@ -18,9 +18,12 @@ from laddvakt.network.model import (
     Network,
     NetworkAssignment,
     NetworkConnector,
+    NetworkContact,
     NetworkDriver,
+    NetworkRota,
     NetworkRoute,
     NetworkSite,
+    NetworkStandIn,
     NetworkStation,
     NetworkTariff,
     NetworkToken,
@@ -35,8 +38,11 @@ _TABLES: dict[str, type[Table]] = {
     "drivers": NetworkDriver,
     "tokens": NetworkToken,
     "assignments": NetworkAssignment,
+    "contacts": NetworkContact,
+    "rotas": NetworkRota,
     "routes": NetworkRoute,
 }
+_INNER: dict[str, type[Table]] = {"connectors": NetworkConnector, "stand_ins": NetworkStandIn}
 _NAMES = (*_TABLES, "tariffs")
 _MEND = "See docs/examples/network.toml."
 
@@ -93,13 +99,13 @@ def _validate(rows: list[dict[str, Any]], table: str, model: type[Table], proble
 
 
 def _note(item: Any, row: dict[str, Any], table: str, index: int, model: type[Table], problems: Problems) -> None:
-    loc = [str(part) for part in item["loc"] if part not in {"int", "float", "str"}]
+    loc = [str(part) for part in item["loc"] if part not in {"int", "float", "str", "datetime", "date"}]
     sub = None
-    if loc[:1] == ["connectors"] and len(loc) > 1 and loc[1].isdigit():
-        sub, loc = ("connectors", int(loc[1])), loc[2:]
+    if len(loc) > 1 and loc[0] in _INNER and loc[1].isdigit():
+        sub, loc = (loc[0], int(loc[1])), loc[2:]
     key = ".".join(loc)
     if item["type"] == "extra_forbidden":
-        known = list((model if sub is None else NetworkConnector).model_fields)
+        known = _keys(model if sub is None else _INNER[sub[0]])
         message, mend = f"unknown key {key}", _nearest(loc[-1], known)
     elif item["type"] == "missing":
         message, mend = f"{key} is missing", "Add it."
@@ -109,6 +115,10 @@ def _note(item: Any, row: dict[str, Any], table: str, index: int, model: type[Ta
     else:
         message, mend = f"{key}: {item['msg'][:1].lower()}{item['msg'][1:]}", _MEND
     problems.add(message, mend, table=table, index=index, row=row, sub=sub)
+
+
+def _keys(model: type[Table]) -> list[str]:
+    return [field.alias or name for name, field in model.model_fields.items()]
 
 
 def _nearest(name: str, known: Collection[str]) -> str:

@@ -20,6 +20,7 @@ from laddvakt.billing.at_risk import Usage
 from laddvakt.domain.commands import SentCommand
 from laddvakt.domain.entries import EntryKind
 from laddvakt.domain.facts import QuarantineReason
+from laddvakt.domain.oncall import OnCall
 from laddvakt.domain.quarantine import QuarantineState
 from laddvakt.domain.sessions import Session, SessionState
 from laddvakt.domain.silences import Silence
@@ -152,25 +153,37 @@ class AuditItem(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True):
-    """Whom to tell about which tickets."""
+    """Whom to tell about which tickets: addresses of its own, contacts, and whoever is on call."""
 
     route_id: str
-    urls: tuple[str, ...]  # Apprise URLs or webhooks
+    urls: tuple[str, ...] = ()  # Apprise URLs or webhooks
+    contacts: tuple[str, ...] = ()
+    rota: str | None = None
+    backup: bool = False  # of the rota: who comes next, not who is on call
     sites: tuple[str, ...] = ()  # empty: all
     severities: tuple[Severity, ...] = ()  # empty: all
-    escalate_after_s: int | None = None
     hours: str | None = None
+    quiet: str | None = None  # hours in which P3 and P4 wait
+    escalate_after_s: int | None = None
+    escalate_p1_after_s: int | None = None  # None: as the others
+    repeat_every_s: int | None = None
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):
-    """One try to tell somebody of a ticket. `delivery_id` is the idempotency key."""
+    """What became of telling somebody of a ticket (API object). `delivery_id` is the idempotency key; a route's or
+    a contact's addresses are told apart by `number`, in the order of the network file, never shown."""
 
     delivery_id: str
     ticket_id: str
     route_id: str
+    contact: str = ""  # empty: an address of the route itself
+    number: int = 0
+    way: str = ""  # webhook, mailto, slack...: the scheme of the address
     event: str  # opened, resolved...
-    at: datetime
+    at: datetime  # of the last try
     ok: bool
+    tries: int = 0
+    tickets: int = 1  # that the same message told of
     detail: str = ""
 
 
@@ -401,7 +414,10 @@ class Positions(Protocol):
 class Routes(Protocol):
     def all(self) -> list[Route]: ...
     def save(self, routes: Iterable[Route]) -> None: ...  # replaces all
+    def on_call(self) -> OnCall: ...
+    def save_on_call(self, on_call: OnCall) -> None: ...  # replaces all
     def delivery(self, delivery_id: str) -> Delivery | None: ...
+    def deliveries(self, ticket_ids: Iterable[str]) -> list[Delivery]: ...  # oldest first
     def record(self, delivery: Delivery) -> None: ...
 
 

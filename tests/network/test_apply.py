@@ -51,7 +51,9 @@ def test_first_import_adds_everything(records: SqlRecords, network: Network) -> 
         "tokens": 4,
         "tariffs": 2,
         "assignments": 2,
-        "routes": 2,
+        "contacts": 2,
+        "rotas": 1,
+        "routes": 4,
     }
     with records.read() as work:
         station = work.stations.get("SE-UME-001")
@@ -68,7 +70,12 @@ def test_first_import_adds_everything(records: SqlRecords, network: Network) -> 
         version = work.tariffs.get("dc")
         assert version is not None and (version.version, version.valid_from) == (1, NOW)
         assert [item.scope for item in work.tariffs.assignments()] == ["default", "station"]
-        assert work.routes.all()[0].route_id == "duty"
+        duty, second, *_ = work.routes.all()
+        assert (duty.rota, duty.repeat_every_s, duty.backup) == ("field", 1800, False)
+        assert (second.backup, second.escalate_after_s, second.escalate_p1_after_s) == (True, 900, 300)
+        on_call = work.routes.on_call()
+        assert [contact.contact_id for contact in on_call.contacts] == ["eva", "nils"]
+        assert on_call.on_duty("field", datetime(2026, 12, 24, 12, tzinfo=UTC)) == ("nils", "eva")
         (audit,) = work.people.audit_page().items
         assert (audit.actor, audit.action, audit.detail["stations"]["added"]) == ("cli:test", "network.import", 2)
 
@@ -103,7 +110,7 @@ def test_changes_are_counted_and_made(records: SqlRecords, network: Network) -> 
     assert counts["tariffs"] == Counts(changed=1, unchanged=1)
     assert counts["stations"] == Counts(changed=2)
     assert counts["assignments"] == Counts(changed=2)
-    assert counts["routes"] == Counts(changed=1, unchanged=1)
+    assert counts["routes"] == Counts(changed=1, unchanged=3)
     with records.read() as work:
         newest = work.tariffs.get("dc")
         assert newest is not None and (newest.version, newest.valid_from) == (2, LATER)
@@ -176,7 +183,7 @@ def test_tables_that_the_file_leaves_out_stay(records: SqlRecords, network: Netw
     with records.read() as work:
         assert len(work.stations.all()) == 2
         assert [item.tariff_id for item in work.tariffs.assignments()] == ["ac", "dc"]
-        assert len(work.routes.all()) == 2
+        assert len(work.routes.all()) == 4
 
 
 def test_a_password_left_out_is_kept(records: SqlRecords, network: Network) -> None:

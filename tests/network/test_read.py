@@ -43,6 +43,9 @@ currency = "EUR"
 elements = [{ price_components = [{ type = "FLAT", price = 1 }] }]
 """
 
+EVA = "[[contacts]]\nid = 'eva'\nname = 'Eva'\nurls = 'https://eva.example'\n"
+ROTA = f"{EVA}[[rotas]]\nid = 'r'\ncontacts = 'eva'\nfirst = 2026-11-02\n"
+
 
 def read(folder: Path, text: str) -> Network:
     path = folder / "network.toml"
@@ -70,8 +73,10 @@ def test_example_is_read_whole() -> None:
     assert json.dumps([tariff.ocpi for tariff in network.tariffs])
     assert network.assignments is not None and network.routes is not None
     assert [item.place for item in network.assignments] == [("default", ""), ("station", "SE-HBG-001")]
-    duty, office = network.routes
-    assert (duty.severity, duty.escalate_after) == ((Severity.P1, Severity.P2), 900)
+    duty, second, office, chat = network.routes
+    assert (duty.severity, duty.rota, duty.repeat_every) == ((Severity.P1, Severity.P2), "field", 1800)
+    assert (second.backup, second.escalate_after, second.escalate_p1_after) == (True, 900, 300)
+    assert chat.quiet == "22:00-06:00"
     assert (office.site, office.hours, len(office.urls)) == (("harbour",), "Mo-Fr 08:00-17:00", 1)
     assert network.warnings == ()
 
@@ -186,7 +191,34 @@ def test_faults_say_where_what_and_the_mend(tmp_path: Path, change: tuple[str, s
             '[[assignments]]\ntariff = "t"\nvalid_from = 2026-01-02T00:00:00Z\nvalid_to = 2026-01-02T00:00:00Z',
             "valid_to is not after valid_from. Give",
         ),
-        ("[[routes]]\nurls = []", "routes[0]: urls: "),
+        ("[[routes]]\nurls = []", "routes[0]: nobody is told. Give urls, contact or rota."),
+        ('[[routes]]\ncontact = "eva"', "routes[0]: contact 'eva' is not in this file. Add it"),
+        ('[[routes]]\nrota = "field"', "routes[0]: rota 'field' is not in this file. Add it"),
+        ('[[routes]]\nurls = "https://x"\nbackup = true', "backup is of a rota, and none is given. Add rota"),
+        ('[[routes]]\nurls = "https://x"\nescalate_p1_after = "5m"', "escalate_p1_after stands without"),
+        ('[[routes]]\nurls = "https://x"\nrepeat_every = "5s"', "repeat_every: input should be greater than"),
+        (
+            f"{EVA}[[rotas]]\nid = 'r'\ncontacts = 'bo'\nfirst = 2026-11-02",
+            "contacts 'bo' is not in",
+        ),
+        (f"{EVA}[[rotas]]\nid = 'r'\ncontacts = 'eva'\nfirst = '2026-11-02'", "first: this is not a date. Write"),
+        (f"{ROTA}hand_over = '8'", "hand_over: '8' is not a time of day. Write for example 08:00"),
+        (
+            f"{ROTA}[[rotas.stand_ins]]\ncontact = 'eva'\nfrom = 2026-12-24\nto = 2026-12-23",
+            "eva stands in until before the beginning. Give the later time",
+        ),
+        (
+            f"{ROTA}[[rotas.stand_ins]]\ncontact = 'bo'\nfrom = 2026-12-24\nto = 2026-12-24",
+            "stand_ins[0]: contact 'bo' is not in this file",
+        ),
+        (
+            ROTA + "[[rotas.stand_ins]]\ncontact = 'eva'\nfrom = 2026-12-24\nto = 2026-12-24\n" * 2,
+            "eva and eva stand in at the same time. Let one begin",
+        ),
+        (
+            f"{ROTA}[[rotas.stand_ins]]\ncontact = 'eva'\nfrom = 'soon'\nto = 2026-12-24",
+            "stand_ins[0]: from: ",
+        ),
         (
             '[[routes]]\nurls = "nosuch://x:secret@y"',
             "the URL (nosuch://...) cannot be used for notifications. Write",
@@ -271,6 +303,7 @@ _TOML = st.sampled_from(
 )
 _KEYS = [line.split(" = ", maxsplit=1)[0] for line in EXAMPLE.read_text("utf-8").splitlines() if " = " in line]
 _TABLES = ["sites", "stations", "stations.connectors", "drivers", "tokens", "tariffs", "assignments", "routes"]
+_TABLES += ["contacts", "rotas", "rotas.stand_ins"]
 _ROWS = st.tuples(
     st.sampled_from(_TABLES),
     st.dictionaries(st.sampled_from([key for key in _KEYS if key.isidentifier()]), _TOML, max_size=5),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -15,6 +15,7 @@ from laddvakt.domain.commands import CommandStatus, SentCommand
 from laddvakt.domain.entries import EntryKind
 from laddvakt.domain.errors import ConflictError, NotFoundError, StoreError
 from laddvakt.domain.facts import QuarantineReason
+from laddvakt.domain.oncall import Contact, OnCall, Rota, StandIn
 from laddvakt.domain.quarantine import QuarantineState
 from laddvakt.domain.sessions import Session, SessionState
 from laddvakt.domain.silences import Silence, SilenceScope
@@ -830,9 +831,10 @@ def test_positions_only_go_forward(records: SqlRecords) -> None:
 def test_routes_are_replaced_as_a_whole(records: SqlRecords) -> None:
     full = Route(
         route_id="night", urls=("mailto://bo:secret@example.com", "json://x"), sites=("depot",),
-        severities=(Severity.P1, Severity.P2), escalate_after_s=600, hours="22:00-06:00",
+        severities=(Severity.P1, Severity.P2), escalate_after_s=600, hours="22:00-06:00", contacts=("eva",),
+        rota="field", backup=True, quiet="22:00-06:00", escalate_p1_after_s=60, repeat_every_s=1800,
     )  # fmt: skip
-    bare = Route(route_id="a", urls=())
+    bare = Route(route_id="a")
     with records.begin() as work:
         work.routes.save([full, bare])
         assert work.routes.all() == [full, bare]
@@ -850,6 +852,40 @@ def test_deliveries_are_found_by_their_id(records: SqlRecords) -> None:
         work.routes.record(changed(tried, ok=True, detail=""))
         assert work.routes.delivery("d") == changed(tried, ok=True, detail="")
         assert work.routes.delivery("e") is None
+
+
+def test_deliveries_of_tickets_come_oldest_first(records: SqlRecords) -> None:
+    made = [
+        Delivery(
+            delivery_id=f"d{number}", ticket_id=f"T-{number % 2}", route_id="a", contact="eva", number=1,
+            way="mailto", event="opened", at=NOON - timedelta(seconds=number), ok=True, tries=2, tickets=3,
+        )
+        for number in range(4)
+    ]  # fmt: skip
+    with records.begin() as work:
+        for delivery in made:
+            work.routes.record(delivery)
+        assert work.routes.deliveries(["T-1"]) == [made[3], made[1]]
+        assert work.routes.deliveries(["T-0", "T-1", "T-2"]) == made[::-1]
+        assert work.routes.deliveries([]) == []
+
+
+def test_contacts_and_rotas_are_replaced_as_a_whole(records: SqlRecords) -> None:
+    rota = Rota(
+        rota_id="field", contacts=("eva", "bo"), first=date(2026, 11, 2), hand_over=time(8), turn_days=7,
+        timezone="Europe/Stockholm",
+        stand_ins=(StandIn(begin=NOON, end=NOON + timedelta(days=1), contact="bo"),),
+    )  # fmt: skip
+    people = (
+        Contact(contact_id="eva", name="Eva", urls=("mailto://eva:secret@example.com",)),
+        Contact(contact_id="bo", name="Bo", urls=()),
+    )
+    with records.begin() as work:
+        assert work.routes.on_call() == OnCall()
+        work.routes.save_on_call(OnCall(contacts=people, rotas=(rota,)))
+        assert work.routes.on_call() == OnCall(contacts=people, rotas=(rota,))
+        work.routes.save_on_call(OnCall(contacts=people[1:]))
+        assert work.routes.on_call() == OnCall(contacts=people[1:])
 
 
 def test_detector_states_and_models(records: SqlRecords) -> None:

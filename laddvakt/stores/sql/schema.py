@@ -11,6 +11,7 @@ from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, LargeBinary,
 from laddvakt.domain.commands import CommandStatus
 from laddvakt.domain.entries import EntryKind
 from laddvakt.domain.facts import QuarantineReason
+from laddvakt.domain.oncall import Rota
 from laddvakt.domain.quarantine import QuarantineState
 from laddvakt.domain.sessions import CostLine, MeterCheck, Quality, SessionState
 from laddvakt.domain.silences import SilenceKind, SilenceScope
@@ -85,6 +86,7 @@ connectors = Table(
     Column("max_current_a", Finite),
     Column("max_power_w", Finite),
     Column("cable_id", AnyText),
+    Column("bay", AnyText),
     Column("status", OneOf(ConnectorState), nullable=False),
     Column("status_since", UtcTime),
     Column("error_code", AnyText, nullable=False),
@@ -407,10 +409,33 @@ routes = Table(
     Column("route_id", AnyText, primary_key=True),
     Column("number", Integer, nullable=False),
     Column("urls_sealed", AnyText, nullable=False),
+    Column("contacts", Json(tuple[str, ...]), nullable=False, server_default="[]"),
+    Column("rota", AnyText),
+    Column("backup", Boolean, nullable=False),
     Column("sites", Json(tuple[str, ...]), nullable=False),
     Column("severities", Json(tuple[Severity, ...]), nullable=False),
-    Column("escalate_after_s", sa.BigInteger),
     Column("hours", AnyText),
+    Column("quiet", AnyText),
+    Column("escalate_after_s", sa.BigInteger),
+    Column("escalate_p1_after_s", sa.BigInteger),
+    Column("repeat_every_s", sa.BigInteger),
+)
+
+contacts = Table(
+    "contacts",
+    metadata,
+    Column("contact_id", AnyText, primary_key=True),
+    Column("number", Integer, nullable=False),
+    Column("name_sealed", AnyText, nullable=False),
+    Column("urls_sealed", AnyText, nullable=False),
+)
+
+rotas = Table(
+    "rotas",
+    metadata,
+    Column("rota_id", AnyText, primary_key=True),
+    Column("number", Integer, nullable=False),
+    Column("rota", Json(Rota), nullable=False),
 )
 
 deliveries = Table(
@@ -419,9 +444,14 @@ deliveries = Table(
     Column("delivery_id", AnyText, primary_key=True),
     Column("ticket_id", AnyText, nullable=False, index=True),
     Column("route_id", AnyText, nullable=False),
+    Column("contact", AnyText, nullable=False),
+    Column("number", Integer, nullable=False, server_default="0"),
+    Column("way", AnyText, nullable=False),
     Column("event", AnyText, nullable=False),
     Column("at", UtcTime, nullable=False),
     Column("ok", Boolean, nullable=False),
+    Column("tries", Integer, nullable=False, server_default="0"),
+    Column("tickets", Integer, nullable=False, server_default="1"),
     Column("detail", AnyText, nullable=False),
 )
 

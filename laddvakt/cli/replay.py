@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collector.recorder import Scribe
     from detector.service import ReplayDetector
     from laddvakt.domain.entries import Entry
+    from laddvakt.domain.tickets import Ticket
     from laddvakt.stores.ports import Page, Records
 
 _CHUNK = 500
@@ -148,6 +149,18 @@ def run_replay(
         records.close()
 
 
+def _backtest(
+    tickets: list[Ticket], log: Path, network: Path | None, until: datetime | None, other: Path
+) -> tuple[dict[str, Any], list[str]]:
+    """The same log once more, with other settings: the comparison for the file, and for people."""
+    from detector.backtest import compare, counts, in_lines
+    from laddvakt.settings import load_settings
+
+    content, _, _ = run_replay(log, network, until, load_settings(other))
+    compared = compare(tickets, content["tickets"])
+    return {"settings": other.name, "counts": counts(compared), "tickets": compared}, in_lines(compared)
+
+
 def _import(network: Path, records: Records, key: str, log: Path) -> None:
     """The network as it was when the log began: tariffs and assignments are valid from then."""
     from collector.replaylog import LogLine, read_lines
@@ -167,14 +180,26 @@ def _import(network: Path, records: Records, key: str, log: Path) -> None:
 @click.option(
     "--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="Where results go (JSON)."
 )
+@click.option(
+    "--compare",
+    "other",
+    metavar="OTHER.toml",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Backtest: which tickets would have come and gone with these settings instead.",
+)
 @click.pass_obj
-def command(context: Context, log: Path, network: Path | None, until_text: str | None, out: Path) -> None:
+def command(
+    context: Context, log: Path, network: Path | None, until_text: str | None, out: Path, other: Path | None
+) -> None:
     """Run LOG (JSON Lines, plain or .gz) through the whole system on virtual time, in a fresh store."""
     until = parse_time(until_text) if until_text else None
     if until_text and until is None:
         raise click.BadParameter(f"{until_text!r} is not an RFC 3339 time", param_hint="--until")
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
     content, summary, bad = run_replay(log, network, until, context.settings())
+    if other is not None:
+        content["comparison"], compared = _backtest(content["tickets"], log, network, until, other)
+        summary += compared
     try:
         out.write_bytes(msgspec.json.format(msgspec.json.encode(content), indent=1) + b"\n")
     except OSError as error:

@@ -1,0 +1,43 @@
+"""`laddvakt replay --compare`: a backtest on the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from click.testing import CliRunner
+
+from laddvakt.cli.main import cli
+from simulator.log import LogOptions, write_log
+
+
+def test_other_settings_are_compared_with_those_in_force(tmp_path: Path) -> None:
+    log, other, out = tmp_path / "log.jsonl", tmp_path / "other.toml", tmp_path / "out.json"
+    write_log(LogOptions(stations=4, seed=5, days=0.5, faults=4), log, tmp_path / "truth.json")
+    other.write_text("[detector.rules.offline]\nafter_s = 600\nheartbeats = 1\n")
+    args = ["replay", str(log), "--compare", str(other), "--out", str(out)]
+    result = CliRunner().invoke(cli, args)
+    assert result.exit_code == 0, result.output
+    content = json.loads(out.read_bytes())
+    comparison = content["comparison"]
+    offline = [one for one in comparison["tickets"] if one["fault"] == "offline"]
+    assert offline
+    assert {one["change"] for one in offline} == {"earlier"}
+    assert {one["opened_later_s"] for one in offline} == {-300.0}
+    others = {one["change"] for one in comparison["tickets"] if one["fault"] != "offline"}
+    assert others <= {"same"}
+    assert comparison["counts"]["earlier"] == len(offline)
+    before = {one["before"]["ticket_id"] for one in comparison["tickets"]}
+    assert before == {ticket["ticket_id"] for ticket in content["tickets"]}
+    assert "opened 5 min 0 s earlier" in result.stdout
+
+
+def test_settings_that_cannot_be_read_are_said(tmp_path: Path) -> None:
+    log, other = tmp_path / "log.jsonl", tmp_path / "other.toml"
+    log.write_text("")
+    other.write_text("[detector.rules.gremlins]\nafter_s = 1\n")
+    result = CliRunner().invoke(
+        cli, ["replay", str(log), "--compare", str(other), "--out", str(tmp_path / "out.json")]
+    )
+    assert result.exit_code == 1
+    assert "gremlins" in str(result.exception)

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from detector.engine import Change, ChangeKind, Engine
 from detector.models.watch import ModelWatch
-from detector.rules import thresholds_for
+from detector.rules import LocalLimits, rules_but, thresholds_for
 from laddvakt.domain.ids import partition_of
 from laddvakt.privacy import pseudonym
 from laddvakt.settings import Settings
@@ -24,9 +24,15 @@ def make_watch(settings: Settings) -> ModelWatch | None:
 
 def make_engine(settings: Settings, key: str, partitions: int, watch: ModelWatch | None) -> Engine:
     """Raises SettingsError for a rule or threshold that does not exist."""
+    mine = settings.detector
+    rules = rules_but(mine.rules_off)
+    fleet = thresholds_for(mine.rules)
+    local = LocalLimits(fleet, mine.site_rules, mine.model_rules)
     return Engine(
         watch=watch,
-        thresholds=thresholds_for(settings.detector.rules),
+        rules=rules,
+        thresholds=fleet,
+        limits_at=local if mine.site_rules or mine.model_rules else None,
         pseudonymise=lambda id_tag: pseudonym(key, id_tag),
         heartbeat_s=settings.ocpp.heartbeat_interval_s,
         partition_of=lambda station_id: partition_of(station_id, partitions),

@@ -8,9 +8,8 @@ often `tick` was called, or how far behind the reader was.
 from __future__ import annotations
 
 import heapq
-from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Collection, Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
@@ -18,22 +17,26 @@ import msgspec
 
 from detector.features import Window, collect
 from detector.fold import Pseudonymise, fold
-from detector.rules import RULES
-from detector.rules.base import Rule, Scope, Silence, Standing, Subject, Verdict
-from detector.state import Slot, StationState, decode, encode
+from detector.network import LONG_AGO, World
+from detector.news import Told
+from detector.rules import RULES, Limits
+from detector.rules.base import NOTHING, News, Rule, Scope, Standing, Subject, Verdict, Wake
+from detector.state import SITE, Slot, StationState, decode, encode
 from detector.view import ConnectorView, ScoredWindow, SessionEnded, StationView
 from laddvakt.domain.entries import Entry
-from laddvakt.domain.facts import Measured, Quarantined, QuarantineReason, StatusReported, TransactionStarted
+from laddvakt.domain.facts import Measured, Quarantined, QuarantineReason
 from laddvakt.domain.stations import Station
 from laddvakt.domain.tickets import Finding
 
 REFRESH = timedelta(hours=1)
 """How often a standing finding's evidence is worded anew."""
+SCORE_EVERY = timedelta(minutes=1)
+"""Windows are judged by the models together, at whole minutes of the log's time."""
+HELD_RECHECK = timedelta(minutes=1)
+"""How often a condition that something holds back is looked at again."""
 
-_SILENCE_CACHE = timedelta(seconds=10)
-_SMALL_NETWORK = 500
-_COUNTED_SITES = 8
-_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+VISITS = "~visits"
+"""Where what vehicles did is stored among the states; no station id begins so."""
 
 
 class ChangeKind(StrEnum):
@@ -57,9 +60,9 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Watch(Protocol):
-    """Who learns from stretches of charging and judges them. `suspect`: a finding stands on the station."""
+    """Who learns from stretches of charging and judges them. `suspects`: a finding stands on the station."""
 
-    def take(self, window: Window, *, suspect: bool) -> ScoredWindow | None: ...
+    def take_all(self, windows: Sequence[Window], suspects: Sequence[bool]) -> list[ScoredWindow | None]: ...
 
 
 def finding_key(finding: Finding) -> tuple[str, str, str]:
@@ -69,61 +72,70 @@ def finding_key(finding: Finding) -> tuple[str, str, str]:
 
 class Engine:
     """Holds every station's state. `partition_of` keeps apart the clocks of log partitions that are read at
-    different speeds. The engine is also the `Network` that rules may ask."""
+    different speeds. `limits_at(site, model)` gives the thresholds of a place where they are not `thresholds`."""
 
     def __init__(
         self,
         *,
-        thresholds: Mapping[str, Mapping[str, float]],
+        thresholds: Limits,
         pseudonymise: Pseudonymise,
         heartbeat_s: float = 300.0,
         partition_of: Callable[[str], int] = lambda station_id: 0,
         rules: tuple[Rule, ...] = RULES,
         watch: Watch | None = None,
+        limits_at: Callable[[str | None, str], Limits] | None = None,
     ) -> None:
-        self._rules = sorted(rules, key=lambda rule: rule.scope is not Scope.STATION)
+        self._rules = sorted(
+            (r for r in rules if r.scope is not Scope.SITE), key=lambda r: r.scope is Scope.CONNECTOR
+        )
+        self._site_rules = tuple(rule for rule in rules if rule.scope is Scope.SITE)
+        self._gathered = frozenset(code for rule in self._site_rules for code in rule.gathers)
         self._by_code = {rule.code: rule for rule in rules}
+        self._woken: dict[frozenset[Wake], tuple[Rule, ...]] = {}
         self._thresholds = thresholds
+        self._limits_at = limits_at
         self._watch = watch
         self._pseudonymise = pseudonymise
         self._partition_of = partition_of
         self._states: dict[str, StationState] = {}
-        self._stations: dict[str, Station] = {}
-        self._sites: dict[str, list[str]] = {}
         self._due: dict[int, list[tuple[datetime, str]]] = {}
         self._scheduled: dict[str, datetime] = {}
         self._clocks: dict[int, datetime] = {}
+        self._unscored: dict[int, list[str]] = {}  # partition -> stations with windows to score
         self._touched: set[str] = set()
-        self._frames: tuple[datetime, list[tuple[datetime, str]]] = (_LONG_AGO, [])
-        self.heartbeat_s = heartbeat_s
-        self.blind_since: datetime | None = None
-        self.listening_since: datetime | None = None
+        self._world = World(self._states, heartbeat_s)
 
     # What goes in
 
     def restore(self, states: Mapping[str, bytes]) -> None:
         """Take up where encoded states left off."""
         for station_id, data in states.items():
+            if station_id == VISITS:
+                self._world.vehicles.restore(data)
+                continue
             state = decode(data, self._by_code)
             if state is not None:
                 self._states[station_id] = state
                 self._schedule(state)
+                self._share_all(state)
+                if state.score_at is not None:
+                    self._unscored.setdefault(self._partition_of(station_id), []).append(station_id)
 
     def register(self, stations: Iterable[Station]) -> None:
         """What the network file says: sites, models, cables."""
-        self._stations = {station.station_id: station for station in stations}
-        self._sites = {}
-        for station in self._stations.values():
-            if station.site_id:
-                self._sites.setdefault(station.site_id, []).append(station.station_id)
+        self._world.register(stations)
 
     def collector_lost(self, since: datetime) -> None:
         """Our own collector is down: silence means nothing until it is back."""
-        self.blind_since = self.blind_since or since
+        self._world.blind_since = self._world.blind_since or since
 
     def listening(self, since: datetime) -> None:
         """We listen without a break from now on: every station is given its full time anew."""
-        self.blind_since, self.listening_since = None, since
+        self._world.blind_since, self._world.listening_since = None, since
+
+    @property
+    def blind_since(self) -> datetime | None:
+        return self._world.blind_since
 
     def observe(self, entries: Iterable[Entry]) -> list[Change]:
         """Entries in the order of their partition."""
@@ -135,43 +147,47 @@ class Engine:
             if state is None:
                 if _stranger(entry):
                     continue
-                state = self._states[entry.station_id] = StationState(
-                    view=StationView(station_id=entry.station_id)
-                )
-            partition = self._partition_of(entry.station_id)
-            at = max(entry.received_at, self._clocks.get(partition, _LONG_AGO))
-            self._run_due(partition, at, changes)
-            self._clocks[partition] = at
-            before = (state.view.connected, state.view.clock.behind_s)
-            for session in fold(state.view, entry, self._pseudonymise):
-                changes.append(
-                    Change(kind=ChangeKind.SESSION, at=at, station_id=entry.station_id, session=session)
-                )
-            if self._watch is not None:
-                self._score(state, entry, self._watch)
-            same_link = before == (state.view.connected, state.view.clock.behind_s)
-            self._judge(state, at, changes, about=_about(entry) if same_link else None)
+                state = self._begin(entry.station_id)
+            self._observe(state, entry, changes)
         return changes
 
-    def _score(self, state: StationState, entry: Entry, watch: Watch) -> None:
-        """Stretches of charging that this entry completed, judged by the models."""
+    def _begin(self, key: str) -> StationState:
+        state = self._states[key] = StationState(view=StationView(station_id=key))
+        return state
+
+    def _observe(self, state: StationState, entry: Entry, changes: list[Change]) -> None:
+        partition = self._partition_of(entry.station_id)
+        at = max(entry.received_at, self._clocks.get(partition, LONG_AGO))
+        self._advance(partition, at, changes)
+        folded = fold(state.view, entry, self._pseudonymise)
+        for session in folded.ended:
+            self._world.vehicles.note(session)
+            changes.append(Change(kind=ChangeKind.SESSION, at=at, station_id=entry.station_id, session=session))
+        windows = self._windows(state, entry, partition, at)
+        self._judge_told(state, Told(state.view, entry, folded, windows, at), changes)
+
+    def _windows(self, state: StationState, entry: Entry, partition: int, at: datetime) -> list[Window]:
+        """Stretches of charging that this entry completed; the models judge them at the next whole minute."""
+        windows: list[Window] = []
         for fact in entry.facts:
-            if not isinstance(fact, Measured):
-                continue
-            station = self._stations.get(entry.station_id)
-            for window in collect(state.opened, state.view, fact, entry.received_at, station):
-                scored = watch.take(window, suspect=bool(state.standing()))
-                connector = state.view.connector(window.connector_id)
-                if scored is not None and connector is not None:
-                    connector.score(scored)
+            if isinstance(fact, Measured):
+                station = self._world.station(entry.station_id)
+                windows += collect(state.opened, state.view, fact, entry.received_at, station)
+        if windows and self._watch is not None:
+            state.unscored += windows
+            if state.score_at is None:
+                step = SCORE_EVERY.total_seconds()
+                state.score_at = at + timedelta(seconds=step - at.timestamp() % step)
+                self._unscored.setdefault(partition, []).append(entry.station_id)
+        return windows
 
     def tick(self, now: datetime, *, behind: Collection[int] = ()) -> list[Change]:
         """Run what falls due up to `now`, except in partitions whose reader is still behind."""
         changes: list[Change] = []
-        for partition in list(self._due):
+        for partition in [*self._due, *(p for p in self._unscored if p not in self._due)]:
             if partition not in behind:
-                self._run_due(partition, now, changes)
-                self._clocks[partition] = max(now, self._clocks.get(partition, _LONG_AGO))
+                self._advance(partition, now, changes)
+                self._clocks[partition] = max(now, self._clocks.get(partition, LONG_AGO))
         return changes
 
     # What comes out
@@ -184,19 +200,32 @@ class Engine:
     def encode(self, station_ids: Iterable[str]) -> dict[str, bytes]:
         return {station_id: encode(self._states[station_id]) for station_id in station_ids}
 
+    def encode_visits(self) -> bytes:
+        """What vehicles did, to be stored as `VISITS`."""
+        return self._world.vehicles.encode()
+
     def standing(self) -> list[Finding]:
         """Every finding that stands, by station."""
         return [finding for state in self._states.values() for finding in state.standing()]
 
     def site_of(self, station_id: str) -> str | None:
-        station = self._stations.get(station_id)
-        return station.site_id if station is not None else None
+        return self._world.site_of(station_id)
 
     def view(self, station_id: str) -> StationView | None:
         state = self._states.get(station_id)
         return state.view if state is not None else None
 
-    # Judging
+    # Time
+
+    def _advance(self, partition: int, until: datetime, changes: list[Change]) -> None:
+        """Everything of a partition that falls due, in the order of time."""
+        while (score_at := self._score_at(partition)) is not None and score_at <= until:
+            self._run_due(partition, score_at, changes)
+            self._clocks[partition] = max(score_at, self._clocks.get(partition, LONG_AGO))
+            self._score(partition, score_at, changes)
+        self._run_due(partition, until, changes)
+        self._clocks[partition] = max(until, self._clocks.get(partition, LONG_AGO))
+        self._world.clock = max(until, self._world.clock)
 
     def _run_due(self, partition: int, until: datetime, changes: list[Change]) -> None:
         heap = self._due.get(partition, [])
@@ -211,9 +240,9 @@ class Engine:
             if state.check_at > due_at:
                 self._schedule(state)  # put off meanwhile
                 continue
-            at = max(due_at, self._clocks.get(partition, _LONG_AGO))
+            at = max(due_at, self._clocks.get(partition, LONG_AGO))
             self._clocks[partition] = at
-            self._judge(state, at, changes, about=frozenset())
+            self._judge_due(state, at, changes)
 
     def _schedule(self, state: StationState) -> None:
         """One timer per station. A check that is put off keeps its old timer, which then sets the new one: so a
@@ -225,43 +254,118 @@ class Engine:
         self._scheduled[station_id] = state.check_at
         heapq.heappush(self._due.setdefault(self._partition_of(station_id), []), (state.check_at, station_id))
 
-    def _judge(
-        self, state: StationState, at: datetime, changes: list[Change], *, about: Collection[int] | None
-    ) -> None:
-        """Judge the station, and of its connectors those that something was said about (None: all) or that are
-        due; and all of them once a finding came or went, as one may hold another back."""
-        station = self._stations.get(state.view.station_id)
-        known, next_checks = len(changes), []
-        for rule in self._rules:
-            subjects: list[ConnectorView | None] = [None]
-            if rule.scope is Scope.CONNECTOR:
-                subjects = list(state.view.connectors.values())
-            everything = about is None or rule.scope is Scope.STATION or len(changes) > known
-            for connector in subjects:
-                connector_id = connector.connector_id if connector is not None else None
-                slot = state.slots.get((rule.code, connector_id))
-                if slot is None:
-                    slot = state.slots[(rule.code, connector_id)] = Slot()
-                elif not (everything or connector_id in (about or ()) or _is_due(slot, at)):
-                    next_checks.append(slot.check_at)
-                    continue
-                subject = Subject(view=state.view, connector=connector, station=station, network=self)
-                slot.check_at = self._judge_one(state, rule, subject, slot, at, changes)
-                next_checks.append(slot.check_at)
+    def _score_at(self, partition: int) -> datetime | None:
+        """When the next windows are to be scored: all that wait do so for the same minute, or one that is over."""
+        waiting = self._unscored.get(partition)
+        return self._states[waiting[0]].score_at if waiting else None
+
+    def _score(self, partition: int, at: datetime, changes: list[Change]) -> None:
+        windows: list[Window] = []
+        for station_id in self._unscored.pop(partition):
+            state = self._states[station_id]
+            windows += state.unscored
+            state.unscored, state.score_at = [], None
+            self._touched.add(station_id)
+        if self._watch is None:
+            return
+        states = [self._states[window.station_id] for window in windows]
+        scored = self._watch.take_all(windows, [bool(state.standing()) for state in states])
+        for state, window, judged in zip(states, windows, scored, strict=True):
+            connector = state.view.connector(window.connector_id)
+            if judged is None or connector is None:
+                continue
+            known = len(changes)
+            subject = self._subject(state, connector, News(scored=(judged,)))
+            for rule in self._waking(frozenset({Wake.SCORED})):
+                self._judge_one(state, rule, subject, at, changes)
+            self._settle(state, at, changes, known)
+
+    # Judging
+
+    def _waking(self, wakes: frozenset[Wake]) -> tuple[Rule, ...]:
+        found = self._woken.get(wakes)
+        if found is None:
+            found = self._woken[wakes] = tuple(rule for rule in self._rules if rule.wakes & wakes)
+        return found
+
+    def _subject(self, state: StationState, connector: ConnectorView | None, news: News) -> Subject:
+        station = self._world.station(state.view.station_id)
+        return Subject(view=state.view, connector=connector, station=station, network=self._world, news=news)
+
+    def _judge_told(self, state: StationState, told: Told, changes: list[Change]) -> None:
+        """The rules that the entry wakes: of the station, and of the connectors that it is about."""
+        known, wakes = len(changes), told.wakes
+        everything = frozenset().union(*wakes.values()) if wakes else frozenset[Wake]()
+        general = wakes.get(None, set())
+        subject = self._subject(state, None, NOTHING)
+        rules = self._waking(everything)
+        if rules and rules[0].scope is Scope.STATION:
+            subject.news = told.everything()
+            for rule in rules:
+                if rule.scope is not Scope.STATION:
+                    break
+                if self._wants(state, rule, None, everything):
+                    self._judge_one(state, rule, subject, told.at, changes)
+        broad = bool(general - {Wake.FRAME})
+        for connector_id, connector in state.view.connectors.items():
+            mine = wakes.get(connector_id)
+            if mine is None and not broad:
+                continue
+            woken = frozenset(general | mine) if mine is not None else frozenset(general)
+            subject = self._subject(state, connector, told.about(connector_id))
+            for rule in self._waking(woken):
+                if rule.scope is Scope.CONNECTOR and self._wants(state, rule, connector_id, woken):
+                    self._judge_one(state, rule, subject, told.at, changes)
+        self._settle(state, told.at, changes, known)
+
+    def _wants(self, state: StationState, rule: Rule, connector_id: int | None, wakes: frozenset[Wake]) -> bool:
+        """A mere frame wakes only a rule that may clear, or was never asked."""
+        if rule.wakes & wakes != {Wake.FRAME}:
+            return True
+        slot = state.slots.get((rule.code, connector_id))
+        return slot is None or slot.pending_since is not None or slot.raised is not None
+
+    def _judge_due(self, state: StationState, at: datetime, changes: list[Change]) -> None:
+        known = len(changes)
+        for (code, connector_id), slot in list(state.slots.items()):
+            if slot.check_at is None or slot.check_at > at:
+                continue
+            rule = self._by_code[code]
+            if rule.scope is Scope.SITE:
+                self._judge_site_rule(state, rule, at, changes)
+                continue
+            connector = state.view.connectors.get(connector_id) if connector_id is not None else None
+            self._judge_one(state, rule, self._subject(state, connector, NOTHING), at, changes)
+        state.check_at = min((s.check_at for s in state.slots.values() if s.check_at is not None), default=None)
+        self._settle(state, at, changes, known)
+
+    def _settle(self, state: StationState, at: datetime, changes: list[Change], known: int) -> None:
+        """After a station was judged: what follows from findings that came or went."""
         self._touched.add(state.view.station_id)
-        state.check_at = min((moment for moment in next_checks if moment is not None), default=None)
         self._schedule(state)
+        if len(changes) == known:
+            return
+        for change in changes[known:]:
+            if change.finding is None:
+                continue
+            if change.kind is ChangeKind.RAISED:
+                self._absorb(state, change.finding, at, changes)
+            if change.kind is ChangeKind.CLEARED:
+                self._release(state, at, changes)
+            if change.kind is not ChangeKind.STILL and change.finding.fault in self._gathered:
+                self._judge_site(state, change.finding.fault, at, changes)
 
     def _judge_one(
-        self,
-        state: StationState,
-        rule: Rule,
-        subject: Subject,
-        slot: Slot,
-        at: datetime,
-        changes: list[Change],
-    ) -> datetime | None:
-        verdict = rule.evaluate(subject, slot.memory, self._thresholds[rule.code], at)
+        self, state: StationState, rule: Rule, subject: Subject, at: datetime, changes: list[Change]
+    ) -> None:
+        key = (rule.code, subject.connector_id)
+        slot = state.slots.get(key)
+        if slot is None:
+            slot = state.slots[key] = Slot()
+        limits = self._limits(subject)[rule.code]
+        verdict = rule.evaluate(subject, slot.memory, limits, at)
+        if rule.share is not None and verdict.memory is not slot.memory:
+            self._world.book.put(rule.code, subject.group, subject.key, rule.share(verdict.memory))
         slot.memory, slot.reason = verdict.memory, str(verdict.reason)
         if verdict.standing is Standing.MET:
             own = self._met(state, rule, subject, slot, verdict, at, changes)
@@ -270,7 +374,15 @@ class Engine:
         else:
             slot.clearing_since, own = None, None
         later = [moment for moment in (own, verdict.check_at) if moment is not None and moment > at]
-        return min(later, default=None)
+        slot.check_at = min(later, default=None)
+        if slot.check_at is not None and (state.check_at is None or slot.check_at < state.check_at):
+            state.check_at = slot.check_at
+
+    def _limits(self, subject: Subject) -> Limits:
+        if self._limits_at is None:
+            return self._thresholds
+        site = subject.site_id or (subject.station.site_id if subject.station is not None else None)
+        return self._limits_at(site, f"{subject.view.vendor} {subject.view.model}".strip())
 
     def _met(
         self,
@@ -290,9 +402,12 @@ class Engine:
         ripe_at = slot.pending_since + timedelta(seconds=verdict.persist_s)
         if slot.raised is None and at < ripe_at:
             return ripe_at
-        if slot.raised is None and _held_back(rule, state):
-            return None  # looked at again with the next entry, or when what holds it back is judged
-        finding = rule.describe(subject, slot.memory, self._thresholds[rule.code], at)
+        if slot.raised is None and rule.code in self._gathered:
+            self._judge_site(state, rule.code, at, changes)  # a site's finding takes its place
+        if slot.raised is None and self._held_back(rule, state, subject.connector_id):
+            return at + HELD_RECHECK
+        limits = self._limits(subject)[rule.code]
+        finding = rule.describe(subject, slot.memory, limits, at)
         before, slot.raised = slot.raised, finding
         slot.variant, slot.described_at = verdict.variant, at
         if before is not None and finding_key(before) == finding_key(finding):
@@ -303,41 +418,79 @@ class Engine:
         changes.append(_change(ChangeKind.RAISED, at, finding, slot.reason))
         return at + REFRESH
 
-    # The network, for rules
+    # Sites, and what holds what back
 
-    def silence(self, view: StationView, *, window_s: float) -> Silence:
-        """How many stations fell silent within `window_s` of this one, of those that lived until then."""
-        at = view.last_frame
-        if at is None:
-            return Silence(0, 0, 0, 0, 0)
-        frames = self._sorted_frames()
-        window = timedelta(seconds=window_s)
-        first = bisect_left(frames, (at - window, ""))
-        last = bisect_right(frames, (at + window, "\U0010ffff"))
-        sites: set[str | None] = set()
-        for _, station_id in frames[first:last]:
-            sites.add(self.site_of(station_id))
-            if len(sites) >= _COUNTED_SITES:
-                break
-        others = [s for s in self._sites.get(self.site_of(view.station_id) or "", []) if s != view.station_id]
-        heard = sum(1 for other in others if self._heard_after(other, at + window))
-        return Silence(len(frames) - first, last - first, len(sites), len(others), len(others) - heard)
+    def _judge_site(self, state: StationState, code: str, at: datetime, changes: list[Change]) -> None:
+        site_id = self._world.site_of(state.view.station_id)
+        if site_id is None:
+            return
+        site = self._states.get(SITE + site_id) or self._begin(SITE + site_id)
+        for rule in self._site_rules:
+            if code in rule.gathers:
+                self._judge_site_rule(site, rule, at, changes)
 
-    def _heard_after(self, station_id: str, moment: datetime) -> bool:
-        state = self._states.get(station_id)
-        return state is not None and state.view.last_frame is not None and state.view.last_frame > moment
+    def _judge_site_rule(self, site: StationState, rule: Rule, at: datetime, changes: list[Change]) -> None:
+        known = len(changes)
+        subject = Subject(view=site.view, network=self._world, site_id=site.site_id)
+        self._judge_one(site, rule, subject, at, changes)
+        self._touched.add(site.view.station_id)
+        self._schedule(site)
+        for change in changes[known:]:
+            if change.finding is None or change.kind is ChangeKind.STILL:
+                continue
+            for view in self._world.site_stations(site.site_id or ""):
+                state = self._states[view.station_id]
+                if change.kind is ChangeKind.RAISED:
+                    self._absorb(state, change.finding, at, changes)
+                else:
+                    self._release(state, at, changes)
 
-    def _sorted_frames(self) -> list[tuple[datetime, str]]:
-        now = max(self._clocks.values(), default=_LONG_AGO)
-        made_at, frames = self._frames
-        if now - made_at >= _SILENCE_CACHE or len(self._states) < _SMALL_NETWORK:
-            frames = sorted(
-                (state.view.last_frame, station_id)
-                for station_id, state in self._states.items()
-                if state.view.last_frame is not None
-            )
-            self._frames = (now, frames)
-        return frames
+    def _absorb(self, state: StationState, finding: Finding, at: datetime, changes: list[Change]) -> None:
+        """Findings that stand and that this one explains are put under it."""
+        for (code, connector_id), slot in state.slots.items():
+            if slot.raised is None or finding.fault not in self._by_code[code].absorbed_by:
+                continue
+            if not _concerns(finding, connector_id):
+                continue
+            before, slot.raised = slot.raised, None
+            slot.described_at, slot.variant = None, ""
+            slot.check_at = at + HELD_RECHECK
+            state.check_at = min(state.check_at or slot.check_at, slot.check_at)
+            self._touched.add(state.view.station_id)
+            self._schedule(state)
+            _clear(state, before, f"held_back_by:{finding.fault}", at, changes)
+
+    def _release(self, state: StationState, at: datetime, changes: list[Change]) -> None:
+        """A finding is gone: what it may have held back is judged now."""
+        for (code, connector_id), slot in list(state.slots.items()):
+            rule = self._by_code[code]
+            if slot.raised is None and slot.pending_since is not None and rule.scope is not Scope.SITE:
+                connector = state.view.connectors.get(connector_id) if connector_id is not None else None
+                self._judge_one(state, rule, self._subject(state, connector, NOTHING), at, changes)
+        self._schedule(state)
+
+    def _held_back(self, rule: Rule, state: StationState, connector_id: int | None) -> bool:
+        """Inhibition: a connector under its station offline, a station under its site, an anomaly under a rule."""
+        site = self._states.get(SITE + (self._world.site_of(state.view.station_id) or ""))
+        standing = [f for f in state.standing() if _concerns(f, connector_id)]
+        held_by = {f.fault for f in [*standing, *(site.standing() if site is not None else ())]} - {rule.code}
+        if "*" in rule.inhibited_by and held_by:
+            return True
+        return not held_by.isdisjoint((*rule.inhibited_by, *rule.absorbed_by))
+
+    def _share_all(self, state: StationState) -> None:
+        """What its rules share, after a restart."""
+        for (code, connector_id), slot in state.slots.items():
+            rule = self._by_code[code]
+            if rule.share is not None and slot.memory is not None:
+                connector = state.view.connectors.get(connector_id) if connector_id is not None else None
+                subject = self._subject(state, connector, NOTHING)
+                self._world.book.put(code, subject.group, subject.key, rule.share(slot.memory))
+
+
+def _concerns(finding: Finding, connector_id: int | None) -> bool:
+    """Whether a finding is about this connector: its own, the whole station, or the site."""
+    return not finding.connector_id or not connector_id or finding.connector_id == connector_id
 
 
 def _stranger(entry: Entry) -> bool:
@@ -345,26 +498,6 @@ def _stranger(entry: Entry) -> bool:
     return any(
         isinstance(fact, Quarantined) and fact.reason is QuarantineReason.UNKNOWN_STATION for fact in entry.facts
     )
-
-
-def _about(entry: Entry) -> Collection[int] | None:
-    """The connectors that an entry says something about; None where it may be any."""
-    connectors = set()
-    for fact in entry.facts:
-        if not isinstance(fact, Measured | StatusReported | TransactionStarted):
-            return None
-        connectors.add(fact.connector_id)
-    return connectors
-
-
-def _is_due(slot: Slot, at: datetime) -> bool:
-    return slot.check_at is not None and slot.check_at <= at
-
-
-def _held_back(rule: Rule, state: StationState) -> bool:
-    """Inhibition: a connector under its station offline, an anomaly under a rule that names the fault."""
-    held_by = {finding.fault for finding in state.standing()} - {rule.code}
-    return bool(held_by) if "*" in rule.inhibited_by else not held_by.isdisjoint(rule.inhibited_by)
 
 
 def _change(kind: ChangeKind, at: datetime, finding: Finding, reason: str) -> Change:

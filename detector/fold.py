@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import datetime
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
@@ -12,11 +13,11 @@ from detector.view import (
     MAX_FIELDS,
     MAX_NAME,
     MAX_TEXT,
-    RING,
     ConnectorView,
     Latest,
     Power,
     Register,
+    Sample,
     SessionEnded,
     SessionView,
     StationView,
@@ -40,21 +41,34 @@ from laddvakt.domain.stations import ConnectorState
 
 _DEFAULT_VOLTAGE_V = 230.0
 _MAX_PROBLEMS = 8
+_PAUSES = {ConnectorState.SUSPENDED_EV: "EV", ConnectorState.SUSPENDED_EVSE: "EVSE"}
 _WITH_ENERGY = {ConnectorState.CHARGING, ConnectorState.SUSPENDED_EV, ConnectorState.SUSPENDED_EVSE}
+
+_FLOW_W = 100.0
+_LEAST_LIMIT_A = 6.0  # IEC 61851-1: no pilot says less
+_MAX_ERRORS = 8
 
 Pseudonymise = Callable[[str], str]
 
 
-def fold(view: StationView, entry: Entry, pseudonymise: Pseudonymise) -> list[SessionEnded]:
-    """Take `entry` into `view`. Returns the sessions that it ended."""
+class Folded(NamedTuple):
+    """What an entry brought that rules are given: sessions that ended, samples by connector."""
+
+    ended: list[SessionEnded]
+    samples: dict[int, list[Sample]]
+
+
+def fold(view: StationView, entry: Entry, pseudonymise: Pseudonymise) -> Folded:
+    """Take `entry` into `view`; what is new in it."""
     if entry.kind in (EntryKind.OCPP_IN, EntryKind.CONNECTED):
         _alive(view, entry.received_at)
     ended: list[SessionEnded] = []
+    samples: dict[int, list[Sample]] = {}
     for fact in entry.facts:
         match fact:
             case Measured():
                 view.clock.note(fact.at, entry.received_at)
-                _measured(view, fact, entry.received_at)
+                _measured(view, fact, entry.received_at, samples)
             case StatusReported():
                 view.clock.note(fact.at, entry.received_at)
                 ended += _status(view, fact, entry.received_at)
@@ -75,7 +89,7 @@ def fold(view: StationView, entry: Entry, pseudonymise: Pseudonymise) -> list[Se
                 view.firmware_status, view.firmware_status_at = fact.status[:MAX_TEXT], entry.received_at
             case _:
                 pass  # says nothing about health
-    return ended
+    return Folded(ended, samples)
 
 
 def _alive(view: StationView, heard_at: datetime) -> None:
@@ -137,15 +151,35 @@ def _status(view: StationView, fact: StatusReported, heard_at: datetime) -> list
         fact = replace(fact, status=connector.status)  # OCPP 2.x says no more; the transaction has said it
     if fact.status is not connector.status or connector.status_since is None:
         connector.status_since = fact.at
+        _charging(connector, fact.status, fact.at)
     connector.status, connector.status_at, connector.status_heard = fact.status, fact.at, heard_at
     connector.stale = False
     connector.error_code = fact.error_code[:MAX_TEXT]
     connector.info = (fact.info or "")[:MAX_TEXT]
     connector.vendor_error_code = (fact.vendor_error_code or "")[:MAX_TEXT]
     connector.mrec = fact.mrec[:8]
+    if connector.session is not None and connector.error_code not in ("NoError", ""):
+        _erred(connector.session, connector.error_code)
     if fact.status is ConnectorState.AVAILABLE and connector.session is not None:
         return _end(view, connector, fact.at, heard_at, None)
     return []
+
+
+def _charging(connector: ConnectorView, status: ConnectorState, at: datetime) -> None:
+    """How long the session charged, and who paused it."""
+    session = connector.session
+    if session is None:
+        return
+    if session.charging_since is not None:
+        session.charging_s += max((at - session.charging_since).total_seconds(), 0.0)
+    session.charging_since = at if status is ConnectorState.CHARGING else None
+    if status in _PAUSES:
+        session.suspended_by = _PAUSES[status]
+
+
+def _erred(session: SessionView, code: str) -> None:
+    if code not in session.errors and len(session.errors) < _MAX_ERRORS:
+        session.errors = (*session.errors, code)
 
 
 def _event(view: StationView, fact: EventReported, heard_at: datetime) -> None:
@@ -160,6 +194,8 @@ def _event(view: StationView, fact: EventReported, heard_at: datetime) -> None:
         return  # a value, not a fault
     problems = {key: codes for key, codes in connector.problems.items() if key != name}
     connector.problems = problems if gone else {**problems, name: fact.mrec[:8]}
+    if connector.session is not None and not gone:
+        _erred(connector.session, (fact.mrec or ("OtherError",))[0])
     while len(connector.problems) > _MAX_PROBLEMS:
         del connector.problems[next(iter(connector.problems))]
     if connector.connector_id == 0:  # the whole station, which has no status of its own in OCPP 2.x
@@ -208,20 +244,28 @@ def _started(
         heard_at=heard_at,
         meter_start_wh=fact.meter_start_wh,
         boots=view.boots,
+        refused=fact.refused is not None,
+        token_kind=fact.token_kind or "",
+        charging_since=fact.at if connector.status is ConnectorState.CHARGING else None,
     )
-    connector.powers, connector.registers = [], []
+    connector.power = connector.register = None
     return ended
 
 
 def _stopped(view: StationView, fact: TransactionStopped, heard_at: datetime) -> list[SessionEnded]:
     for connector in view.connectors.values():
         if connector.session is not None and connector.session.transaction_id == fact.transaction_id:
-            return _end(view, connector, fact.at, heard_at, fact.meter_stop_wh)
+            return _end(view, connector, fact.at, heard_at, fact.meter_stop_wh, fact.reason)
     return []
 
 
 def _end(
-    view: StationView, connector: ConnectorView, at: datetime, heard_at: datetime, meter_stop_wh: int | None
+    view: StationView,
+    connector: ConnectorView,
+    at: datetime,
+    heard_at: datetime,
+    meter_stop_wh: int | None,
+    stop_reason: str = "",
 ) -> list[SessionEnded]:
     session = connector.session
     if session is None:
@@ -229,6 +273,9 @@ def _end(
     energy_wh = session.energy_wh
     if meter_stop_wh is not None and session.meter_start_wh is not None:
         energy_wh = max(energy_wh, float(meter_stop_wh - session.meter_start_wh))
+    charging_s = session.charging_s
+    if session.charging_since is not None:
+        charging_s += max((at - session.charging_since).total_seconds(), 0.0)
     connector.session = None
     connector.last_transactions = [*connector.last_transactions[-3:], session.transaction_id]
     return [
@@ -241,33 +288,85 @@ def _end(
             ended_at=max(at, session.started_at),
             energy_wh=energy_wh,
             heard_at=heard_at,
+            stop_reason=stop_reason,
+            refused=session.refused,
+            late=view.clock.late(at, heard_at) or view.clock.late(session.started_at, session.heard_at),
+            first_flow_at=session.first_flow_at,
+            power_max_w=session.power_max_w,
+            current_max_a=session.current_max_a,
+            soc_first_pct=session.soc_first_pct,
+            soc_last_pct=session.soc_last_pct,
+            charging_s=charging_s,
+            suspended_by=session.suspended_by,
+            limited=session.limited,
+            errors=session.errors,
+            token_kind=session.token_kind,
+            remote=session.remote,
         )
     ]
 
 
-def _measured(view: StationView, fact: Measured, heard_at: datetime) -> None:
+def _measured(view: StationView, fact: Measured, heard_at: datetime, samples: dict[int, list[Sample]]) -> None:
     connector = connector_of(view, fact.connector_id, fact.transaction_id)
     if connector is None or view.clock.late(fact.at, heard_at):
         return  # from a station's queue: it belongs to the session's energy, not to the state of now
-    if fact.source != "ocpp":
-        for reading in fact.readings:
-            _keep(connector.devices, reading.field, reading)
-        return
+    ours = of_session(connector, fact) if fact.source == "ocpp" else connector.session is not None
+    transaction = connector.session.transaction_id if ours and connector.session is not None else ""
+    before = connector.register if ours else None
+    by_time = _by_time(view, connector, fact, heard_at)
+    for at in sorted(by_time):
+        sample = Sample(at, by_time[at], fact.source, transaction)
+        if fact.source == "ocpp":
+            sample = _in_session(connector, sample, before, ours=ours)
+            if "energy_wh" in sample.values:
+                before = Register(at, sample.values["energy_wh"])
+        samples.setdefault(connector.connector_id, []).append(sample)
+
+
+def _by_time(
+    view: StationView, connector: ConnectorView, fact: Measured, heard_at: datetime
+) -> dict[datetime, dict[str, float]]:
+    """Values by their moment; the newest of each field is kept."""
+    device = fact.source != "ocpp"
+    fields = connector.devices if device else connector.latest
     by_time: dict[datetime, dict[str, float]] = {}
     for reading in fact.readings:
-        if reading.context.startswith("Transaction.") or view.clock.late(reading.at, heard_at):
-            continue
-        outlet = reading.location in ("", "Outlet") or reading.field == "soc_pct"
-        _keep(
-            connector.latest, reading.field if outlet else f"{reading.location.lower()}/{reading.field}", reading
-        )
-        if reading.field == "energy_wh":
-            _register(connector, fact, reading)
-        if outlet or reading.location == "Inlet":
-            by_time.setdefault(reading.at, {}).setdefault(reading.field, reading.value)
-    if of_session(connector, fact):
-        for at in sorted(by_time):
-            _power(connector, at, by_time[at])
+        if not device:
+            if reading.context.startswith("Transaction.") or view.clock.late(reading.at, heard_at):
+                continue
+            if reading.field == "energy_wh" and not _register(connector, fact, reading):
+                continue  # another meter, or out of order
+        outlet = device or reading.location in ("", "Outlet") or reading.field == "soc_pct"
+        name = reading.field if outlet else f"{reading.location.lower()}/{reading.field}"
+        _keep(fields, name, reading)
+        values = by_time.setdefault(reading.at, {})
+        values[name] = reading.value
+        if reading.location == "Inlet":
+            values.setdefault(reading.field, reading.value)
+    return by_time
+
+
+def _in_session(connector: ConnectorView, sample: Sample, before: Register | None, *, ours: bool) -> Sample:
+    """The sample with what flowed; what the session keeps of it."""
+    session = connector.session
+    power = power_of(sample.at, sample.values, before)
+    if session is None or not ours or sample.at < session.started_at:
+        return replace(sample, power=power) if power is not None else sample
+    soc = sample.values.get("soc_pct")
+    if soc is not None:
+        session.soc_first_pct = soc if session.soc_first_pct is None else session.soc_first_pct
+        session.soc_last_pct = soc
+    offered_a = sample.values.get("current_offered_a")
+    if offered_a is not None and offered_a < _LEAST_LIMIT_A:
+        session.limited = True
+    session.current_max_a = max([session.current_max_a, *sample.currents])
+    if power is None or (connector.power is not None and sample.at <= connector.power.at):
+        return sample
+    connector.power = power
+    session.power_max_w = max(session.power_max_w, power.watts)
+    if session.first_flow_at is None and power.watts > _FLOW_W:
+        session.first_flow_at = sample.at
+    return replace(sample, power=power)
 
 
 def of_session(connector: ConnectorView, fact: Measured) -> bool:
@@ -286,36 +385,26 @@ def _keep(fields: dict[str, Latest], name: str, reading: Reading) -> None:
         fields[name] = Latest(reading.at, reading.value)
 
 
-def _register(connector: ConnectorView, fact: Measured, reading: Reading) -> None:
+def _register(connector: ConnectorView, fact: Measured, reading: Reading) -> bool:
+    """Take a register's sample into the session; False where it is not of its meter, or out of order."""
     session = connector.session
     if session is None or not of_session(connector, fact):
-        return
+        return True
     if session.register_location is None:
         session.register_location = reading.location
     if reading.location != session.register_location:
-        return  # another meter
-    if connector.registers and reading.at <= connector.registers[-1].at:
-        return  # out of order, or the same sample again
+        return False  # another meter
+    if connector.register is not None and reading.at <= connector.register.at:
+        return False  # out of order, or the same sample again
     if session.register_first_wh is None:
         session.register_first_wh = reading.value
     session.register_last_wh = reading.value
+    connector.register = Register(reading.at, reading.value)
     session.energy_wh = max(session.energy_wh, reading.value - session.register_first_wh)
-    session.registers_seen += 1
-    connector.registers = [*connector.registers[-(RING - 1) :], Register(reading.at, reading.value)]
+    return True
 
 
-def _power(connector: ConnectorView, at: datetime, values: dict[str, float]) -> None:
-    session = connector.session
-    if session is None or at < session.started_at or (connector.powers and at <= connector.powers[-1].at):
-        return
-    sample = power_of(at, values, connector.registers)
-    if sample is None:
-        return
-    session.power_max_w = max(session.power_max_w, sample.watts)
-    connector.powers = [*connector.powers[-(RING - 1) :], sample]
-
-
-def power_of(at: datetime, values: dict[str, float], registers: list[Register]) -> Power | None:
+def power_of(at: datetime, values: dict[str, float], before: Register | None) -> Power | None:
     """Power from what a station sends: as measured, or current times voltage, or the rise of the register."""
     if "power_w" in values:
         return Power(at, values["power_w"], "measured")
@@ -328,8 +417,7 @@ def power_of(at: datetime, values: dict[str, float], registers: list[Register]) 
     if currents:
         volts = values.get("voltage_v") or values.get("voltage_l1_v") or _DEFAULT_VOLTAGE_V
         return Power(at, sum(currents) * volts, "current")
-    if "energy_wh" in values and len(registers) >= 2 and registers[-1].at == at:
-        before, last = registers[-2], registers[-1]
-        seconds = (last.at - before.at).total_seconds()
-        return Power(at, max(last.wh - before.wh, 0.0) * 3600 / seconds, "register")
+    if "energy_wh" in values and before is not None and at > before.at:
+        seconds = (at - before.at).total_seconds()
+        return Power(at, max(values["energy_wh"] - before.wh, 0.0) * 3600 / seconds, "register")
     return None

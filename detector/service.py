@@ -19,7 +19,7 @@ import msgspec
 
 from detector.assembly import make_engine, make_watch, unlearn
 from detector.desk import Desk
-from detector.engine import Change
+from detector.engine import VISITS, Change
 from detector.models.training import read_model, train_apart
 from detector.models.watch import KINDS
 from detector.notify.notifier import Notifier
@@ -168,6 +168,7 @@ class Detector:
             and self._clock() - self._windows_kept_at >= KEEP_WINDOWS
         ):
             states[WINDOWS] = self._watch.encode()
+            states[VISITS] = self._engine.encode_visits()
             self._windows_kept_at = self._clock()
         positions = {record.partition: record.sequence for record in applied}
 

@@ -8,14 +8,17 @@ from typing import Any
 
 import msgspec
 
-from detector.features import OpenWindow
+from detector.features import OpenWindow, Window
 from detector.rules.base import Rule
 from detector.view import StationView
 from laddvakt.domain.tickets import Finding
 
 logger = logging.getLogger(__name__)
 
-VERSION = 1
+SITE = "~site/"
+"""The key of a site's state begins so; no station id does."""
+
+VERSION = 2
 """Of the encoding. A state of another version is left unused: the station begins anew."""
 
 
@@ -31,6 +34,10 @@ class Slot(msgspec.Struct, kw_only=True, omit_defaults=True):
     described_at: datetime | None = None
     check_at: datetime | None = None  # when the verdict may change without a message
 
+    @property
+    def at_rest(self) -> bool:
+        return self.raised is None and self.pending_since is None and self.check_at is None
+
 
 SlotKey = tuple[str, int | None]  # rule code, connector
 
@@ -42,6 +49,18 @@ class StationState(msgspec.Struct, kw_only=True):
     slots: dict[SlotKey, Slot] = msgspec.field(default_factory=dict)
     check_at: datetime | None = None  # when something may change without a message
     opened: dict[int, OpenWindow] = msgspec.field(default_factory=dict)  # windows being gathered, by connector
+    unscored: list[Window] = msgspec.field(default_factory=list)  # complete, and not yet judged by the models
+    score_at: datetime | None = None  # when they will be
+
+    @property
+    def site_id(self) -> str | None:
+        """Of a site's state: which site."""
+        return self.view.station_id.removeprefix(SITE) if self.view.station_id.startswith(SITE) else None
+
+    def met_since(self, code: str) -> datetime | None:
+        """Since when the rule's condition is met on the station or any of its connectors."""
+        met = [s.pending_since for (c, _), s in self.slots.items() if c == code and s.pending_since is not None]
+        return min(met, default=None)
 
     def standing(self) -> list[Finding]:
         """The findings that stand."""
@@ -61,6 +80,8 @@ class _WireState(msgspec.Struct, kw_only=True):
     slots: list[_WireSlot]
     check_at: datetime | None = None
     opened: dict[int, OpenWindow] = {}
+    unscored: list[Window] = []
+    score_at: datetime | None = None
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -77,8 +98,18 @@ def encode(state: StationState) -> bytes:
             slot=msgspec.structs.replace(slot, memory=None),
         )
         for (code, connector_id), slot in state.slots.items()
+        if slot.memory is not None or not slot.at_rest
     ]
-    return _encoder.encode(_WireState(view=state.view, slots=slots, check_at=state.check_at, opened=state.opened))
+    return _encoder.encode(
+        _WireState(
+            view=state.view,
+            slots=slots,
+            check_at=state.check_at,
+            opened=state.opened,
+            unscored=state.unscored,
+            score_at=state.score_at,
+        )
+    )
 
 
 def decode(data: bytes, rules: dict[str, Rule]) -> StationState | None:
@@ -101,4 +132,11 @@ def decode(data: bytes, rules: dict[str, Rule]) -> StationState | None:
     except msgspec.MsgspecError as error:
         logger.warning("a station's state cannot be read, so it begins anew: %s", error)
         return None
-    return StationState(view=wire.view, slots=slots, check_at=wire.check_at, opened=wire.opened)
+    return StationState(
+        view=wire.view,
+        slots=slots,
+        check_at=wire.check_at,
+        opened=wire.opened,
+        unscored=wire.unscored,
+        score_at=wire.score_at,
+    )

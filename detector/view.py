@@ -1,8 +1,8 @@
 """What the detector remembers of one station: the fold of its log entries (see `detector.fold`).
 
 Views are the one mutable thing here: they are folded in place, thousands of times a second. Memory is bounded:
-at most 64 connectors a station, 64 fields, 32 powers and 32 registers a connector; texts are cut at 500
-characters. A station with one busy connector takes about 4 kB encoded, one that fills every bound about 1 MB.
+at most 64 connectors a station and 64 fields a connector; texts are cut at 500 characters. Samples are not kept:
+rules are given each one as it comes and remember what they need.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from laddvakt.domain.stations import ConnectorState
 
 MAX_CONNECTORS = 64
 MAX_FIELDS = 64
-RING = 32
 MAX_TEXT = 500
 MAX_NAME = 64
 LATE = timedelta(minutes=5)
@@ -47,6 +46,35 @@ class Register(msgspec.Struct, frozen=True):
 
     at: datetime
     wh: float
+
+
+class Sample(msgspec.Struct, frozen=True, gc=False):
+    """What one device measured of a connector at one moment: SI values by field (`laddvakt.domain.readings`),
+    those away from the outlet as `location/field`. `power` is what flowed, worked out where it was not said; None
+    for a sample out of order. `transaction` is the connector's session, "" outside any."""
+
+    at: datetime
+    values: dict[str, float]
+    source: str  # ocpp or mqtt
+    transaction: str
+    power: Power | None = None
+
+    @property
+    def currents(self) -> list[float]:
+        """Of the phases that are said, in amperes."""
+        return _phases(self.values, "current", "a")
+
+    @property
+    def voltages(self) -> list[float]:
+        """Of the phases that are said, phase to neutral (DC: of the output), in volts."""
+        return _phases(self.values, "voltage", "v")
+
+
+def _phases(values: dict[str, float], stem: str, unit: str) -> list[float]:
+    found = [v for p in ("l1", "l2", "l3") if (v := values.get(f"{stem}_{p}_{unit}")) is not None]
+    if not found and (single := values.get(f"{stem}_{unit}")) is not None:
+        return [single]
+    return found
 
 
 class Cause(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,9 +139,20 @@ class SessionView(msgspec.Struct, kw_only=True, omit_defaults=True):
     register_last_wh: float | None = None
     energy_wh: float = 0.0
     power_max_w: float = 0.0
-    registers_seen: int = 0
     register_location: str | None = None
+    first_flow_at: datetime | None = None  # when power first flowed (over 100 W)
+    current_max_a: float = 0.0  # of the fullest phase
+    soc_first_pct: float | None = None
+    soc_last_pct: float | None = None
+    charging_since: datetime | None = None  # of the stretch that runs
+    charging_s: float = 0.0  # of those that are over
+    suspended_by: str = ""  # EV, EVSE: the last pause; "" where there was none
+    limited: bool = False  # a limit under 6 A held at some time
+    errors: tuple[str, ...] = ()  # error codes reported meanwhile, each once
+    token_kind: str = ""
+    remote: bool = False  # started by a command
     boots: int = 0  # of the station when the session began
+    refused: bool = False
 
     @property
     def vehicle_key(self) -> str:
@@ -132,6 +171,24 @@ class SessionEnded(msgspec.Struct, frozen=True, kw_only=True):
     ended_at: datetime
     energy_wh: float
     heard_at: datetime
+    stop_reason: str = ""  # OCPP Reason; "" where no stop was heard
+    refused: bool = False  # the token was not accepted
+    late: bool = False  # told from a queue: it ran while the station had no link
+    first_flow_at: datetime | None = None
+    power_max_w: float = 0.0
+    current_max_a: float = 0.0
+    soc_first_pct: float | None = None
+    soc_last_pct: float | None = None
+    charging_s: float = 0.0
+    suspended_by: str = ""
+    limited: bool = False
+    errors: tuple[str, ...] = ()
+    token_kind: str = ""
+    remote: bool = False
+
+    @property
+    def duration_s(self) -> float:
+        return (self.ended_at - self.started_at).total_seconds()
 
 
 class ConnectorView(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -152,10 +209,8 @@ class ConnectorView(msgspec.Struct, kw_only=True, omit_defaults=True):
     last_transactions: list[str] = []  # the last few that ended, so that a retried start opens nothing
     latest: dict[str, Latest] = {}  # field, or `location/field` away from the outlet
     devices: dict[str, Latest] = {}  # the same from MQTT devices
-    powers: list[Power] = []  # of this session
-    registers: list[Register] = []  # of this session
-    scored: list[ScoredWindow] = []  # by a model, the last few
-    scored_seen: int = 0  # how many ever
+    power: Power | None = None  # the newest of this session
+    register: Register | None = None  # the newest of this session
 
     @property
     def codes(self) -> tuple[str, ...]:
@@ -166,11 +221,6 @@ class ConnectorView(msgspec.Struct, kw_only=True, omit_defaults=True):
     def error(self) -> str:
         """The OCPP error code that is reported now. Problems of OCPP 2.x have none of their own."""
         return "OtherError" if self.problems and self.error_code in ("NoError", "") else self.error_code
-
-    def score(self, window: ScoredWindow) -> None:
-        """Keep a model's judgement for the rules."""
-        self.scored = [*self.scored[-7:], window]
-        self.scored_seen += 1
 
     def value(self, field: str, *, not_before: datetime | None = None) -> float | None:
         """The newest value of a field, from the station or else a device; None when it is older."""

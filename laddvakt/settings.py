@@ -225,6 +225,13 @@ class DetectorSettings(_Section):
     rules: dict[str, dict[str, float]] = Field(
         default_factory=dict, description="thresholds by rule, for example `rules.offline.after_s = 900`"
     )
+    site_rules: dict[str, dict[str, dict[str, float]]] = Field(
+        default_factory=dict, description='thresholds at one site, for example `site_rules."PARK".offline.after_s`'
+    )
+    model_rules: dict[str, dict[str, dict[str, float]]] = Field(
+        default_factory=dict, description="thresholds for one model, by vendor and model as the station says them"
+    )
+    rules_off: list[str] = Field(default_factory=list, description="rules that are not run, by fault code")
     false_tickets_per_connector_day: float = Field(0.002, gt=0, lt=1, description="budget of the isolation forest")
     train_after_hours: float = Field(24, ge=0, description="hours of history before the first forest is trained")
     forest: bool = Field(True, description="whether the isolation forest runs")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -50,6 +50,10 @@ class ModelWatch:
             self.changed = True
         model = self._models.get(window.kind)
         return model.judge(window) if model is not None else None
+
+    def take_all(self, windows: Sequence[Window], suspects: Sequence[bool]) -> list[ScoredWindow | None]:
+        """The same for windows of many connectors at once."""
+        return [self.take(window, suspect=suspect) for window, suspect in zip(windows, suspects, strict=True)]
 
     def forget(self, station_id: str, since: datetime) -> None:
         """A finding was raised: what its station did from a day before is not to be learnt as normal."""

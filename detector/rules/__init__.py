@@ -3,19 +3,65 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
-from detector.rules import anomaly, meter_rollback, no_power, offline, reported_fault
+from detector.rules import anomaly, meter_rollback, no_power, offline, reported_fault, site_outage
 from detector.rules.base import Rule
 from laddvakt.domain.errors import SettingsError
 
 RULES: tuple[Rule, ...] = (
+    site_outage.RULE,
     offline.RULE,  # stations before connectors: it holds the others back
     reported_fault.RULE,
     no_power.RULE,
     meter_rollback.RULE,
     anomaly.RULE,  # last: what a rule names, no model need name
 )
+
+
+Limits = Mapping[str, Mapping[str, float]]
+
+
+def rules_but(off: Collection[str], rules: tuple[Rule, ...] = RULES) -> tuple[Rule, ...]:
+    """The rules without those that the operator switched off. Raises SettingsError for one that does not exist."""
+    unknown = set(off) - {rule.code for rule in rules}
+    if unknown:
+        raise SettingsError(
+            f"detector.rules_off: there is no rule {', '.join(sorted(unknown))}.",
+            mend=f"Rules are {', '.join(sorted(rule.code for rule in rules))}.",
+        )
+    return tuple(rule for rule in rules if rule.code not in off)
+
+
+class LocalLimits:
+    """Thresholds by place: a model's on top of the fleet's, a site's on top of both. Raises SettingsError as
+    `thresholds_for` does."""
+
+    def __init__(
+        self,
+        fleet: Limits,
+        sites: Mapping[str, Limits],
+        models: Mapping[str, Limits],
+        rules: tuple[Rule, ...] = RULES,
+    ) -> None:
+        for limits in (*sites.values(), *models.values()):
+            thresholds_for(limits, rules)
+        self._fleet, self._sites, self._models = fleet, sites, models
+        self._known: dict[tuple[str | None, str], Limits] = {}
+
+    def __call__(self, site_id: str | None, model: str) -> Limits:
+        """All rules' thresholds at a site for a model (vendor and model, as the station says them)."""
+        at_site, of_model = self._sites.get(site_id or ""), self._models.get(model)
+        if at_site is None and of_model is None:
+            return self._fleet
+        key = (site_id if at_site is not None else None, model if of_model is not None else "")
+        found = self._known.get(key)
+        if found is None:
+            found = self._known[key] = {
+                code: {**numbers, **(of_model or {}).get(code, {}), **(at_site or {}).get(code, {})}
+                for code, numbers in self._fleet.items()
+            }
+        return found
 
 
 def thresholds_for(

@@ -17,6 +17,7 @@ from detector.rules.base import (
     Threshold,
     Thresholds,
     Verdict,
+    Wake,
     cable_asset,
     place,
     station_asset,
@@ -51,21 +52,17 @@ class SessionScore(msgspec.Struct, frozen=True):
 
 
 class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The last sessions, the running one last; how many scored windows were taken in."""
+    """The last sessions, the running one last."""
 
-    seen: int = 0
     sessions: tuple[SessionScore, ...] = ()
 
 
 def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetime) -> Verdict:
     memory = memory or Memory()
-    connector = subject.connector
-    if connector is None or not connector.scored_seen:
-        return Verdict(standing=Standing.NOT_MET, reason=Reason.NOTHING_SCORED, memory=memory)
-    new = connector.scored_seen - memory.seen
-    for window in connector.scored[-new:] if new > 0 else ():
+    for window in subject.news.scored:
         memory = _take(memory, window, thresholds)
-    memory = msgspec.structs.replace(memory, seen=connector.scored_seen) if new > 0 else memory
+    if not memory.sessions:
+        return Verdict(standing=Standing.NOT_MET, reason=Reason.NOTHING_SCORED, memory=memory)
     odd = _odd(memory, thresholds)
     if len(odd) < thresholds["sessions"]:
         reason = Reason.SOME_SESSIONS if odd else Reason.USUAL
@@ -176,5 +173,6 @@ RULE = Rule(
     evaluate=evaluate,
     describe=describe,
     memory=Memory,
+    wakes=frozenset({Wake.SCORED}),
     inhibited_by=("*",),
 )

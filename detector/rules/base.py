@@ -1,8 +1,10 @@
 """What a rule is: a declaration and two pure functions.
 
-`evaluate` judges one connector (or one station) from its view, what the rule remembered, its thresholds and
-`now`; it answers with a `Verdict` that names its reason. `describe` words the finding; it is asked only when a
-finding is raised or refreshed. The engine adds what all rules share: persistence, clearing, inhibition, timers.
+`evaluate` judges one connector (or station, or site) from its view, the news of the entry, what the rule
+remembered, its thresholds and `now`; it answers with a `Verdict` that names its reason. It is asked when an entry
+brings what the rule `wakes` on, and when a time it asked for has come; then the news is empty. `describe` words
+the finding; it is asked only when a finding is raised or refreshed. The engine adds what all rules share:
+persistence, clearing, inhibition, timers.
 """
 
 from __future__ import annotations
@@ -13,16 +15,42 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple, Protocol
 
-from detector.view import ConnectorView, StationView
-from laddvakt.domain.stations import Station
+import msgspec
+
+from detector.features import Window
+from detector.view import ConnectorView, Sample, ScoredWindow, SessionEnded, StationView
+from laddvakt.domain.facts import Fact
+from laddvakt.domain.stations import Connector, Station
 from laddvakt.domain.tickets import Asset, Finding, Severity
 
 
 class Scope(StrEnum):
     """What one evaluation of a rule is about."""
 
+    SITE = "site"  # once per site; woken by what its stations' rules in `gathers` hold
     STATION = "station"  # once per station
     CONNECTOR = "connector"  # once per connector, 0 (the station as a whole) included
+
+
+class Wake(StrEnum):
+    """What an entry may bring that a rule wants to be asked about."""
+
+    FRAME = "frame"  # any frame of the station, but only while the rule's condition is met or clearing
+    LINK = "link"  # the link came or went
+    BOOT = "boot"  # BootNotification
+    STATUS = "status"  # a connector's status or charging state
+    EVENT = "event"  # NotifyEvent (OCPP 2.x)
+    SECURITY = "security"  # SecurityEventNotification
+    FIRMWARE = "firmware"  # a firmware update's progress
+    TOKEN = "token"  # Authorize  # noqa: S105 - a driver's, not ours
+    STARTED = "started"  # a transaction started
+    ENDED = "ended"  # a session ended: in `news.ended`
+    SAMPLE = "sample"  # values measured: in `news.samples`
+    WINDOW = "window"  # five minutes of steady charging are complete: in `news.windows`
+    SCORED = "scored"  # models judged: in `news.scored`
+    COMMAND = "command"  # a command was sent or answered
+    LIMIT = "limit"  # somebody else limits the station
+    CONFORMITY = "conformity"  # a message that breaks the specification, or any other message it is held against
 
 
 class Standing(StrEnum):
@@ -43,8 +71,7 @@ class Threshold:
     doc: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A rule's answer.
 
     `variant` tells kinds of one fault apart: a change makes the engine word the finding anew. The condition must
@@ -71,6 +98,31 @@ class Silence(NamedTuple):
     site_others_silent: int
 
 
+class Peers(NamedTuple):
+    """What is usual among assets of the same kind: median, and median absolute deviation (not scaled)."""
+
+    median: float
+    mad: float
+    n: int
+
+
+class Visit(msgspec.Struct, frozen=True, gc=False):
+    """One session of a vehicle, as far as it tells whether vehicle or equipment is at fault."""
+
+    station_id: str
+    connector_id: int
+    at: datetime
+    energy_wh: float
+    good: bool  # over 0.1 kWh and no error
+
+
+class Holder(NamedTuple):
+    """A station of a site on which a rule's condition is met."""
+
+    view: StationView
+    since: datetime
+
+
 class Network(Protocol):
     """What a rule may ask of the world around a station."""
 
@@ -82,22 +134,73 @@ class Network(Protocol):
     def heartbeat_s(self) -> float: ...  # the interval told to stations whose own is not known
     def silence(self, view: StationView, *, window_s: float) -> Silence: ...
 
+    def peers(self, code: str, feature: str, subject: Subject) -> Peers | None:
+        """What rule `code` shares of other connectors of the subject's group; None where there is none."""
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
-    """One thing to judge: a station, or one connector of it, and what the network file says of it."""
+    def siblings(self, view: StationView) -> list[StationView]:
+        """The other stations of its site that were ever heard."""
+
+    def holders(self, site_id: str, code: str) -> list[Holder]:
+        """Stations of a site on which rule `code` is met now, raised or held back, oldest first."""
+
+    def site_stations(self, site_id: str) -> list[StationView]:
+        """The stations of a site that were ever heard."""
+
+    def visits(self, vehicle: str) -> tuple[Visit, ...]:
+        """The vehicle's last sessions anywhere, oldest first; empty where it is not known."""
+
+
+class News(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What an entry brought about the subject; about all its connectors where the subject is a station."""
+
+    facts: tuple[Fact, ...] = ()
+    samples: tuple[Sample, ...] = ()
+    windows: tuple[Window, ...] = ()
+    scored: tuple[ScoredWindow, ...] = ()
+    ended: tuple[SessionEnded, ...] = ()
+
+
+NOTHING = News()
+
+
+class Subject(msgspec.Struct, kw_only=True):
+    """One thing to judge: a site, a station, or one connector of it, and what the network file says of it. A
+    site's view has no connectors; its `station_id` is the site's key."""
 
     view: StationView
-    connector: ConnectorView | None
-    station: Station | None
+    connector: ConnectorView | None = None
+    station: Station | None = None
     network: Network
+    news: News = NOTHING
+    site_id: str | None = None
 
     @property
     def connector_id(self) -> int | None:
         return self.connector.connector_id if self.connector is not None else None
 
+    @property
+    def connector_info(self) -> Connector | None:
+        """What the network file says of the connector."""
+        if self.station is None or not self.connector_id:
+            return None
+        return self.station.connector(self.connector_id)
+
+    @property
+    def group(self) -> str:
+        """What makes connectors comparable: vendor, model and kind of connector."""
+        known = self.connector_info
+        return f"{self.view.vendor}/{self.view.model}/{known.type if known is not None and known.type else ''}"
+
+    @property
+    def key(self) -> str:
+        """The connector, or the station, among its peers."""
+        return f"{self.view.station_id}/{self.connector_id}" if self.connector_id else self.view.station_id
+
 
 Thresholds = Mapping[str, float]
+
+
+EVERYTHING = frozenset(Wake) - {Wake.SCORED, Wake.FRAME}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +220,13 @@ class Rule:
     evaluate: Callable[[Subject, Any, Thresholds, datetime], Verdict]
     describe: Callable[[Subject, Any, Thresholds, datetime], Finding]
     memory: type | None = None  # msgspec Struct, frozen, default constructible
-    inhibited_by: tuple[str, ...] = ()  # a finding of one of these rules on the same station holds this one back
+    wakes: frozenset[Wake] = EVERYTHING
+    inhibited_by: tuple[
+        str, ...
+    ] = ()  # while one of these stands on its station or site, none is raised; "*": any
+    absorbed_by: tuple[str, ...] = ()  # the same, and one that stands already is put under it
+    gathers: tuple[str, ...] = ()  # of a SITE rule: the rules of its stations whose findings wake it
+    share: Callable[[Any], Mapping[str, float]] | None = None  # of its memory: what peers are compared by
 
     def defaults(self) -> dict[str, float]:
         return {threshold.name: threshold.default for threshold in self.thresholds}

@@ -16,6 +16,7 @@ from detector.rules.base import (
     Threshold,
     Thresholds,
     Verdict,
+    Wake,
     place,
     station_asset,
 )
@@ -46,7 +47,6 @@ class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
 
     transaction: str = ""
     boots: int = 0
-    seen: int = 0
     rising: int = 0
     high: Register | None = None
     low: tuple[Register, ...] = ()
@@ -66,10 +66,11 @@ def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
     if transaction != memory.transaction:
         memory = _next_session(memory, transaction, subject.view.boots, thresholds)
     if session is not None and connector is not None:
-        new = session.registers_seen - memory.seen
-        for sample in connector.registers[-new:] if new > 0 else ():
-            memory = _sample(memory, sample, session, subject.view.boots, thresholds, now)
-        memory = msgspec.structs.replace(memory, seen=session.registers_seen) if new > 0 else memory
+        for sample in subject.news.samples:
+            wh = sample.values.get("energy_wh")
+            if wh is not None and sample.transaction == transaction and sample.source == "ocpp":
+                register = Register(sample.at, wh)
+                memory = _sample(memory, register, session, subject.view.boots, thresholds, now)
     if memory.rollback is not None:
         return Verdict(standing=Standing.MET, reason=Reason.ROLLED_BACK, memory=memory)
     reason = Reason.UNCONFIRMED if memory.low else Reason.RISING if session is not None else Reason.NO_SESSION
@@ -160,5 +161,6 @@ RULE = Rule(
     evaluate=evaluate,
     describe=describe,
     memory=Memory,
+    wakes=frozenset({Wake.SAMPLE, Wake.STARTED, Wake.ENDED}),
     inhibited_by=("offline",),
 )

@@ -16,6 +16,7 @@ from detector.rules.base import (
     Threshold,
     Thresholds,
     Verdict,
+    Wake,
     place,
     station_asset,
 )
@@ -120,9 +121,9 @@ def _judge(subject: Subject, run: Run | None, thresholds: Thresholds, now: datet
         return _Session(Reason.BATTERY_FULL)
     if _limited(connector, session, thresholds):
         return _Session(Reason.LIMITED)
-    if not connector.powers:
+    if connector.power is None:
         return _Session(Reason.NO_POWER_VALUES)
-    return _low(session, _follow(connector, session, run, thresholds, begun), thresholds, now)
+    return _low(session, _follow(subject, session, run, thresholds, begun), thresholds, now)
 
 
 def _limited(connector: ConnectorView, session: SessionView, thresholds: Thresholds) -> bool:
@@ -134,13 +135,19 @@ def _limited(connector: ConnectorView, session: SessionView, thresholds: Thresho
 
 
 def _follow(
-    connector: ConnectorView, session: SessionView, run: Run | None, thresholds: Thresholds, begun: datetime
+    subject: Subject, session: SessionView, run: Run | None, thresholds: Thresholds, begun: datetime
 ) -> Run | None:
     """The run after the samples that came since."""
     if run is not None and (run.transaction != session.transaction_id or run.since < begun):
         run = None
-    for power in connector.powers:
-        if power.at < begun or (run is not None and power.at <= run.until):
+    for sample in subject.news.samples:
+        power = sample.power
+        if (
+            power is None
+            or sample.transaction != session.transaction_id
+            or power.at < begun
+            or (run is not None and power.at <= run.until)
+        ):
             continue
         run = None if power.watts >= thresholds["below_w"] else _longer(run, power, session)
     return run
@@ -234,5 +241,6 @@ RULE = Rule(
     evaluate=evaluate,
     describe=describe,
     memory=Memory,
+    wakes=frozenset({Wake.STATUS, Wake.SAMPLE, Wake.STARTED, Wake.ENDED, Wake.LINK}),
     inhibited_by=("offline",),
 )

@@ -17,6 +17,7 @@ from detector.rules.base import (
     Threshold,
     Thresholds,
     Verdict,
+    Wake,
     span,
     station_asset,
 )
@@ -189,4 +190,6 @@ RULE = Rule(
     evaluate=evaluate,
     describe=describe,
     memory=Memory,
+    wakes=frozenset({Wake.FRAME, Wake.LINK, Wake.BOOT, Wake.FIRMWARE, Wake.STATUS}),
+    absorbed_by=("site_outage",),
 )

@@ -14,6 +14,7 @@ from detector.rules.base import (
     Threshold,
     Thresholds,
     Verdict,
+    Wake,
     cable_asset,
     place,
     station_asset,
@@ -149,5 +150,6 @@ RULE = Rule(
     ),
     evaluate=evaluate,
     describe=describe,
+    wakes=frozenset({Wake.STATUS, Wake.EVENT, Wake.LINK, Wake.BOOT}),
     inhibited_by=("offline",),
 )

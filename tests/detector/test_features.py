@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
@@ -18,6 +19,9 @@ class Gathered:
     def __init__(self) -> None:
         self.windows: list[Window] = []
         self.suspects: list[bool] = []
+
+    def take_all(self, windows: Sequence[Window], suspects: Sequence[bool]) -> list[ScoredWindow | None]:
+        return [self.take(window, suspect=suspect) for window, suspect in zip(windows, suspects, strict=True)]
 
     def take(self, window: Window, *, suspect: bool) -> ScoredWindow | None:
         self.windows.append(window)

@@ -19,13 +19,14 @@ from detector.models.forest import Forest
 from detector.models.model import MIN_WINDOWS, Model, TrainingError, train
 from detector.models.task import Task
 from detector.models.watch import PER_CONNECTOR, RETRAIN, ModelWatch
+from detector.network import World
 from detector.rules import anomaly
 from detector.rules.anomaly import in_words
-from detector.rules.base import Standing, Subject
+from detector.rules.base import News, Standing, Subject
 from detector.view import ConnectorView, ScoredWindow, StationView
 from laddvakt.domain.tickets import Severity
 from tests.support.charging import Bend, Fleet
-from tests.support.detector import START, make_engine
+from tests.support.detector import START
 
 LATER = START + timedelta(days=10)
 BUDGET = 0.002
@@ -53,17 +54,16 @@ def tickets(model: Model, windows: list[Window]) -> int:
     raised = 0
     for own in by_connector.values():
         view, connector, memory, stood = StationView(station_id="x"), ConnectorView(connector_id=1), None, False
-        subject = Subject(view=view, connector=connector, station=None, network=make_engine())
+        subject = Subject(view=view, connector=connector, station=None, network=World({}, 300))
         for window, p_value in zip(own, model.p_values(own), strict=True):
-            connector.score(
-                ScoredWindow(
-                    start=window.start,
-                    transaction_id=window.transaction_id,
-                    vehicle=window.vehicle,
-                    p_value=p_value,
-                    flagged=p_value <= model.info.flag_below,
-                )
+            score = ScoredWindow(
+                start=window.start,
+                transaction_id=window.transaction_id,
+                vehicle=window.vehicle,
+                p_value=p_value,
+                flagged=p_value <= model.info.flag_below,
             )
+            subject.news = News(scored=(score,))
             verdict = anomaly.evaluate(subject, memory, anomaly.RULE.defaults(), window.start)
             memory, stands = verdict.memory, verdict.standing is Standing.MET
             raised += stands and not stood
@@ -243,12 +243,12 @@ def _score(transaction: str, vehicle: str, flagged: bool) -> ScoredWindow:
 def _rule(sessions: list[tuple[str, str, list[bool]]]) -> tuple[Standing, str]:
     connector, memory = ConnectorView(connector_id=1), None
     subject = Subject(
-        view=StationView(station_id="SE-1"), connector=connector, station=None, network=make_engine()
+        view=StationView(station_id="SE-1"), connector=connector, station=None, network=World({}, 300)
     )
     verdict = anomaly.evaluate(subject, memory, anomaly.RULE.defaults(), START)
     for transaction, vehicle, flags in sessions:
         for flagged in flags:
-            connector.score(_score(transaction, vehicle, flagged))
+            subject.news = News(scored=(_score(transaction, vehicle, flagged),))
             verdict = anomaly.evaluate(subject, verdict.memory, anomaly.RULE.defaults(), START)
     if verdict.standing is Standing.MET:
         finding = anomaly.describe(subject, verdict.memory, anomaly.RULE.defaults(), START)

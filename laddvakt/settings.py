@@ -331,7 +331,7 @@ def load_settings(
     if path is not None:
         try:
             read = tomllib.loads(path.read_text("utf-8"))
-        except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
             raise SettingsError(
                 f"cannot read {path}: {error}.", mend="Mend the file, or name another with --config."
             ) from error

@@ -72,6 +72,8 @@ def _load(path: Path) -> tuple[dict[str, Any], Problems]:
         raise NetworkFileError(f"cannot read {path}: {error}.", mend="Name a readable UTF-8 file.") from error
     except tomllib.TOMLDecodeError as error:
         raise NetworkFileError(f"{path} is not TOML: {error}.", mend=f"Mend it there. {_MEND}") from error
+    except RecursionError as error:
+        raise NetworkFileError(f"{path} is nested too deep.", mend=f"Mend it there. {_MEND}") from error
     problems = Problems(path, text)
     for name in sorted(raw.keys() - set(_NAMES)):
         problems.add(f"unknown table {name}", _nearest(name, _NAMES))

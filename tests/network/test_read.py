@@ -267,7 +267,12 @@ def test_many_faults_are_cut_short(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "expected"),
-    [(b"[[sites]\n", "is not TOML: "), (b"\xff\xfe", "cannot read "), (None, "cannot read ")],
+    [
+        (b"[[sites]\n", "is not TOML: "),
+        (b"a = " + b"[" * 5000, "is nested too deep"),
+        (b"\xff\xfe", "cannot read "),
+        (None, "cannot read "),
+    ],
 )
 def test_unreadable_file(tmp_path: Path, content: bytes | None, expected: str) -> None:
     path = tmp_path / "network.toml"

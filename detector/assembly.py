@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import timedelta
 
-from detector.engine import Change, ChangeKind, Engine
+from detector.changes import Change, ChangeKind
+from detector.engine import Engine
 from detector.models.watch import ModelWatch
 from detector.rules import LocalLimits, rules_but, thresholds_for
 from laddvakt.domain.ids import partition_of

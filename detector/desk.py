@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
-from detector.engine import Change, ChangeKind, finding_key
+from detector.changes import Change, ChangeKind, finding_key
 from detector.tickets import GOOD_SESSION_WH, decide, verify
 from laddvakt.domain.tickets import UNSETTLED, Ticket
 from laddvakt.stores.ports import Tickets

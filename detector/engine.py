@@ -7,14 +7,11 @@ often `tick` was called, or how far behind the reader was.
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Protocol
 
-import msgspec
-
+from detector.changes import Change, ChangeKind, clear, finding_key, not_met, told
 from detector.features import Window, collect
 from detector.fold import Pseudonymise, fold
 from detector.network import LONG_AGO, World
@@ -22,7 +19,8 @@ from detector.news import Told
 from detector.rules import RULES, Limits
 from detector.rules.base import NOTHING, News, Rule, Scope, Standing, Subject, Verdict, Wake
 from detector.state import SITE, Slot, StationState, decode, encode
-from detector.view import ConnectorView, ScoredWindow, SessionEnded, StationView
+from detector.timers import Timers
+from detector.view import ConnectorView, ScoredWindow, StationView
 from laddvakt.domain.entries import Entry
 from laddvakt.domain.facts import Measured, Quarantined, QuarantineReason
 from laddvakt.domain.stations import Station
@@ -39,35 +37,10 @@ VISITS = "~visits"
 """Where what vehicles did is stored among the states; no station id begins so."""
 
 
-class ChangeKind(StrEnum):
-    """What happened to a finding, or what else the ticket desk wants to know."""
-
-    RAISED = "raised"  # it stands now
-    STILL = "still"  # it stands on, with fresh evidence
-    CLEARED = "cleared"  # it stands no more
-    SESSION = "session"  # a session ended
-
-
-class Change(msgspec.Struct, frozen=True, kw_only=True):
-    """One change. `finding` is given for all kinds but `session`; `reason` is the rule's own."""
-
-    kind: ChangeKind
-    at: datetime
-    station_id: str
-    finding: Finding | None = None
-    reason: str = ""
-    session: SessionEnded | None = None
-
-
 class Watch(Protocol):
     """Who learns from stretches of charging and judges them. `suspects`: a finding stands on the station."""
 
     def take_all(self, windows: Sequence[Window], suspects: Sequence[bool]) -> list[ScoredWindow | None]: ...
-
-
-def finding_key(finding: Finding) -> tuple[str, str, str]:
-    """One ticket per fault and asset."""
-    return finding.fault, finding.asset.kind, finding.asset.id
 
 
 class Engine:
@@ -98,8 +71,7 @@ class Engine:
         self._pseudonymise = pseudonymise
         self._partition_of = partition_of
         self._states: dict[str, StationState] = {}
-        self._due: dict[int, list[tuple[datetime, str]]] = {}
-        self._scheduled: dict[str, datetime] = {}
+        self._timers = Timers()
         self._clocks: dict[int, datetime] = {}
         self._unscored: dict[int, list[str]] = {}  # partition -> stations with windows to score
         self._touched: set[str] = set()
@@ -184,7 +156,7 @@ class Engine:
     def tick(self, now: datetime, *, behind: Collection[int] = ()) -> list[Change]:
         """Run what falls due up to `now`, except in partitions whose reader is still behind."""
         changes: list[Change] = []
-        for partition in [*self._due, *(p for p in self._unscored if p not in self._due)]:
+        for partition in self._timers.partitions() | self._unscored.keys():
             if partition not in behind:
                 self._advance(partition, now, changes)
                 self._clocks[partition] = max(now, self._clocks.get(partition, LONG_AGO))
@@ -228,13 +200,8 @@ class Engine:
         self._world.clock = max(until, self._world.clock)
 
     def _run_due(self, partition: int, until: datetime, changes: list[Change]) -> None:
-        heap = self._due.get(partition, [])
-        while heap and heap[0][0] <= until:
-            due_at, station_id = heapq.heappop(heap)
-            if self._scheduled.get(station_id) != due_at:
-                continue  # an earlier check took its place
-            del self._scheduled[station_id]
-            state = self._states[station_id]
+        while (found := self._timers.pop(partition, until)) is not None:
+            due_at, state = found[0], self._states[found[1]]
             if state.check_at is None:
                 continue
             if state.check_at > due_at:
@@ -245,14 +212,8 @@ class Engine:
             self._judge_due(state, at, changes)
 
     def _schedule(self, state: StationState) -> None:
-        """One timer per station. A check that is put off keeps its old timer, which then sets the new one: so a
-        busy station does not fill the heap."""
-        station_id = state.view.station_id
-        scheduled = self._scheduled.get(station_id)
-        if state.check_at is None or (scheduled is not None and scheduled <= state.check_at):
-            return
-        self._scheduled[station_id] = state.check_at
-        heapq.heappush(self._due.setdefault(self._partition_of(station_id), []), (state.check_at, station_id))
+        if state.check_at is not None:
+            self._timers.put(self._partition_of(state.view.station_id), state.view.station_id, state.check_at)
 
     def _score_at(self, partition: int) -> datetime | None:
         """When the next windows are to be scored: all that wait do so for the same minute, or one that is over."""
@@ -370,7 +331,7 @@ class Engine:
         if verdict.standing is Standing.MET:
             own = self._met(state, rule, subject, slot, verdict, at, changes)
         elif verdict.standing is Standing.NOT_MET:
-            own = _not_met(state, slot, verdict, at, changes)
+            own = not_met(state, slot, verdict, at, changes)
         else:
             slot.clearing_since, own = None, None
         later = [moment for moment in (own, verdict.check_at) if moment is not None and moment > at]
@@ -411,11 +372,11 @@ class Engine:
         before, slot.raised = slot.raised, finding
         slot.variant, slot.described_at = verdict.variant, at
         if before is not None and finding_key(before) == finding_key(finding):
-            changes.append(_change(ChangeKind.STILL, at, finding, slot.reason))
+            changes.append(told(ChangeKind.STILL, at, finding, slot.reason))
             return at + REFRESH
         if before is not None:
-            _clear(state, before, "now_reported_otherwise", at, changes)
-        changes.append(_change(ChangeKind.RAISED, at, finding, slot.reason))
+            clear(state, before, "now_reported_otherwise", at, changes)
+        changes.append(told(ChangeKind.RAISED, at, finding, slot.reason))
         return at + REFRESH
 
     # Sites, and what holds what back
@@ -458,7 +419,7 @@ class Engine:
             state.check_at = min(state.check_at or slot.check_at, slot.check_at)
             self._touched.add(state.view.station_id)
             self._schedule(state)
-            _clear(state, before, f"held_back_by:{finding.fault}", at, changes)
+            clear(state, before, f"held_back_by:{finding.fault}", at, changes)
 
     def _release(self, state: StationState, at: datetime, changes: list[Change]) -> None:
         """A finding is gone: what it may have held back is judged now."""
@@ -498,32 +459,3 @@ def _stranger(entry: Entry) -> bool:
     return any(
         isinstance(fact, Quarantined) and fact.reason is QuarantineReason.UNKNOWN_STATION for fact in entry.facts
     )
-
-
-def _change(kind: ChangeKind, at: datetime, finding: Finding, reason: str) -> Change:
-    return Change(kind=kind, at=at, station_id=finding.station_id, finding=finding, reason=reason)
-
-
-def _not_met(
-    state: StationState, slot: Slot, verdict: Verdict, at: datetime, changes: list[Change]
-) -> datetime | None:
-    slot.pending_since = None
-    if slot.raised is None:
-        return None
-    slot.clearing_since = slot.clearing_since or at
-    clear_at = slot.clearing_since + timedelta(seconds=verdict.clear_after_s)
-    if at < clear_at:
-        return clear_at
-    before, slot.raised = slot.raised, None
-    slot.clearing_since, slot.described_at, slot.variant = None, None, ""
-    _clear(state, before, slot.reason, at, changes)
-    return None
-
-
-def _clear(state: StationState, finding: Finding, reason: str, at: datetime, changes: list[Change]) -> None:
-    """Cleared, unless another connector's finding holds the same fault of the same asset up."""
-    other = next((f for f in state.standing() if finding_key(f) == finding_key(finding)), None)
-    if other is not None:
-        changes.append(_change(ChangeKind.STILL, at, other, reason))
-        return
-    changes.append(_change(ChangeKind.CLEARED, at, finding, reason))

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from detector.assembly import make_engine, make_watch, unlearn
+from detector.changes import Change
 from detector.desk import Desk
-from detector.engine import Change
 from detector.models.training import train_here
 from laddvakt.domain.entries import Entry
 from laddvakt.settings import Settings

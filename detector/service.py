@@ -18,8 +18,9 @@ from typing import Any, TypeVar
 import msgspec
 
 from detector.assembly import make_engine, make_watch, unlearn
+from detector.changes import Change
 from detector.desk import Desk
-from detector.engine import VISITS, Change
+from detector.engine import VISITS
 from detector.models.training import read_model, train_apart
 from detector.models.watch import KINDS
 from detector.notify.notifier import Notifier

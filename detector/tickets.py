@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from detector.engine import Change, ChangeKind
+from detector.changes import Change, ChangeKind
 from detector.view import SessionEnded
 from laddvakt.domain.ids import ticket_id
 from laddvakt.domain.tickets import (

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from detector.changes import Change, ChangeKind
 from detector.desk import REMEMBER, Desk
-from detector.engine import Change, ChangeKind
 from detector.view import SessionEnded
 from laddvakt.domain.stations import ConnectorState
 from laddvakt.domain.tickets import Ticket, TicketState

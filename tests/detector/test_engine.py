@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detector.engine import Change, ChangeKind, Engine
+from detector.changes import Change, ChangeKind
+from detector.engine import Engine
 from detector.rules import RULES, thresholds_for
 from detector.state import decode
 from detector.view import MAX_CONNECTORS

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from detector.engine import ChangeKind
+from detector.changes import ChangeKind
 from detector.rules import meter_rollback
 from laddvakt.domain.tickets import Severity
 from tests.support.detector import Story, make_engine

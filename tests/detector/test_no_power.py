@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from detector.engine import ChangeKind
+from detector.changes import ChangeKind
 from detector.rules import no_power
 from laddvakt.domain.stations import ConnectorState
 from laddvakt.domain.tickets import Severity

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from detector.engine import ChangeKind
+from detector.changes import ChangeKind
 from laddvakt.domain.facts import FirmwareReported
 from laddvakt.domain.stations import ConnectorState, Station
 from laddvakt.domain.tickets import Severity

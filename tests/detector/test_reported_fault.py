@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from detector.engine import ChangeKind
+from detector.changes import ChangeKind
 from detector.rules import reported_fault
 from laddvakt.domain.facts import EventReported
 from laddvakt.domain.stations import Connector, ConnectorState, Station

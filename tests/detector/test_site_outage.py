@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from detector.engine import ChangeKind
+from detector.changes import ChangeKind
 from laddvakt.domain.stations import Station
 from tests.support.detector import Story, make_engine
 

@@ -9,7 +9,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detector.engine import Change, ChangeKind
+from detector.changes import Change, ChangeKind
 from detector.tickets import MAX_UPDATES, REOPEN_WITHIN, UPDATE_EVERY, Reason, decide, verify
 from detector.view import SessionEnded
 from laddvakt.domain.tickets import (

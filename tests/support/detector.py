@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
-from detector.engine import Change, ChangeKind, Engine, Watch
+from detector.changes import Change, ChangeKind
+from detector.engine import Engine, Watch
 from detector.rules import RULES, thresholds_for
 from detector.rules.base import Rule
 from laddvakt.domain.entries import Entry, EntryKind

@@ -9,7 +9,8 @@ import pytest
 
 from collector.ocpp import schemas
 from collector.ocpp.action import Policy
-from detector.engine import ChangeKind, Engine
+from detector.changes import ChangeKind
+from detector.engine import Engine
 from detector.rules import RULES
 from laddvakt.domain.facts import Measured, NonConforming, QuarantineReason, StatusReported
 from laddvakt.domain.stations import ConnectorState, StationState

@@ -1,0 +1,67 @@
+"""What happens to findings: raised, standing on, cleared. Pure; works on a station's slots in place."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+import msgspec
+
+from detector.rules.base import Verdict
+from detector.state import Slot, StationState
+from detector.view import SessionEnded
+from laddvakt.domain.tickets import Finding
+
+
+class ChangeKind(StrEnum):
+    """What happened to a finding, or what else the ticket desk wants to know."""
+
+    RAISED = "raised"  # it stands now
+    STILL = "still"  # it stands on, with fresh evidence
+    CLEARED = "cleared"  # it stands no more
+    SESSION = "session"  # a session ended
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """One change. `finding` is given for all kinds but `session`; `reason` is the rule's own."""
+
+    kind: ChangeKind
+    at: datetime
+    station_id: str
+    finding: Finding | None = None
+    reason: str = ""
+    session: SessionEnded | None = None
+
+
+def finding_key(finding: Finding) -> tuple[str, str, str]:
+    """One ticket per fault and asset."""
+    return finding.fault, finding.asset.kind, finding.asset.id
+
+
+def told(kind: ChangeKind, at: datetime, finding: Finding, reason: str) -> Change:
+    return Change(kind=kind, at=at, station_id=finding.station_id, finding=finding, reason=reason)
+
+
+def not_met(
+    state: StationState, slot: Slot, verdict: Verdict, at: datetime, changes: list[Change]
+) -> datetime | None:
+    slot.pending_since = None
+    if slot.raised is None:
+        return None
+    slot.clearing_since = slot.clearing_since or at
+    clear_at = slot.clearing_since + timedelta(seconds=verdict.clear_after_s)
+    if at < clear_at:
+        return clear_at
+    before, slot.raised = slot.raised, None
+    slot.clearing_since, slot.described_at, slot.variant = None, None, ""
+    clear(state, before, slot.reason, at, changes)
+    return None
+
+
+def clear(state: StationState, finding: Finding, reason: str, at: datetime, changes: list[Change]) -> None:
+    """Cleared, unless another connector's finding holds the same fault of the same asset up."""
+    other = next((f for f in state.standing() if finding_key(f) == finding_key(finding)), None)
+    if other is not None:
+        changes.append(told(ChangeKind.STILL, at, other, reason))
+        return
+    changes.append(told(ChangeKind.CLEARED, at, finding, reason))

@@ -26,7 +26,7 @@ class Grading(NamedTuple):
 _REPORTED = frozenset({"reported_fault"})
 
 GRADINGS: dict[str, Grading] = {
-    # A message, or a short silence, proves it.
+    # The station says it, or its silence does.
     "reported_fault": Grading(
         HOUR,
         60,
@@ -36,23 +36,24 @@ GRADINGS: dict[str, Grading] = {
     ),
     "offline": Grading(HOUR, 900),
     "site_outage": Grading(HOUR, 900),
-    "plug_overheat": Grading(HOUR, 60, also=_REPORTED),
-    "voltage_range": Grading(2 * HOUR, 600, also=_REPORTED),
-    "phase_loss": Grading(HOUR, 120),
-    "overcurrent": Grading(HOUR, 120, also=_REPORTED),
-    "welded_contactor": Grading(HOUR, 60, also=_REPORTED),
-    "cut_cable": Grading(HOUR, 600, also=_REPORTED),
     "emergency_stop": Grading(HOUR, 0, also=_REPORTED),
-    "meter_frozen": Grading(HOUR, 300, also=_REPORTED),
-    "meter_rollback": Grading(HOUR, 180, also=_REPORTED),
-    "meter_jump": Grading(HOUR, 120, also=_REPORTED),
+    "cut_cable": Grading(HOUR, 600, also=_REPORTED),
+    # Readings prove it, as soon as they hold for a while; some only with the next vehicle.
+    "plug_overheat": Grading(DAY, 60, also=_REPORTED),
+    "voltage_range": Grading(DAY, 600, also=_REPORTED),
+    "phase_loss": Grading(DAY, 120),
+    "overcurrent": Grading(DAY, 120, also=_REPORTED),
+    "welded_contactor": Grading(DAY, 60, also=_REPORTED),
+    "meter_frozen": Grading(DAY, 300, also=_REPORTED),
+    "meter_rollback": Grading(DAY, 180, also=_REPORTED),
+    "meter_jump": Grading(DAY, 120, also=_REPORTED),
     # Several messages, sessions or vehicles prove it.
     "flapping": Grading(DAY),
     "clock_drift": Grading(DAY),
     "non_conforming": Grading(DAY),
-    "stuck_preparing": Grading(6 * HOUR),
-    "stuck_finishing": Grading(6 * HOUR),
-    "stuck_suspended_evse": Grading(6 * HOUR),
+    "stuck_preparing": Grading(DAY),
+    "stuck_finishing": Grading(DAY),
+    "stuck_suspended_evse": Grading(DAY),
     "no_power": Grading(2 * DAY, also=_REPORTED),
     "no_energy_sessions": Grading(3 * DAY, also=frozenset({"no_power"})),
     "failed_starts": Grading(3 * DAY),
@@ -72,7 +73,8 @@ GRADINGS: dict[str, Grading] = {
     "meter_drift": Grading(14 * DAY, incipient=True),
     "module_loss": Grading(14 * DAY, incipient=True),
 }
-_DEFAULT = Grading(3 * DAY)
+_DEFAULT = Grading(7 * DAY)
+"""Of faults that the catalogue does not know: only the forests can find them."""
 
 AFTER_END = 2 * HOUR
 """A ticket this long after a fault's end still belongs to it: some are judged when the session is over."""

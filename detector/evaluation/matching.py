@@ -66,8 +66,7 @@ def _judge(truth: Truth, alarm: Alarm, site_of: Mapping[str, str], found_by: lis
     near = [
         number
         for number, fault in enumerate(truth.faults)
-        if _lasts(fault.since, fault.until, alarm)
-        and _touches(fault.asset.kind, fault.asset.id, fault, alarm, site_of)
+        if _lasts(fault.since, fault.until, alarm) and _touches(fault, alarm, site_of)
     ]
     named = [number for number in near if _names(alarm, truth.faults[number])]
     right = [number for number in named if truth.faults[number].asset == alarm.asset]
@@ -109,13 +108,11 @@ def _lasts(since: datetime, until: datetime | None, alarm: Alarm) -> bool:
     return since <= alarm.opened_at and (until is None or alarm.opened_at <= until + AFTER_END)
 
 
-def _touches(kind: str, asset_id: str, fault: Fault, alarm: Alarm, site_of: Mapping[str, str]) -> bool:
+def _touches(fault: Fault, alarm: Alarm, site_of: Mapping[str, str]) -> bool:
     """Whether they are about the same station, or one is about the other's whole site."""
-    if kind == "site":
-        return asset_id in (alarm.asset.id, alarm.site_id, site_of.get(alarm.station_id))
     if alarm.asset.kind == "site":
-        return alarm.asset.id == site_of.get(fault.station_id)
-    return alarm.station_id == fault.station_id
+        return alarm.asset.id in (fault.asset.id, site_of.get(fault.station_id))
+    return alarm.station_id in (fault.station_id, *fault.stations)
 
 
 def _resembles(like: LookAlike, alarm: Alarm, site_of: Mapping[str, str]) -> bool:

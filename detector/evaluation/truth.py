@@ -16,7 +16,8 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
 
     fault: str
     asset: Asset
-    station_id: str = ""  # empty: a whole site's
+    station_id: str
+    stations: tuple[str, ...] = ()  # all that it strikes, of a site's
     connector_id: int | None = None
     since: datetime
     until: datetime | None = None

@@ -21,10 +21,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from detector.evaluation.figures import Score
-    from simulator.faults import FaultPlan
+    from simulator.world import LogOptions
 
 FIRST_SEED = 1001
 """Seeds 1001 to 1010 are for figures that are published; who tunes takes 1 to 99."""
+
+HEALTHY = 0.2
+"""The share of its days in which a fleet has no faults yet: what is normal must be seen before."""
 
 _VERSIONS = ("ocpp1.6", "ocpp2.0.1")
 
@@ -34,7 +37,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     stations: int
     days: float
-    faults: float  # share of stations that a fault strikes each day
+    each: int  # faults of each kind
     only: tuple[str, ...]  # codes of faults and look-alikes; empty: all
     explain: bool
 
@@ -68,26 +71,25 @@ def run_seed(seed: int, plan: Plan, settings: Settings) -> Report:
     )
 
 
-def _options(seed: int, plan: Plan) -> Any:
+def _options(seed: int, plan: Plan) -> LogOptions:
+    """A fleet with `each` faults of every kind, after a while in which it is healthy."""
     from simulator.faults import KINDS
-    from simulator.faults.schedule import spread_faults
-    from simulator.spec import make_specs
+    from simulator.faults.schedule import lay_faults
+    from simulator.spec import make_specs, speaking, with_devices
     from simulator.world import LogOptions
 
-    options = LogOptions(
-        stations=plan.stations, seed=seed, days=plan.days, faults=plan.faults, protocols=_VERSIONS
-    )
-    if not plan.only:
-        return options
-    chosen = [code for code in plan.only if code in KINDS]
-    plans: Sequence[FaultPlan] = spread_faults(
-        make_specs(plan.stations),
+    options = LogOptions(stations=plan.stations, seed=seed, days=plan.days, protocols=_VERSIONS)
+    specs = speaking(make_specs(plan.stations), _VERSIONS)
+    codes = [code for code in KINDS if code in plan.only or not plan.only]
+    plans = lay_faults(
+        with_devices(specs, options.mqtt_share, seed),
         seed=seed,
-        share_per_day=plan.faults * len(KINDS) / max(len(chosen), 1),
-        from_s=options.start_s,
+        codes=codes,
+        count=plan.each * len(codes),
+        from_s=options.start_s + HEALTHY * plan.days * 86_400,
         until_s=options.until_s,
     )
-    return msgspec.structs.replace(options, plans=tuple(one for one in plans if one.fault in chosen))
+    return msgspec.structs.replace(options, plans=plans)
 
 
 def _reports(seeds: Sequence[int], plan: Plan, settings: Settings, processes: int) -> Iterator[Report]:
@@ -111,11 +113,7 @@ def _reports(seeds: Sequence[int], plan: Plan, settings: Settings, processes: in
 @click.option("--stations", type=click.IntRange(2, 10_000), help="Of each fleet. [default: 60; quick: 12]")
 @click.option("--days", type=click.FloatRange(0.1, 400), help="That each fleet lives. [default: 21; quick: 2]")
 @click.option(
-    "--faults",
-    type=click.FloatRange(0, 10),
-    default=0.1,
-    show_default=True,
-    help="Share of the stations that a fault strikes each day.",
+    "--each", type=click.IntRange(0, 1000), help="Faults of each kind in a fleet. [default: 4; quick: 1]"
 )
 @click.option("--only", metavar="CODE,...", default="", help="Only these faults and look-alikes.")
 @click.option("--explain", is_flag=True, help="Print each miss and each false ticket.")
@@ -129,7 +127,7 @@ def command(
     first_seed: int,
     stations: int | None,
     days: float | None,
-    faults: float,
+    each: int | None,
     only: str,
     explain: bool,
     quick: bool,
@@ -146,7 +144,7 @@ def command(
     plan = Plan(
         stations=stations or (12 if quick else 60),
         days=days or (2 if quick else 21),
-        faults=faults,
+        each=(1 if quick else 4) if each is None else each,
         only=_codes(only),
         explain=explain,
     )

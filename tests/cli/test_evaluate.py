@@ -17,12 +17,27 @@ from laddvakt.settings import Settings
 from simulator.faults import KINDS
 from simulator.world import LogOptions, World
 
-SMALL = ["--stations", "4", "--days", "0.5", "--first-seed", "1", "--processes", "1", "--faults", "3"]
+SMALL = ["--stations", "4", "--days", "0.5", "--first-seed", "1", "--processes", "1"]
 
 
 def test_small_run_gives_a_table_and_json(tmp_path: Path) -> None:
     out = tmp_path / "out.json"
-    result = CliRunner().invoke(cli, ["evaluate", "--seeds", "1", *SMALL, "--explain", "--json", str(out)])
+    result = CliRunner().invoke(
+        cli,
+        [
+            "evaluate",
+            "--seeds",
+            "1",
+            *SMALL,
+            "--each",
+            "1",
+            "--only",
+            "offline,reported_fault",
+            "--explain",
+            "--json",
+            str(out),
+        ],
+    )
     assert result.exit_code == 0, result.output
     written = json.loads(out.read_bytes())["result"]
     assert written["seeds"] == [1]
@@ -51,7 +66,7 @@ def test_unknown_fault_is_wrong_usage() -> None:
 
 
 def test_the_same_seed_gives_the_same_alarms_in_any_process(tmp_path: Path) -> None:
-    args = ["evaluate", "--seeds", "2", "--stations", "3", "--days", "0.2", "--first-seed", "1", "--faults", "3"]
+    args = ["evaluate", "--seeds", "2", "--stations", "3", "--days", "0.2", "--first-seed", "1"]
     found = []
     for processes in ("1", "2"):
         out = tmp_path / f"{processes}.json"

@@ -115,7 +115,7 @@ def test_anomaly_alone_finds_any_fault_of_its_asset() -> None:
 
 def test_site_fault_is_found_by_one_site_ticket_and_those_of_its_stations_are_false() -> None:
     site = Asset(kind="site", id="S")
-    outage = fault("site_outage", asset=site, station_id="")
+    outage = fault("site_outage", asset=site, stations=("A", "B"))
     tickets = (
         alarm("site_outage", asset=site),
         alarm("offline", ticket_id="t2", station_id="B", asset=Asset(kind="station", id="B")),

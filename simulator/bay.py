@@ -7,15 +7,25 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from laddvakt.domain.stations import ConnectorState
-from simulator import drivers, messages
+from simulator import drivers, firmware, messages
+from simulator.cabinet import Cabinet
 from simulator.circuit import Circuit
+from simulator.defects import Flaws
 from simulator.drivers import Habits, Population, Visit
+from simulator.firmware import Fault, Guard, Limits
 from simulator.outbox import OnReply, Transaction
 from simulator.spec import Dialect
 from simulator.speech import Message, Speech
 
 Later = Callable[[float], None]
 _IN_TRANSACTION = {ConnectorState.CHARGING, ConnectorState.SUSPENDED_EV, ConnectorState.SUSPENDED_EVSE}
+_FIRST_LOOK_S = 8.0
+_FREE_RIDERS = 0.5  # share of drivers who show no card where power flows without one
+_PILOT_FAULTS = (
+    Fault("OtherError", "pilot signal out of range", "CX014"),
+    Fault("OtherError", "plug partly inserted", "CX020"),
+    Fault("OtherError", "proximity resistance out of range", "CX023"),
+)
 _STARTED_WH = 5.0  # a driver who sees less than this on the display concludes that it does not charge
 
 
@@ -28,25 +38,19 @@ class Desk(Protocol):
     habits: Habits
     population: Population
     meter_interval_s: float
+    limits: Limits
+    cabinet: Cabinet
 
     @property
     def powered(self) -> bool: ...
     @property
     def online(self) -> bool: ...
     def after(self, delay_s: float, now_s: float, action: Later) -> None: ...
+    def clock(self, now_s: float) -> float: ...
     def name_transaction(self) -> str: ...
     def say(
         self, message: Message, now_s: float, *, on_reply: OnReply | None = None, urgent: bool = False
     ) -> None: ...
-
-
-class Fault:
-    """What a station itself reports about a connector (section 7.6 ChargePointErrorCode)."""
-
-    __slots__ = ("error_code", "info", "vendor_error_code")
-
-    def __init__(self, error_code: str, info: str = "", vendor_error_code: str = "") -> None:
-        self.error_code, self.info, self.vendor_error_code = error_code, info, vendor_error_code
 
 
 class Bay:
@@ -58,6 +62,10 @@ class Bay:
         self.connector_id = circuit.spec.connector_id
         self.status = ConnectorState.AVAILABLE
         self.fault: Fault | None = None
+        self.warning: Fault | None = None  # said while it goes on charging
+        self.flaws = Flaws()
+        self._stuck = False  # in this status
+        circuit.tells_derating = desk.limits.tells_derating
         self.operative = True
         self.visit: Visit | None = None
         self.transaction: Transaction | None = None
@@ -79,18 +87,27 @@ class Bay:
     def _arrive(self, now_s: float) -> None:
         if self.visit is not None:
             return
-        free = self.desk.powered and self.status is ConnectorState.AVAILABLE
+        free = self.desk.powered and self.status is ConnectorState.AVAILABLE and not self._puts_off()
         driver = self.desk.population.borrow(self.desk.rng, dc=self.circuit.dc) if free else None
         if driver is None:
             self._await_next(now_s)
             return
         self._plug_in(drivers.plan_visit(self.desk.rng, driver, self.desk.habits, dc=self.circuit.dc), now_s)
 
+    def _puts_off(self) -> bool:
+        return self.flaws.cable_gone or self._happens(self.flaws.turned_away)
+
+    def _happens(self, chance: float) -> bool:
+        return chance > 0 and self.desk.rng.random() < chance
+
     def _plug_in(self, visit: Visit, now_s: float) -> None:
         self.visit = visit
         self.circuit.advance(now_s)
         self.circuit.plug_in(visit.driver.vehicle, visit.soc, visit.target_soc)
         self._set_status(ConnectorState.PREPARING, now_s)
+        if self._happens(self.flaws.pilot_fails):
+            self._fail(self.desk.rng.choice(_PILOT_FAULTS), self.desk.rng.uniform(30, 90), now_s)
+            return
         self.desk.after(visit.card_after_s, now_s, lambda now: self._present_card(visit, now))
 
     def _unplug(self, visit: Visit, now_s: float, *, retry: bool = False) -> None:
@@ -121,6 +138,13 @@ class Bay:
     def _present_card(self, visit: Visit, now_s: float) -> None:
         if self.visit is not visit or self.transaction is not None or self.status is not ConnectorState.PREPARING:
             return
+        if self.circuit.conducting and self._happens(_FREE_RIDERS):
+            # It charges already; not everybody shows a card then.
+            self.desk.after(visit.dwell_s, now_s, lambda now: self._unplug(visit, now))
+            return
+        if not visit.driver.autocharge and self._happens(self.flaws.reader_dead):
+            self.desk.after(visit.unplug_after_s + 40, now_s, lambda now: self._unplug(visit, now, retry=True))
+            return
         if visit.driver.autocharge or not self.desk.online:
             self.begin(visit, now_s)
             return
@@ -142,29 +166,69 @@ class Bay:
         """The station starts a transaction and closes its contactor."""
         desk, circuit = self.desk, self.circuit
         circuit.advance(now_s)
+        if not self._ready(visit, now_s):
+            return
         transaction = Transaction(
             self.connector_id,
             id_tag or visit.driver.id_tag,
             circuit.metered_wh(desk.dialect.register_step_wh),
             name=desk.name_transaction(),
-            begin_value=messages.edge_value(circuit, desk.dialect, now_s, "Transaction.Begin"),
+            begin_value=messages.edge_value(circuit, desk.dialect, desk.clock(now_s), "Transaction.Begin"),
             remote_start_id=remote_start_id,
         )
         self.transaction = transaction
         self._began_wh = circuit.energy_wh
         desk.say(
-            desk.speech.start(self, transaction, now_s),
+            desk.speech.start(self, transaction, desk.clock(now_s)),
             now_s,
             on_reply=lambda reply, now: self._started(transaction, reply, now),
         )
+        if self._happens(self.flaws.start_fails):
+            desk.after(desk.rng.uniform(8, 40), now_s, lambda now: self._start_failed(transaction, now))
+            return
         circuit.offered_a = self._limit_a
         circuit.close()
+        circuit.paused = self._happens(self.flaws.refused)
         self._set_status(ConnectorState.CHARGING, now_s)
+        desk.after(_FIRST_LOOK_S, now_s, lambda now: self._first_look(transaction, now))
+        if self._happens(self.flaws.withholds):
+            desk.after(desk.rng.uniform(60, 900), now_s, lambda now: self._withhold(transaction, now))
         desk.after(desk.meter_interval_s, now_s, lambda now: self._sample(transaction, now))
         desk.after(visit.dwell_s, now_s, lambda now: self._driver_back(visit, now))
         if visit.patience_s < visit.dwell_s:
             desk.after(visit.patience_s, now_s, lambda now: self._look(visit, transaction, now))
         self._plan_pause(transaction, visit, now_s)
+
+    def _ready(self, visit: Visit, now_s: float) -> bool:
+        """What can keep a station from starting although the driver may charge."""
+        if self._stuck and self.status is ConnectorState.PREPARING:
+            self.desk.after(self.desk.rng.uniform(300, 1500), now_s, lambda now: self._unplug(visit, now))
+            return False
+        if self._happens(self.flaws.lock_fails):
+            lock = Fault("ConnectorLockFailure", "lock motor end position not reached", "CX001")
+            self._fail(lock, self.desk.rng.uniform(30, 90), now_s)
+            return False
+        return self._guarded(now_s)
+
+    def _start_failed(self, transaction: Transaction, now_s: float) -> None:
+        if self.transaction is not transaction:
+            return
+        code = self.flaws.start_code
+        if code:
+            self._fail(Fault("OtherError", "charging could not be started", code), 20.0, now_s)
+        else:
+            self.stop("Other", now_s, retry=True)
+
+    def _first_look(self, transaction: Transaction, now_s: float) -> None:
+        if self.transaction is transaction:
+            self.circuit.advance(now_s)
+            self._guarded(now_s)
+
+    def _withhold(self, transaction: Transaction, now_s: float) -> None:
+        if self.transaction is transaction:
+            self.circuit.advance(now_s)
+            self.circuit.withheld = True
+            self._follow(now_s)
 
     def _started(self, transaction: Transaction, reply: dict[str, Any] | None, now_s: float) -> None:
         if reply is None:
@@ -180,10 +244,11 @@ class Bay:
             return
         desk, circuit = self.desk, self.circuit
         circuit.advance(now_s)
-        request = desk.speech.stop(self, transaction, reason, now_s)
+        request = desk.speech.stop(self, transaction, reason, desk.clock(now_s))
         circuit.interrupt()
         self.transaction = None
         desk.say(request, now_s)
+        self._warn(None, now_s)
         if self.status is not ConnectorState.FAULTED:
             self._set_status(ConnectorState.FINISHING, now_s)
         if visit is not None:
@@ -209,20 +274,22 @@ class Bay:
             return
         self.circuit.advance(now_s)
         self.send_meter_values(now_s)
-        self._follow(now_s)
+        if self._guarded(now_s):
+            self._follow(now_s)
         if self.transaction is transaction:
             self.desk.after(self.desk.meter_interval_s, now_s, lambda now: self._sample(transaction, now))
 
     def send_meter_values(self, now_s: float, context: str = "Sample.Periodic") -> None:
         """What the meter shows now, with the transaction where there is one."""
-        self.desk.say(self.desk.speech.values(self, self.transaction, context, now_s), now_s)
+        self.desk.cabinet.advance(now_s)
+        self.desk.say(self.desk.speech.values(self, self.transaction, context, self.desk.clock(now_s)), now_s)
 
     def _follow(self, now_s: float) -> None:
         """The status that the control pilot tells the station: who is holding back?"""
         circuit = self.circuit
         if circuit.full and circuit.dc:
             self.stop("Local", now_s)
-        elif circuit.offered_a <= 0:
+        elif circuit.offered_a <= 0 or circuit.withheld:
             self._set_status(ConnectorState.SUSPENDED_EVSE, now_s)
         elif circuit.paused or circuit.full:
             self._set_status(ConnectorState.SUSPENDED_EV, now_s)
@@ -259,30 +326,88 @@ class Bay:
             return ConnectorState.FAULTED
         return ConnectorState.AVAILABLE if self.operative else ConnectorState.UNAVAILABLE
 
-    def raise_fault(self, fault: Fault, now_s: float) -> None:
+    @property
+    def trouble(self) -> Fault | None:
+        """What it complains of now."""
+        return self.fault or self.warning
+
+    def raise_fault(self, fault: Fault, now_s: float, *, reason: str = "Other", retry: bool = False) -> None:
         """The station finds a fault in itself: Faulted, and no more charging here."""
         self.fault = fault
+        self._stuck = False
         self._set_status(ConnectorState.FAULTED, now_s)
         if self.transaction is not None:
-            self.stop("Other", now_s)
+            self.stop(reason, now_s, retry=retry)
         elif self.visit is not None:
             visit = self.visit
-            self.desk.after(visit.unplug_after_s, now_s, lambda now: self._unplug(visit, now))
+            self.desk.after(visit.unplug_after_s, now_s, lambda now: self._unplug(visit, now, retry=retry))
 
     def clear_fault(self, now_s: float) -> None:
         if self.fault is None:
             return
-        self.fault = None
+        fault, self.fault = self.fault, None
+        self._cleared(fault, now_s)
         self._set_status(ConnectorState.PREPARING if self.visit else self.idle_status, now_s)
         if self.visit is not None:
             visit = self.visit
             self.desk.after(self.desk.rng.uniform(10, 60), now_s, lambda now: self._unplug(visit, now))
+
+    def _cleared(self, fault: Fault, now_s: float) -> None:
+        for message in self.desk.speech.cleared(self, fault, self.desk.clock(now_s)):
+            self.desk.say(message, now_s)
+
+    def _fail(self, fault: Fault, hold_s: float, now_s: float) -> None:
+        """A fault that goes by itself: the driver may try again."""
+        self.raise_fault(fault, now_s, retry=True)
+        self.desk.after(hold_s, now_s, lambda now: self.clear_fault(now) if self.fault is fault else None)
+
+    def _guarded(self, now_s: float) -> bool:
+        """The firmware looks after itself; whether charging may go on."""
+        senses = self._senses(now_s)
+        guard = firmware.tripped(senses)
+        if guard is not None:
+            if self.fault is None:
+                self.raise_fault(guard.fault, now_s, retry=True)
+                self.desk.after(guard.hold_s, now_s, lambda now: self._let_go(guard, now))
+            return False
+        self.circuit.derate, warning = firmware.derating(senses, self.circuit.derate)
+        self._warn(warning, now_s)
+        return True
+
+    def _let_go(self, guard: Guard, now_s: float) -> None:
+        if self.fault is not guard.fault:
+            return
+        self.circuit.advance(now_s)
+        if guard.clears(self._senses(now_s)):
+            self.clear_fault(now_s)
+        else:
+            self.desk.after(60.0, now_s, lambda now: self._let_go(guard, now))
+
+    def _senses(self, now_s: float) -> firmware.Senses:
+        self.desk.cabinet.advance(now_s)
+        return firmware.Senses(self.circuit, self.desk.cabinet.temperature_c, self.desk.limits, self.desk.rng)
+
+    def _warn(self, warning: Fault | None, now_s: float) -> None:
+        before, self.warning = self.warning, warning
+        if before is warning:
+            return
+        if before is not None:
+            self._cleared(before, now_s)
+        self.report(now_s)
+
+    def unstick(self, now_s: float) -> None:
+        """Whatever status it was stuck in, it says again how it is."""
+        if self._stuck:
+            self._stuck = False
+            if self.visit is None and self.fault is None:
+                self._set_status(self.idle_status, now_s)
 
     def power_lost(self, now_s: float) -> None:
         """Dark: the transaction ends here; its stop is told after the next boot. The driver pulls the plug."""
         self.stop("PowerLoss", now_s)
         if self.visit is not None:
             self._unplug(self.visit, now_s)
+        self._stuck = False
         self.status = self.idle_status
 
     def set_operative(self, operative: bool, now_s: float) -> bool:
@@ -295,16 +420,17 @@ class Bay:
         return True
 
     def _set_status(self, status: ConnectorState, now_s: float) -> None:
-        if self.status is status:
+        if self.status is status or self._stuck:
             return
         before, self.status = self.status, status
+        self._stuck = self._happens(self.flaws.sticks.get(status.value, 0.0))
         self.report(now_s)
         if self.transaction is not None and before in _IN_TRANSACTION and status in _IN_TRANSACTION:
-            changed = self.desk.speech.charging_state(self, self.transaction, now_s)
+            changed = self.desk.speech.charging_state(self, self.transaction, self.desk.clock(now_s))
             if changed is not None:
                 self.desk.say(changed, now_s)
 
     def report(self, now_s: float, *, urgent: bool = False) -> None:
         """How the connector is."""
-        for message in self.desk.speech.status(self, now_s):
+        for message in self.desk.speech.status(self, self.desk.clock(now_s)):
             self.desk.say(message, now_s, urgent=urgent)

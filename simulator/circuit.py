@@ -19,6 +19,7 @@ _RAMP_S = 4.0  # time constant with which chargers follow their target
 _REGISTER_EPOCH_S = 1_767_225_600.0  # 2026-01-01: from here lifetime registers are reckoned
 _LIFETIME_LOAD = 0.5  # share of rated power; above what traffic ever draws, so a restarted fleet never counts back
 
+_SENSOR_OPEN_C = -50.0
 _UNCOOLED = 5.0  # a cooled cable whose pump has stopped warms by this many times its rise more
 
 _Value = TypeVar("_Value")
@@ -47,6 +48,8 @@ class Circuit:
         self.closed = False
         self.paused = False  # the vehicle takes nothing, for its own reasons
         self.offered_a = spec.max_current_a
+        self.withheld = False  # the station gives no current, whatever it offers
+        self.tells_derating = False
         self.derate = 1.0  # share of the power that the station allows while something is hot
         self.defects = Defects()
         self.welded = False  # the contactor is closed, whatever the station wants
@@ -79,6 +82,11 @@ class Circuit:
         return self.energy_wh + self.defects.register_error_wh
 
     @property
+    def sensed_plug_c(self) -> float:
+        """What the sensor in the plug says; an open one reads as cold as it can."""
+        return _SENSOR_OPEN_C if self.defects.plug_sensor_open else self.plug_c
+
+    @property
     def full(self) -> bool:
         return self.soc >= self.target_soc
 
@@ -91,6 +99,7 @@ class Circuit:
     def close(self) -> None:
         """The station closes its contactor."""
         self.closed = True
+        self.withheld = False
         self._stays_open = self._happens(self.defects.contactor_stays_open)
 
     def interrupt(self) -> None:
@@ -162,7 +171,7 @@ class Circuit:
             return 0.0
         if not self.dc:
             return physics.ac_demand_a(vehicle, self.soc, self.allowed_a)
-        if self.offered_a <= 0:
+        if self.allowed_a <= 0:
             return 0.0
         rectifier_w = self._rectifier_w * (1 - self.rectifier_lost) * self.derate
         limit_w = min(self.spec.max_power_w, rectifier_w / (1 + sum(c.closed for c in self.beside)))
@@ -172,7 +181,12 @@ class Circuit:
     @property
     def allowed_a(self) -> float:
         """What the pilot really tells the vehicle that it may take."""
-        return self.offered_a * self.derate * self.defects.pilot_gain
+        return 0.0 if self.withheld else self.offered_a * self.derate * self.defects.pilot_gain
+
+    @property
+    def told_offer_a(self) -> float:
+        """What the station says that it offers; some firmware leaves out that it has derated."""
+        return self.offered_a * (self.derate if self.tells_derating else 1.0)
 
     def _contact_heat(self) -> float:
         """How many times as much as when new the plug warms."""

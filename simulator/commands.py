@@ -115,7 +115,8 @@ def _unlock(station: Station, payload: Payload, now_s: float) -> Payload:
     bay = next((bay for bay in station.bays.values() if bay.connector_id == wanted), None)
     if bay is None:
         return {"status": "UnknownConnector" if "evseId" in payload else "NotSupported"}
-    if bay.fault is not None and bay.fault.error_code == "ConnectorLockFailure":
+    lock_broken = station.rng.random() < bay.flaws.lock_fails
+    if lock_broken or (bay.fault is not None and bay.fault.error_code == "ConnectorLockFailure"):
         return {"status": "UnlockFailed"}
     station.after(0.5, now_s, lambda now: bay.stop("UnlockCommand", now))
     return {"status": "Unlocked"}

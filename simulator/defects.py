@@ -38,3 +38,19 @@ class Defects(msgspec.Struct, kw_only=True):
     meter_gain: float = 1.0  # of everything that the meter measures: current, power, energy
     current_gain: float = 1.0  # of the current that it shows, not of power and energy
     frozen: str = ""  # "register" stands still and loses energy; "link": the last answer is repeated
+
+
+class Flaws(msgspec.Struct, kw_only=True):
+    """Of one bay: its controls, lock, reader, and what a driver finds. Chances, 0..1."""
+
+    turned_away: float = 0.0  # a driver who comes leaves again: barred, dark display, broken flap
+    reader_dead: float = 0.0  # a card is not read
+    terminal_dead: float = 0.0  # a payment card is not taken
+    pilot_fails: float = 0.0  # the pilot or proximity contact fails at plug-in
+    lock_fails: float = 0.0  # the lock does not reach its end position
+    start_fails: float = 0.0  # a start ends before energy flows
+    start_code: str = ""  # what is said then; "" nothing
+    refused: float = 0.0  # the vehicle dislikes the pilot signal and takes nothing
+    withholds: float = 0.0  # the controller withholds current and forgets to give it again
+    sticks: dict[str, float] = {}  # status -> chance that the bay stays in it
+    cable_gone: bool = False

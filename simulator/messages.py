@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
-from simulator import physics
 from simulator.circuit import Circuit
 from simulator.spec import Dialect, StationSpec
 
@@ -55,7 +54,12 @@ def energy_value(circuit: Circuit, dialect: Dialect) -> dict[str, str]:
 
 
 def meter_value(
-    circuit: Circuit, dialect: Dialect, now_s: float, context: str = "Sample.Periodic"
+    circuit: Circuit,
+    dialect: Dialect,
+    now_s: float,
+    context: str = "Sample.Periodic",
+    *,
+    cabinet_c: float,
 ) -> dict[str, Any]:
     """One MeterValue (section 7.33) of everything that this dialect reports."""
     power_w = circuit.metered_w()
@@ -64,11 +68,12 @@ def meter_value(
     values += _currents(circuit)
     if dialect.voltage:
         values += _voltages(circuit)
-    values.append(sampled(circuit.offered_a, "Current.Offered", "A"))
+    values.append(sampled(circuit.told_offer_a, "Current.Offered", "A"))
     if circuit.dc:
         values.append(sampled(f"{circuit.soc * 100:.0f}", "SoC", "Percent", location="EV"))
     if dialect.temperature:
-        values.append(sampled(circuit.plug_c, "Temperature", "Celsius", location="Outlet"))
+        values.append(sampled(circuit.sensed_plug_c, "Temperature", "Celsius", location="Outlet"))
+        values.append(sampled(cabinet_c, "Temperature", "Celsius", location="Body"))
     if context != "Sample.Periodic":
         for value in values:
             value["context"] = context
@@ -103,12 +108,16 @@ def device_meter(circuit: Circuit, now_s: float, gain: float) -> dict[str, Any]:
         "ts": timestamp(now_s),
         "energy_wh": round(circuit.energy_wh * gain, 1),
         "power_w": round(circuit.power_w * gain, 1),
-        "plug_temperature_c": round(circuit.plug_c, 1),
+        "plug_temperature_c": round(circuit.sensed_plug_c, 1),
     }
+    if circuit.dc:
+        payload["isolation_ohm_per_v"] = round(circuit.isolation_ohm_per_v)
     return payload
 
 
-def device_telemetry(*, now_s: float, air_c: float, cabinet_c: float, dc: bool, rssi_dbm: float) -> dict[str, Any]:
+def device_telemetry(
+    *, now_s: float, air_c: float, cabinet_c: float, fan_rpm: float | None, rssi_dbm: float
+) -> dict[str, Any]:
     """What a station's gateway says of its surroundings: `laddvakt/<station>/telemetry`."""
     payload: dict[str, Any] = {
         "ts": timestamp(now_s),
@@ -116,6 +125,6 @@ def device_telemetry(*, now_s: float, air_c: float, cabinet_c: float, dc: bool, 
         "cabinet_temperature_c": round(cabinet_c, 1),
         "rssi_dbm": round(rssi_dbm),
     }
-    if dc:
-        payload["fan_rpm"] = round(physics.fan_rpm(cabinet_c, dc=dc), -1)
+    if fan_rpm is not None:
+        payload["fan_rpm"] = round(fan_rpm, -1)
     return payload

@@ -13,11 +13,13 @@ import msgspec
 
 from simulator import commands, messages, physics
 from simulator.bay import Bay
+from simulator.cabinet import Cabinet
 from simulator.circuit import Circuit
 from simulator.drivers import Habits, Population
 from simulator.faults import FaultPlan, begin, end
+from simulator.firmware import limits_of
 from simulator.outbox import OnReply, Outbox
-from simulator.spec import StationSpec, dialect_of
+from simulator.spec import StationSpec, dialect_of, is_dc
 from simulator.speech import Message, speech_of
 
 _BOOT_RETRY_S = 60.0  # when the central system names no interval (section 4.2)
@@ -76,6 +78,9 @@ class Station:
         self.options = options or StationOptions()
         self.rng = random.Random(f"{seed}/{spec.station_id}")
         self.dialect = dialect_of(spec)
+        self.limits = limits_of(spec)
+        self.clock_offset_s = 0.0  # of the station's own clock
+        self.garble: Callable[[Message], Message] | None = None  # what broken firmware makes of a message
         self.speech = speech_of(spec.protocol)
         self._boot_reason = "PowerUp"
         self.habits = self.options.habits
@@ -92,14 +97,13 @@ class Station:
         self._beat = 0
         place_rng = random.Random(f"{seed}/place/{spec.site_id}")
         self.place = physics.pick_surroundings(place_rng)
-        self._cabinet_c = physics.ambient_c(now_s, self.place) + 5
-        self._cabinet_at_s = now_s
         self._device_gain = self.rng.gauss(1.0, 0.002)
         self._rssi_dbm = self.rng.uniform(-92, -58)
         self.bays = {
             connector.connector_id: Bay(self, Circuit(spec, connector, self.place, self.rng, now_s))
             for connector in spec.connectors
         }
+        self.cabinet = Cabinet(spec, self.place, [bay.circuit for bay in self.bays.values()], now_s)
         self._open(now_s, faults)
 
     def _open(self, now_s: float, faults: tuple[FaultPlan, ...]) -> None:
@@ -190,6 +194,10 @@ class Station:
         """Runs `action(at)` once `delay_s` from `now_s` have passed."""
         heapq.heappush(self._agenda, (now_s + max(delay_s, 0.0), next(self._count), action))
 
+    def clock(self, now_s: float) -> float:
+        """What the station's own clock shows."""
+        return now_s + self.clock_offset_s
+
     def name_transaction(self) -> str:
         return self._outbox.fresh_id() if self.speech.protocol != "ocpp1.6" else ""
 
@@ -197,6 +205,8 @@ class Station:
         self, message: Message, now_s: float, *, on_reply: OnReply | None = None, urgent: bool = False
     ) -> None:
         """Queues a request, see Outbox.push."""
+        if self.garble is not None:
+            message = self.garble(message)
         self._outbox.push(
             message.action,
             message.payload,
@@ -256,7 +266,7 @@ class Station:
     def _report_all(self, now_s: float) -> None:
         for bay in reversed(list(self.bays.values())):
             bay.report(now_s, urgent=True)
-        whole = self.speech.whole_station(now_s)
+        whole = self.speech.whole_station(self.clock(now_s))
         if whole is not None:
             self.say(whole, now_s, urgent=True)
 
@@ -291,22 +301,18 @@ class Station:
 
     def _publish(self, now_s: float) -> None:
         self.after(self.options.mqtt_interval_s, now_s, self._publish)
-        power_w = 0.0
         for bay in self.bays.values():
             bay.circuit.advance(now_s)
-            power_w += bay.circuit.power_w
             topic = f"laddvakt/{self.spec.station_id}/{bay.connector_id}/meter"
             payload = messages.device_meter(bay.circuit, now_s, self._device_gain)
             self._publish_one(topic, payload)
-        air_c, dc = physics.ambient_c(now_s, self.place), self.spec.current == "DC"
-        target_c = physics.cabinet_target_c(air_c, power_w, self.spec.max_power_w, dc=dc)
-        self._cabinet_c = physics.approach(self._cabinet_c, target_c, now_s - self._cabinet_at_s, 1500.0)
-        self._cabinet_at_s = now_s
+        air_c, cabinet = physics.ambient_c(now_s, self.place), self.cabinet
+        cabinet.advance(now_s)
         telemetry = messages.device_telemetry(
             now_s=now_s,
             air_c=air_c + self.rng.gauss(0, 0.1),
-            cabinet_c=self._cabinet_c + self.rng.gauss(0, 0.1),
-            dc=dc,
+            cabinet_c=cabinet.temperature_c + self.rng.gauss(0, 0.1),
+            fan_rpm=cabinet.fan_rpm if is_dc(self.spec) else None,
             rssi_dbm=self._rssi_dbm + self.rng.gauss(0, 2),
         )
         self._publish_one(f"laddvakt/{self.spec.station_id}/telemetry", telemetry)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING, NamedTuple
 
-from simulator.bay import Fault
 from simulator.faults.base import FaultKind, FaultPlan, plug_asset, station_asset
 from simulator.faults.shown import sent
+from simulator.firmware import Fault
 from simulator.spec import StationSpec
 
 if TYPE_CHECKING:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from simulator import messages
+from simulator.firmware import Fault
 from simulator.outbox import Transaction
 from simulator.spec import StationSpec
 from simulator.speech.base import Message, Payload
@@ -29,16 +30,20 @@ class Speech16:
         """StatusNotification.req (section 6.47)."""
         request: Payload = {
             "connectorId": bay.connector_id,
-            "errorCode": bay.fault.error_code if bay.fault else "NoError",
+            "errorCode": bay.trouble.error_code if bay.trouble else "NoError",
             "status": bay.status.value,
             "timestamp": messages.timestamp(now_s),
         }
-        if bay.fault and bay.fault.info:
-            request["info"] = bay.fault.info
-        if bay.fault and bay.fault.vendor_error_code:
+        if bay.trouble and bay.trouble.info:
+            request["info"] = bay.trouble.info
+        if bay.trouble and bay.trouble.vendor_error_code:
             request["vendorId"] = "https://chargex.inl.gov"
-            request["vendorErrorCode"] = bay.fault.vendor_error_code
+            request["vendorErrorCode"] = bay.trouble.vendor_error_code
         return [Message("StatusNotification", request)]
+
+    def cleared(self, bay: Bay, fault: Fault, now_s: float) -> list[Message]:
+        """The next status says NoError."""
+        return []
 
     def charging_state(self, bay: Bay, transaction: Transaction, now_s: float) -> Message | None:
         """The status says it."""
@@ -67,7 +72,8 @@ class Speech16:
 
     def values(self, bay: Bay, transaction: Transaction | None, context: str, now_s: float) -> Message:
         """MeterValues.req (section 6.31)."""
-        value = messages.meter_value(bay.circuit, bay.desk.dialect, now_s, context)
+        warmth = bay.desk.cabinet.temperature_c
+        value = messages.meter_value(bay.circuit, bay.desk.dialect, now_s, context, cabinet_c=warmth)
         request = {"connectorId": bay.connector_id, "meterValue": [value]}
         return Message("MeterValues", request, kept=True, numbered=transaction)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from laddvakt.domain.stations import ConnectorState
 from simulator import messages
+from simulator.firmware import Fault
 from simulator.outbox import Transaction
 from simulator.spec import StationSpec
 from simulator.speech.base import Message, Payload
@@ -35,6 +36,7 @@ _REASONS = {
     "DeAuthorized": ("DeAuthorized", "Deauthorized"),
     "PowerLoss": ("PowerLoss", "AbnormalCondition"),
     "UnlockCommand": ("Other", "UnlockCommand"),
+    "EmergencyStop": ("EmergencyStop", "AbnormalCondition"),
     "HardReset": ("ImmediateReset", "ResetCommand"),
     "SoftReset": ("Reboot", "ResetCommand"),
 }
@@ -69,23 +71,27 @@ class Speech2:
             "connectorId": 1,
         }
         told = [Message("StatusNotification", request)]
-        return [self._event(bay, now_s), *told] if bay.fault else told
+        return [self._event(bay, bay.trouble, now_s), *told] if bay.trouble else told
 
-    def _event(self, bay: Bay, now_s: float) -> Message:
-        fault = bay.fault
-        assert fault is not None  # noqa: S101  # the caller looked
+    def cleared(self, bay: Bay, fault: Fault, now_s: float) -> list[Message]:
+        """The same event, and that it is over (N07)."""
+        return [self._event(bay, fault, now_s, cleared=True)]
+
+    def _event(self, bay: Bay, fault: Fault, now_s: float, *, cleared: bool = False) -> Message:
         bay.events += 1
         event: dict[str, Any] = {
             "eventId": bay.events,
             "timestamp": messages.timestamp(now_s),
             "trigger": "Alerting",
-            "actualValue": "true",
+            "actualValue": "false" if cleared else "true",
             "techCode": fault.vendor_error_code or fault.error_code,
             "techInfo": fault.info or fault.error_code,
             "eventNotificationType": "HardWiredNotification",
             "component": {"name": "Connector", "evse": {"id": bay.connector_id, "connectorId": 1}},
             "variable": {"name": "Problem"},
         }
+        if cleared:
+            event["cleared"] = True
         if self.protocol == "ocpp2.1":
             event["severity"] = _SEVERE
         return Message("NotifyEvent", {"generatedAt": messages.timestamp(now_s), "seqNo": 0, "eventData": [event]})
@@ -113,7 +119,8 @@ class Speech2:
         """The station has named its transaction itself."""
 
     def values(self, bay: Bay, transaction: Transaction | None, context: str, now_s: float) -> Message:
-        value = _in_2x(messages.meter_value(bay.circuit, bay.desk.dialect, now_s, context))
+        warmth = bay.desk.cabinet.temperature_c
+        value = _in_2x(messages.meter_value(bay.circuit, bay.desk.dialect, now_s, context, cabinet_c=warmth))
         if transaction is None:
             return Message("MeterValues", {"evseId": bay.connector_id, "meterValue": [value]})
         trigger = "MeterValuePeriodic" if context == "Sample.Periodic" else "Trigger"

@@ -306,7 +306,7 @@ def test_devices_publish_numbers_with_units_in_their_names() -> None:
     }
     meters = [item.payload for item in central.published if item.topic.endswith("/1/meter")]
     assert len(meters) >= 9
-    assert set(meters[0]) == {"ts", "energy_wh", "power_w", "plug_temperature_c"}
+    assert set(meters[0]) == {"ts", "energy_wh", "power_w", "plug_temperature_c", "isolation_ohm_per_v"}
     telemetry = next(item.payload for item in central.published if item.topic.endswith("telemetry"))
     assert set(telemetry) == {"ts", "ambient_temperature_c", "cabinet_temperature_c", "rssi_dbm", "fan_rpm"}
 

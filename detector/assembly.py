@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 
 from detector.changes import Change, ChangeKind
 from detector.engine import Engine
 from detector.models.watch import ModelWatch
 from detector.rules import LocalLimits, rules_but, thresholds_for
+from detector.rules.base import Rule
 from laddvakt.domain.ids import partition_of
 from laddvakt.privacy import pseudonym
 from laddvakt.settings import Settings
@@ -23,10 +24,17 @@ def make_watch(settings: Settings) -> ModelWatch | None:
     return ModelWatch(train_after=timedelta(hours=settings.detector.train_after_hours))
 
 
-def make_engine(settings: Settings, key: str, partitions: int, watch: ModelWatch | None) -> Engine:
-    """Raises SettingsError for a rule or threshold that does not exist."""
+def make_engine(
+    settings: Settings,
+    key: str,
+    partitions: int,
+    watch: ModelWatch | None,
+    *,
+    seen: Callable[[Rule], Rule] = lambda rule: rule,
+) -> Engine:
+    """Raises SettingsError for a rule or threshold that does not exist. `seen` may put an ear on each rule."""
     mine = settings.detector
-    rules = rules_but(mine.rules_off)
+    rules = tuple(seen(rule) for rule in rules_but(mine.rules_off))
     fleet = thresholds_for(mine.rules)
     local = LocalLimits(fleet, mine.site_rules, mine.model_rules)
     return Engine(

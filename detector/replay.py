@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from detector.assembly import make_engine, make_watch, unlearn
 from detector.changes import Change
 from detector.desk import Desk
 from detector.models.training import train_here
+from detector.rules.base import Rule
 from laddvakt.domain.entries import Entry
 from laddvakt.settings import Settings
 from laddvakt.stores.ports import Records
@@ -17,13 +18,16 @@ LEARN_EVERY = timedelta(minutes=10)
 
 
 class ReplayDetector:
-    """The running detector without threads, log and notifications. Tickets go to `records`."""
+    """The running detector without threads, log and notifications. Tickets go to `records`. `seen` may put an ear
+    on each rule."""
 
-    def __init__(self, settings: Settings, records: Records) -> None:
+    def __init__(
+        self, settings: Settings, records: Records, *, seen: Callable[[Rule], Rule] = lambda rule: rule
+    ) -> None:
         self._records = records
         self._budget = settings.detector.false_tickets_per_connector_day
         self._watch = make_watch(settings)
-        self._engine = make_engine(settings, settings.privacy.key or "replay", 1, self._watch)
+        self._engine = make_engine(settings, settings.privacy.key or "replay", 1, self._watch, seen=seen)
         self._desk = Desk(self._engine.site_of)
         self._learn_at: datetime | None = None
         with records.read() as work:

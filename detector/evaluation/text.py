@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from detector.evaluation.classes import grading
 from detector.evaluation.figures import Figures, Result, strength
@@ -97,9 +97,11 @@ def _between(interval: tuple[float, float] | None, digits: int) -> str:
     return "" if interval is None else f" ({interval[0]:.{digits}f} to {interval[1]:.{digits}f})"
 
 
-def misses(truth: Truth, matched: Matched, sessions: dict[int, tuple[int, int]]) -> Iterable[str]:
+def misses(
+    truth: Truth, matched: Matched, sessions: Mapping[int, tuple[int, int]], held: Callable[[int], str]
+) -> Iterable[str]:
     """Each fault that no ticket found, and why. `sessions` has, by fault, how many sessions of how many vehicles
-    there were while it lasted."""
+    there were while it lasted; `held`, what its rule answered meanwhile."""
     for number, fault in enumerate(truth.faults):
         if matched.found_by[number] is not None or fault.shown_at is None:
             continue
@@ -110,7 +112,8 @@ def misses(truth: Truth, matched: Matched, sessions: dict[int, tuple[int, int]])
         yield (
             f"missed {fault.fault} ({fault.detail or strength(fault)}, strength {fault.strength:.2f}) "
             f"on {fault.asset.kind} {fault.asset.id}, shown {fault.shown_at:%m-%d %H:%M}, lasts {lasted}, "
-            f"in time until {deadline(fault):%m-%d %H:%M}; {seen} sessions of {vehicles} vehicles: {said}"
+            f"in time until {deadline(fault):%m-%d %H:%M}; {seen} sessions of {vehicles} vehicles: {said}; "
+            f"the rule held: {held(number) or 'nothing, it was never asked'}"
         )
 
 

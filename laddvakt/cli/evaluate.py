@@ -58,11 +58,12 @@ def run_seed(seed: int, plan: Plan, settings: Settings) -> Report:
     from detector.evaluation.text import false_tickets, misses
     from laddvakt.cli.trial import run_trial
 
-    done = run_trial(_options(seed, plan), settings)
+    done = run_trial(_options(seed, plan), settings, explain=plan.explain)
     matched = match(done.truth, done.alarms, done.site_of)
     lines: list[str] = []
     if plan.explain:
-        lines = [*misses(done.truth, matched, done.opportunities()), *false_tickets(done.truth, matched)]
+        told = misses(done.truth, matched, done.opportunities(), done.ear.words)
+        lines = [*told, *false_tickets(done.truth, matched)]
     return Report(
         score=score(done.truth, matched, connectors=done.connectors),
         lines=lines,

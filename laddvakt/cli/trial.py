@@ -13,6 +13,7 @@ import msgspec
 
 from collector.replay import ReplayCollector
 from collector.replaylog import LogLine, RecordedAnswers
+from detector.evaluation.reasons import Ear, Wanted
 from detector.evaluation.truth import Alarm, Truth, alarms_of
 from detector.replay import ReplayDetector
 from laddvakt.domain.entries import Entry
@@ -48,6 +49,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     messages: int
     visits: list[Visit]
     cost_s: dict[str, float]
+    ear: Ear
 
     def opportunities(self) -> dict[int, tuple[int, int]]:
         """By fault: sessions that began on its connector (or station) while it lasted, and of how many tokens."""
@@ -64,8 +66,9 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
         return found
 
 
-def run_trial(options: LogOptions, settings: Settings) -> Outcome:
-    """Simulate, collect, detect. The detector is given nameplates and messages, nothing else."""
+def run_trial(options: LogOptions, settings: Settings, *, explain: bool = False) -> Outcome:
+    """Simulate, collect, detect. The detector is given nameplates and messages, nothing else. `explain`: its
+    rules are listened to while there is something to find."""
     world = World(options)
     stations = [station_of(spec) for spec in world.specs]
     records = open_records(settings)
@@ -73,7 +76,8 @@ def run_trial(options: LogOptions, settings: Settings) -> Outcome:
         records.migrate()
         with records.begin() as work:
             work.stations.save(stations)
-        run = _Run(world, ReplayDetector(settings, records))
+        ear = Ear(_wanted(world) if explain else ())
+        run = _Run(world, ReplayDetector(settings, records, seen=ear.on))
         run.go()
         alarms = alarms_of(_tickets(records))
     finally:
@@ -86,7 +90,22 @@ def run_trial(options: LogOptions, settings: Settings) -> Outcome:
         messages=run.messages,
         visits=run.visits,
         cost_s=dict(run.cost_s),
+        ear=ear,
     )
+
+
+def _wanted(world: World) -> Iterator[Wanted]:
+    end_s = world.options.until_s
+    for number, plan in enumerate(world.plans):
+        until_s = min(plan.until_s or end_s, end_s)
+        yield Wanted(
+            number=number,
+            fault=plan.fault,
+            stations=plan.stations,
+            connector_id=plan.connector_id,
+            since=datetime.fromtimestamp(plan.since_s, UTC),
+            until=datetime.fromtimestamp(until_s, UTC),
+        )
 
 
 class _Run:

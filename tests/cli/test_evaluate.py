@@ -59,6 +59,15 @@ def test_only_some_faults_are_laid_upon_the_fleet(tmp_path: Path) -> None:
     assert {name for name, figures in classes.items() if figures["faults"]} == {"offline"}
 
 
+def test_miss_is_explained_by_what_its_rule_held() -> None:
+    """One vehicle in a day and a half is no evidence about the station."""
+    args = ["evaluate", "--seeds", "1", *SMALL, "--each", "2", "--only", "no_power", "--explain"]
+    result = CliRunner().invoke(cli, args)
+    assert result.exit_code == 0, result.output
+    assert "missed no_power" in result.stdout
+    assert "the rule held: " in result.stdout
+
+
 def test_unknown_fault_is_wrong_usage() -> None:
     result = CliRunner().invoke(cli, ["evaluate", "--only", "gremlins"])
     assert result.exit_code == 2
@@ -80,8 +89,8 @@ def test_detector_is_fed_nameplates_and_messages_and_no_truth(monkeypatch: pytes
     fed: list[Any] = []
 
     class Listening(ReplayDetector):
-        def __init__(self, settings: Settings, records: Any) -> None:
-            super().__init__(settings, records)
+        def __init__(self, settings: Settings, records: Any, **more: Any) -> None:
+            super().__init__(settings, records, **more)
             with records.read() as work:
                 fed.extend(work.stations.all())
 

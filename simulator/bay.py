@@ -11,9 +11,11 @@ from simulator import drivers, firmware, messages
 from simulator.cabinet import Cabinet
 from simulator.circuit import Circuit
 from simulator.defects import Flaws
-from simulator.drivers import Habits, Population, Visit
+from simulator.demand import SiteKind
+from simulator.drivers import Driver, Habits, Population, Visit
 from simulator.firmware import Fault, Guard, Limits
 from simulator.outbox import OnReply, Transaction
+from simulator.physics import local_hour
 from simulator.spec import Dialect
 from simulator.speech import Message, Speech
 
@@ -70,6 +72,7 @@ class Bay:
         self.visit: Visit | None = None
         self.transaction: Transaction | None = None
         self.events = 0  # NotifyEvent counts them (2.x)
+        self.guest: Callable[[Visit], Visit] | None = None  # makes of a usual visit an unusual one
         self._began_wh = 0.0
         self._limit_a = circuit.spec.max_current_a
 
@@ -77,22 +80,38 @@ class Bay:
 
     def open(self, now_s: float) -> None:
         """The fleet begins: the first driver is on the way."""
-        self.desk.after(drivers.first_gap_s(self.desk.rng, self.desk.habits, now_s), now_s, self._arrive)
+        self._await(drivers.first_gap_s, now_s)
 
     def _await_next(self, now_s: float) -> None:
-        offset_h = self.circuit.place.utc_offset_h
-        gap_s = drivers.next_gap_s(self.desk.rng, self.desk.habits, now_s, utc_offset_h=offset_h)
-        self.desk.after(gap_s, now_s, self._arrive)
+        self._await(drivers.next_gap_s, now_s)
+
+    def _await(self, gap_s: Callable[..., float], now_s: float) -> None:
+        desk, offset_h = self.desk, self.circuit.place.utc_offset_h
+        delay_s = gap_s(desk.rng, desk.habits, now_s, utc_offset_h=offset_h, kind=self._kind)
+        desk.after(delay_s, now_s, self._arrive)
+
+    @property
+    def _kind(self) -> SiteKind:
+        return self.circuit.site.kind(dc=self.circuit.dc)
 
     def _arrive(self, now_s: float) -> None:
         if self.visit is not None:
             return
         free = self.desk.powered and self.status is ConnectorState.AVAILABLE and not self._puts_off()
-        driver = self.desk.population.borrow(self.desk.rng, dc=self.circuit.dc) if free else None
+        driver = self._driver(now_s) if free else None
         if driver is None:
             self._await_next(now_s)
             return
-        self._plug_in(drivers.plan_visit(self.desk.rng, driver, self.desk.habits, dc=self.circuit.dc), now_s)
+        visit = drivers.plan_visit(self.desk.rng, driver, self.desk.habits, dc=self.circuit.dc, kind=self._kind)
+        self._plug_in(self.guest(visit) if self.guest else visit, now_s)
+
+    def _driver(self, now_s: float) -> Driver | None:
+        """Who comes now; nobody when the site is closed, or quieter than it uses to be."""
+        site, rng = self.circuit.site, self.desk.rng
+        if site.closed or (site.quiet < 1 and rng.random() > site.quiet):
+            return None
+        hour = local_hour(now_s, site.place.utc_offset_h)
+        return self.desk.population.borrow(rng, dc=self.circuit.dc, site=site.site_id, hour=hour)
 
     def _puts_off(self) -> bool:
         return self.flaws.cable_gone or self._happens(self.flaws.turned_away)

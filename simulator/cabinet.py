@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from simulator import physics
 from simulator.circuit import Circuit
-from simulator.physics import Surroundings
+from simulator.site import Site
 from simulator.spec import StationSpec, is_dc
 
 _TIME_CONSTANT_S = 1500.0
@@ -16,15 +16,15 @@ _STEP_S = 300.0
 class Cabinet:
     """One per station. A fault sets `extra_heat` and `fan_share`."""
 
-    def __init__(self, spec: StationSpec, place: Surroundings, circuits: Sequence[Circuit], now_s: float) -> None:
+    def __init__(self, spec: StationSpec, site: Site, circuits: Sequence[Circuit], now_s: float) -> None:
         self._rated_w = spec.max_power_w
         self._dc = is_dc(spec)
-        self._place = place
+        self._site = site
         self._circuits = circuits
         self._at_s = now_s
         self.extra_heat = 0.0  # rise over the air, as a share of the healthy one that comes on top
         self.fan_share = 1.0  # of the speed that the fans should have
-        self.temperature_c = physics.ambient_c(now_s, place) + 5
+        self.temperature_c = site.air_c(now_s) + 5
 
     def advance(self, now_s: float) -> None:
         """Lets time pass; the circuits have been advanced before."""
@@ -32,7 +32,7 @@ class Cabinet:
         while self._at_s < now_s:
             step_s = min(_STEP_S, now_s - self._at_s)
             self._at_s += step_s
-            air_c = physics.ambient_c(self._at_s, self._place)
+            air_c = self._site.air_c(self._at_s)
             target_c = physics.cabinet_target_c(air_c, power_w, self._rated_w, dc=self._dc)
             heated_c = air_c + (target_c - air_c) * (1 + self.extra_heat)
             self.temperature_c = physics.approach(self.temperature_c, heated_c, step_s, _TIME_CONSTANT_S)

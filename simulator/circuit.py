@@ -8,14 +8,17 @@ from typing import Any, TypeVar, cast
 
 from simulator import physics
 from simulator.defects import Defects
-from simulator.physics import Surroundings
+from simulator.site import Site
 from simulator.spec import ConnectorSpec, StationSpec
 from simulator.vehicles import Vehicle
 
 _STEP_S = 30.0  # longest stretch over which power is held constant
 _IDLE_STEP_S = 300.0  # the same without a load: only the air changes
 _GHOST_V = 14.0  # what a voltmeter shows on a phase without a fuse, through what hangs on it
-_RAMP_S = 4.0  # time constant with which chargers follow their target
+_RAMP_S = 4.0  # time constant with which rectifiers follow their target
+_RECTIFIER_EFFICIENCY = 0.95
+_SUN_K = 6.0  # by which the sun warms a plug that hangs in it
+_WET = 0.7  # share of its insulation that a wet outlet loses
 _REGISTER_EPOCH_S = 1_767_225_600.0  # 2026-01-01: from here lifetime registers are reckoned
 _LIFETIME_LOAD = 0.5  # share of rated power; above what traffic ever draws, so a restarted fleet never counts back
 
@@ -32,7 +35,7 @@ class Circuit:
     """
 
     def __init__(
-        self, station: StationSpec, spec: ConnectorSpec, place: Surroundings, rng: random.Random, now_s: float
+        self, station: StationSpec, spec: ConnectorSpec, site: Site, rng: random.Random, now_s: float
     ) -> None:
         self.spec = spec
         self.dc = station.current == "DC"
@@ -40,7 +43,14 @@ class Circuit:
         self._rectifier_w = station.max_power_w
         self.rectifier_lost = 0.0  # share of the station's power modules that have failed
         self.beside: tuple[Circuit, ...] = ()  # the station's other outlets, which share its rectifier
-        self.place = place
+        self.site = site
+        self.place = site.place
+        cable = random.Random(f"supply/{station.station_id}")
+        self._supply_ohm = self.place.supply_ohm * cable.uniform(0.6, 1.2)
+        self.rotation = 0  # which phase of the grid the station's first is
+        self._drawn_a = [0.0, 0.0, 0.0]  # from each phase of the grid
+        self.phase_limit: int | None = None  # phases that the load management lets a vehicle have
+        self.compensated_ohm = 0.0  # of the cable whose loss the register leaves out
         self.vehicle: Vehicle | None = None
         self.soc = 0.0
         self.target_soc = 1.0
@@ -58,7 +68,7 @@ class Circuit:
         self.amps = [0.0] * (1 if self.dc else self.phases)  # what really flows, per phase
         self.volts = [physics.NOMINAL_V] * (1 if self.dc else self.phases)
         self.power_w = 0.0
-        self.air_c = physics.ambient_c(now_s, place)
+        self.air_c = site.air_c(now_s)
         self.plug_c = self.air_c
         insulation = random.Random(f"insulation/{station.station_id}/{spec.connector_id}")
         self._insulation_ohm_per_v = 10 ** insulation.uniform(3.7, 4.7)
@@ -74,7 +84,8 @@ class Circuit:
     @property
     def vehicle_phases(self) -> int:
         """Phases that carry current while this vehicle charges."""
-        return min(self.phases, self.vehicle.ac_phases) if self.vehicle else self.phases
+        allowed = self.phases if self.phase_limit is None else min(self.phases, self.phase_limit)
+        return min(allowed, self.vehicle.ac_phases) if self.vehicle else allowed
 
     @property
     def register_wh(self) -> float:
@@ -125,6 +136,7 @@ class Circuit:
     def _no_current(self) -> None:
         self.current_a = self.power_w = 0.0
         self.amps = [0.0] * len(self.amps)
+        self._draw()
 
     def _happens(self, chance: float) -> bool:
         return chance > 0 and self._rng.random() < chance
@@ -136,8 +148,11 @@ class Circuit:
 
     @property
     def isolation_ohm_per_v(self) -> float:
-        """From the DC outlet to earth, per volt of the highest voltage; infinite for AC."""
-        return 1 / (1 / self._insulation_ohm_per_v + 1 / self.defects.earth_ohm_per_v) if self.dc else math.inf
+        """From the DC outlet to earth, per volt of the highest voltage; infinite for AC. Less when it rains."""
+        if not self.dc:
+            return math.inf
+        sound = self._insulation_ohm_per_v * (1 - _WET * physics.rain(self._at_s, self.place))
+        return 1 / (1 / sound + 1 / self.defects.earth_ohm_per_v)
 
     def advance(self, now_s: float) -> None:
         """Lets time pass until `now_s`; earlier times are ignored."""
@@ -148,15 +163,20 @@ class Circuit:
             self._step(step_s)
 
     def _step(self, dt_s: float) -> None:
-        self.air_c = physics.ambient_c(self._at_s, self.place)
-        open_v = physics.grid_v(self._at_s, self.place)
+        at_s = self._at_s
+        self.air_c = self.site.air_c(at_s)
         target_a = self._demand_a()
-        self.current_a = physics.approach(self.current_a, target_a, dt_s, _RAMP_S) if target_a else 0.0
+        if target_a:
+            ramp_s = _RAMP_S if self.dc or self.vehicle is None else self.vehicle.ramp_s
+            self.current_a = physics.approach(self.current_a, target_a, dt_s, ramp_s)
+        else:
+            self.current_a = 0.0
         if self.dc:
             self._dc_power()
         else:
-            self._ac_power(open_v)
-        self.plug_c = self._plug.step(self.plug_c, self.air_c, self.current_a, dt_s, self._contact_heat())
+            self._ac_power(self.site.grid_v(at_s))
+        self._draw()
+        self._warm(at_s, dt_s)
         wh = self.power_w * dt_s / 3600
         self.energy_wh += wh
         self._count(wh)
@@ -165,12 +185,35 @@ class Circuit:
             self.soc = min(self.soc + stored_wh / self.vehicle.battery_wh, 1.0)
             self.battery_c += 14.0 * stored_wh / self.vehicle.battery_wh  # warms by some 10 K over a full charge
 
+    def _warm(self, at_s: float, dt_s: float) -> None:
+        """The plug, by the current in its pins; the sun, the wind and its own copper change how much."""
+        air_c = self.air_c + _SUN_K * physics.sun(at_s, self.place)
+        if not self.current_a:
+            self.plug_c = self._plug.step(self.plug_c, air_c, 0.0, dt_s)
+            return
+        worse = self._contact_heat() * physics.copper(self.plug_c) / physics.wind(at_s, self.place)
+        self.plug_c = self._plug.step(self.plug_c, air_c, physics.pin_a(self.amps), dt_s, worse)
+
+    def _draw(self) -> None:
+        """Tells the site what this circuit takes from each phase of the grid."""
+        drawn = self._drawn_a
+        if self.dc:
+            share_a = self.power_w / (3 * physics.NOMINAL_V * _RECTIFIER_EFFICIENCY)
+            now_a = [share_a, share_a, share_a]
+        else:
+            now_a = [*self.amps, 0.0, 0.0][:3]
+        if now_a == drawn:
+            return
+        for phase in range(3):
+            self.site.take((phase + self.rotation) % 3, now_a[phase] - drawn[phase])
+        self._drawn_a = now_a
+
     def _demand_a(self) -> float:
         vehicle = self.vehicle
         if vehicle is None or not self.conducting or self.paused or self.full:
             return 0.0
         if not self.dc:
-            return physics.ac_demand_a(vehicle, self.soc, self.allowed_a)
+            return physics.ac_demand_a(vehicle, self.soc, self.allowed_a, self.battery_c)
         if self.allowed_a <= 0:
             return 0.0
         rectifier_w = self._rectifier_w * (1 - self.rectifier_lost) * self.derate
@@ -190,23 +233,30 @@ class Circuit:
 
     def _contact_heat(self) -> float:
         """How many times as much as when new the plug warms."""
-        contacts = 1 + self.defects.contact_ohm / physics.contact_ohm(self.spec.max_current_a)
+        inlet = self.vehicle.inlet_wear if self.vehicle else 0.0
+        contacts = 1 + inlet + self.defects.contact_ohm / physics.contact_ohm(self.spec.max_current_a)
         return contacts * (1 + _UNCOOLED * self.defects.cooling_lost)
 
-    def _ac_power(self, open_v: float) -> None:
+    def _ac_power(self, grid_v: tuple[float, float, float]) -> None:
+        """Voltages sag by this station's own current in its own supply, and by the whole site's in the shared."""
         defects = self.defects
         dead = defects.blown | defects.open_poles
         used = set(range(self.vehicle_phases)) - dead if self.current_a else set()
         self.current_a *= self._rng.gauss(1.0, 0.004) if used else 0.0
+        amps = self.amps = [self.current_a if phase in used else 0.0 for phase in range(self.phases)]
+        mine = amps
+        for other in self.beside:
+            mine = [one + two for one, two in zip(mine, other.amps, strict=True)]
+        site_a, loaded = self.site.load_a, any(mine)
         for phase in range(self.phases):
-            self.amps[phase] = self.current_a if phase in used else 0.0
-            phase_v = open_v + (0.0, 0.7, -0.5)[phase % 3] + defects.phase_offset_v[phase % 3]
-            supply_ohm = self.place.supply_ohm + defects.supply_ohm[phase % 3]
-            self.volts[phase] = physics.terminal_v(phase_v, self.amps[phase], supply_ohm)
-            if phase in defects.blown:
-                self.volts[phase] = _GHOST_V
+            on_grid = (phase + self.rotation) % 3
+            volts = grid_v[on_grid] + self.site.offset_v + defects.phase_offset_v[phase]
+            volts -= physics.drop_v(site_a, on_grid, self.place.shared_ohm)
+            if loaded:
+                volts -= physics.drop_v(mine, phase, self._supply_ohm) + defects.supply_ohm[phase] * mine[phase]
+            self.volts[phase] = _GHOST_V if phase in defects.blown else volts
         factor = self.vehicle.power_factor if self.vehicle else 1.0
-        self.power_w = sum(v * a for v, a in zip(self.volts, self.amps, strict=True)) * factor
+        self.power_w = sum(v * a for v, a in zip(self.volts, amps, strict=True)) * factor
 
     def _dc_power(self) -> None:
         vehicle = self.vehicle
@@ -223,7 +273,13 @@ class Circuit:
 
     def _count(self, wh: float) -> None:
         defects = self.defects
-        counted_wh = 0.0 if defects.frozen == "register" else wh * defects.register_gain * defects.meter_gain
+        if not wh:
+            return
+        if self.compensated_ohm:
+            wh_out = wh * (1 - self.compensated_ohm * physics.pin_a(self.amps) ** 2 / self.power_w)
+        else:
+            wh_out = wh
+        counted_wh = 0.0 if defects.frozen == "register" else wh_out * defects.register_gain * defects.meter_gain
         defects.register_error_wh += counted_wh - wh
 
     def metered_w(self) -> float:

@@ -21,6 +21,7 @@ from simulator.faults import FaultPlan
 from simulator.faults.schedule import live_faults, truth_record
 from simulator.messages import timestamp
 from simulator.mqtt import Devices
+from simulator.site import make_sites
 from simulator.spec import StationSpec, make_specs, make_tokens, speaking, with_devices
 from simulator.station import Acknowledged, Output, Publish, Station, StationOptions
 
@@ -95,7 +96,8 @@ def build_fleet(options: FleetOptions, now_s: float) -> list[Station]:
     rng = random.Random(f"fleet/{options.seed}")
     bays = sum(len(spec.connectors) for spec in specs)
     tokens = options.tokens or make_tokens(max(bays * 2, 20), options.seed)
-    population = Population(tokens, rng)
+    sites = make_sites(options.seed, specs)
+    population = Population(tokens, rng, tuple(sites))
     faults = plan_faults(options, specs, now_s)
     habits = Habits(speed=options.speed, session_s=options.session_s)
     stations = []
@@ -115,6 +117,7 @@ def build_fleet(options: FleetOptions, now_s: float) -> list[Station]:
                 population=population,
                 options=station_options,
                 faults=own,
+                site=sites[spec.site_id],
             )
         )
     return stations

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from simulator import commands, messages, physics
+from simulator import commands, messages
 from simulator.bay import Bay
 from simulator.cabinet import Cabinet
 from simulator.circuit import Circuit
@@ -19,6 +19,7 @@ from simulator.drivers import Habits, Population
 from simulator.faults import FaultPlan, begin, end
 from simulator.firmware import limits_of
 from simulator.outbox import OnReply, Outbox
+from simulator.site import Site, make_site
 from simulator.spec import StationSpec, dialect_of, is_dc
 from simulator.speech import Message, speech_of
 
@@ -73,7 +74,9 @@ class Station:
         population: Population,
         options: StationOptions | None = None,
         faults: tuple[FaultPlan, ...] = (),
+        site: Site | None = None,
     ) -> None:
+        """`site` is shared by the stations of one site; one that is given none has it for itself."""
         self.spec = spec
         self.options = options or StationOptions()
         self.rng = random.Random(f"{seed}/{spec.station_id}")
@@ -95,20 +98,22 @@ class Station:
         self._outbox = Outbox(random.Random(f"ids/{seed}/{spec.station_id}/{now_s}"))
         self._outputs: list[Output] = []
         self._beat = 0
-        place_rng = random.Random(f"{seed}/place/{spec.site_id}")
-        self.place = physics.pick_surroundings(place_rng)
+        self.site = site or make_site(seed, spec.site_id)
+        self.place = self.site.place
         self._device_gain = self.rng.gauss(1.0, 0.002)
         self._rssi_dbm = self.rng.uniform(-92, -58)
         self.bays = {
-            connector.connector_id: Bay(self, Circuit(spec, connector, self.place, self.rng, now_s))
+            connector.connector_id: Bay(self, Circuit(spec, connector, self.site, self.rng, now_s))
             for connector in spec.connectors
         }
-        self.cabinet = Cabinet(spec, self.place, [bay.circuit for bay in self.bays.values()], now_s)
+        self.cabinet = Cabinet(spec, self.site, [bay.circuit for bay in self.bays.values()], now_s)
         self._open(now_s, faults)
 
     def _open(self, now_s: float, faults: tuple[FaultPlan, ...]) -> None:
+        rotation = random.Random(f"rotation/{self.spec.station_id}").randrange(3)
         for bay in self.bays.values():
             bay.circuit.beside = tuple(other.circuit for other in self.bays.values() if other is not bay)
+            bay.circuit.rotation = rotation
         for bay in self.bays.values():
             bay.open(now_s)
         for plan in faults:
@@ -306,7 +311,7 @@ class Station:
             topic = f"laddvakt/{self.spec.station_id}/{bay.connector_id}/meter"
             payload = messages.device_meter(bay.circuit, now_s, self._device_gain)
             self._publish_one(topic, payload)
-        air_c, cabinet = physics.ambient_c(now_s, self.place), self.cabinet
+        air_c, cabinet = self.site.air_c(now_s), self.cabinet
         cabinet.advance(now_s)
         telemetry = messages.device_telemetry(
             now_s=now_s,

@@ -23,6 +23,10 @@ class Vehicle(NamedTuple):
     charger_efficiency: float = 0.9
     power_factor: float = 0.99
     preheats: bool = True  # warms its battery on the way to a fast charger
+    modesty: float = 1.0  # share of the offered current that it takes: makers leave a margin
+    ramp_s: float = 4.0  # time constant with which its charger follows (IEC 61851-1 gives it 5 s)
+    inlet_wear: float = 0.0  # resistance that its inlet's contacts add, as a share of a new plug's
+    leak_ma: float = 0.0  # residual current of its charger and its filters
 
     def dc_share(self, soc: float) -> float:
         """Share of `dc_max_w` that a warm battery takes at this state of charge."""
@@ -68,4 +72,8 @@ def pick_vehicle(rng: random.Random) -> Vehicle:
         battery_wh=vehicle.battery_wh * rng.uniform(0.86, 1.0),  # age
         dc_max_w=vehicle.dc_max_w * rng.uniform(0.93, 1.0),
         power_factor=vehicle.power_factor * rng.uniform(0.985, 1.0),
+        modesty=rng.choice((1.0, 1.0, 0.99, 0.97, 0.94)),
+        ramp_s=rng.uniform(2.0, 6.0),
+        inlet_wear=abs(rng.gauss(0, 0.06)),
+        leak_ma=rng.uniform(0.3, 3.5),
     )

@@ -19,6 +19,7 @@ from simulator.drivers import Habits, Population
 from simulator.faults import KINDS, FaultPlan
 from simulator.faults.schedule import of_device, shows, spread_faults, truth_record
 from simulator.messages import milliseconds, timestamp
+from simulator.site import make_sites
 from simulator.spec import StationSpec, make_specs, make_tokens, speaking, with_devices
 from simulator.station import Acknowledged, Output, Publish, Send, Station, StationOptions
 
@@ -266,7 +267,9 @@ def _stations(
 ) -> Iterator[Station]:
     rng = random.Random(f"log/{options.seed}")
     bays = sum(len(spec.connectors) for spec in specs)
-    population = Population(options.tokens or make_tokens(max(bays * 3, 20), options.seed), rng)
+    sites = make_sites(options.seed, specs)
+    tokens = options.tokens or make_tokens(max(bays * 5, 20), options.seed)
+    population = Population(tokens, rng, tuple(sites))
     habits = msgspec.structs.replace(options.habits, session_s=options.session_s or options.habits.session_s)
     for spec in specs:
         station_options = StationOptions(
@@ -282,4 +285,5 @@ def _stations(
             population=population,
             options=station_options,
             faults=tuple(plan for plan in plans if spec.station_id in plan.stations),
+            site=sites[spec.site_id],
         )

@@ -61,7 +61,8 @@ def test_only_some_faults_are_laid_upon_the_fleet(tmp_path: Path) -> None:
 
 def test_miss_is_explained_by_what_its_rule_held() -> None:
     """One vehicle in a day and a half is no evidence about the station."""
-    args = ["evaluate", "--seeds", "1", *SMALL, "--each", "2", "--only", "no_power", "--explain"]
+    fleet = ["--stations", "6", "--days", "1.5", "--each", "3"]
+    args = ["evaluate", "--seeds", "1", *SMALL, *fleet, "--only", "no_power", "--explain"]
     result = CliRunner().invoke(cli, args)
     assert result.exit_code == 0, result.output
     assert "missed no_power" in result.stdout

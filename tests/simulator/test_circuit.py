@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simulator.circuit import Circuit
-from simulator.physics import pick_surroundings
+from simulator.site import make_site
 from simulator.spec import StationSpec
 from simulator.vehicles import CLASSES, Vehicle
 from tests.support.central import AC, DC, START_S
@@ -20,7 +20,7 @@ CITY = CLASSES[0][1]
 
 def make(spec: StationSpec, vehicle: Vehicle = SALOON, soc: float = 0.3, target: float = 0.9) -> Circuit:
     rng = random.Random(5)
-    circuit = Circuit(spec, spec.connectors[0], pick_surroundings(rng), rng, START_S)
+    circuit = Circuit(spec, spec.connectors[0], make_site(5, "SITE"), rng, START_S)
     circuit.plug_in(vehicle, soc, target)
     circuit.closed = True
     return circuit

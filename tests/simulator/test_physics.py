@@ -88,3 +88,31 @@ def test_fans_follow_the_cabinet() -> None:
     assert physics.fan_rpm(60, dc=False) == 0
     assert physics.fan_rpm(20, dc=True) == 0
     assert 0 < physics.fan_rpm(30, dc=True) < physics.fan_rpm(50, dc=True) < physics.fan_rpm(90, dc=True)
+
+
+@given(st.floats(0, 63), st.floats(0.01, 0.3))
+def test_a_balanced_load_loses_once_and_a_lone_phase_twice(current_a: float, ohm: float) -> None:
+    assert physics.drop_v([current_a] * 3, 1, ohm) == pytest.approx(ohm * current_a)
+    assert physics.drop_v([current_a, 0, 0], 0, ohm) == pytest.approx(2 * ohm * current_a)
+    assert physics.drop_v([current_a, 0, 0], 1, ohm) <= 0  # the neutral's drop lifts the others
+    assert physics.drop_v([current_a], 0, ohm) == pytest.approx(2 * ohm * current_a)
+
+
+def test_each_pin_warms_by_its_own_current_the_neutral_too() -> None:
+    assert physics.pin_a([30, 30, 30]) == pytest.approx(30)
+    assert physics.pin_a([30, 0, 0]) == pytest.approx(30 * (2 / 3) ** 0.5)
+    assert physics.pin_a([200]) == 200
+
+
+@given(st.integers(0, 2**31), st.floats(1.76e9, 1.83e9))
+def test_weather_is_within_its_bounds(seed: int, now_s: float) -> None:
+    place = physics.pick_surroundings(random.Random(seed))
+    assert 0 <= physics.rain(now_s, place) <= 1
+    assert 0 <= physics.sun(now_s, place) <= 1
+    assert 1 <= physics.wind(now_s, place) <= 1.3
+
+
+def test_frost_slows_the_on_board_charger() -> None:
+    vehicle = CLASSES[1][1]
+    warm, cold, colder = (physics.ac_demand_a(vehicle, 0.5, 16, celsius) for celsius in (20, -8, -20))
+    assert warm > cold > colder > 0

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from random import Random
 
 import msgspec
 
 from detector.evaluation.classes import grading
-from detector.evaluation.matching import Matched, Outcome
+from detector.evaluation.matching import FOREST, Matched, Outcome
 from detector.evaluation.truth import Fault, Truth
 
 STRENGTHS = ("weak", "middle", "strong")
@@ -26,6 +26,7 @@ class Counts(msgspec.Struct, kw_only=True):
     not_shown: int = 0  # faults that no message ever showed; in no other figure
     named: int = 0  # faults with a ticket that names them, on whatever asset
     delays_s: list[float] = []
+    beyond_s: list[float] = []  # of hard faults: what the delay was beyond the persistence that they must have
     by_strength: dict[str, tuple[int, int]] = {}  # found, faults
     confused: dict[str, int] = {}  # `cable -> station`: true asset kind, named asset kind
     outcomes: dict[str, int] = {}
@@ -37,6 +38,7 @@ class Counts(msgspec.Struct, kw_only=True):
         self.not_shown += other.not_shown
         self.named += other.named
         self.delays_s = self.delays_s + other.delays_s
+        self.beyond_s = self.beyond_s + other.beyond_s
         for name, (found, faults) in other.by_strength.items():
             mine = self.by_strength.get(name, (0, 0))
             self.by_strength = {**self.by_strength, name: (mine[0] + found, mine[1] + faults)}
@@ -92,7 +94,10 @@ def _of_fault(number: int, fault: Fault, matched: Matched) -> Counts:
     wrong = [one.alarm for one in matched.judged if one.fault == number and one.outcome is Outcome.WRONG_ASSET]
     if alarm is not None:
         counts.found = counts.named = 1
-        counts.delays_s = [max((alarm.opened_at - fault.shown_at).total_seconds(), 0.0)]
+        delay_s = max((alarm.opened_at - fault.shown_at).total_seconds(), 0.0)
+        proof_s = grading(fault.fault).proof_s
+        counts.delays_s = [delay_s]
+        counts.beyond_s = [] if proof_s is None else [max(delay_s - proof_s, 0.0)]
     elif wrong:
         counts.named = 1
         counts.confused = {f"{fault.asset.kind} -> {wrong[0].asset.kind}": 1}
@@ -130,7 +135,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     seeds: tuple[int, ...]
     connector_days: float
     overall: Figures
-    incipient: Figures
+    groups: dict[str, Figures]  # see `group`
     classes: dict[str, Figures]
     false_tickets_per_connector_day: float
     false_tickets_per_connector_day_interval: tuple[float, float] | None
@@ -138,8 +143,21 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     look_alikes: dict[str, tuple[int, int]]
 
 
-def result(scores: Sequence[Score]) -> Result:
-    """Pooled over seeds (sums before division), with 95 % bootstrap intervals over seeds."""
+COVERED = "rule-covered"
+INCIPIENT = "incipient"
+UNKNOWN = "no rule"
+
+
+def group(fault: str, ruled: Collection[str]) -> str:
+    """Faults that a rule names, those of them that creep up while charging still works, and the rest."""
+    if fault not in ruled or fault == FOREST:
+        return UNKNOWN
+    return INCIPIENT if grading(fault).incipient else COVERED
+
+
+def result(scores: Sequence[Score], *, ruled: Collection[str]) -> Result:
+    """Pooled over seeds (sums before division), with 95 % bootstrap intervals over seeds. `ruled`: the codes that
+    there are rules for."""
     names = sorted({name for score in scores for name in score.classes})
     likes: dict[str, tuple[int, int]] = {}
     for one in scores:
@@ -153,8 +171,11 @@ def result(scores: Sequence[Score]) -> Result:
         seeds=tuple(one.seed for one in scores),
         connector_days=days,
         overall=_figures(totals),
-        incipient=_figures([_incipient(one) for one in scores]),
-        classes={name: _figures([one.classes.get(name, Counts()) for one in scores], name) for name in names},
+        groups={
+            kind: _figures([_of_group(one, kind, ruled) for one in scores])
+            for kind in (COVERED, INCIPIENT, UNKNOWN)
+        },
+        classes={name: _figures([one.classes.get(name, Counts()) for one in scores]) for name in names},
         false_tickets_per_connector_day=sum(counts.false for counts in totals) / days if days else 0.0,
         false_tickets_per_connector_day_interval=_interval(
             [(counts.false, one.connector_days) for counts, one in zip(totals, scores, strict=True)]
@@ -164,21 +185,19 @@ def result(scores: Sequence[Score]) -> Result:
     )
 
 
-def _incipient(score: Score) -> Counts:
+def _of_group(score: Score, kind: str, ruled: Collection[str]) -> Counts:
     total = Counts()
     for name, counts in score.classes.items():
-        if grading(name).incipient:
+        if group(name, ruled) == kind:
             total.add(counts)
     return total
 
 
-def _figures(parts: Sequence[Counts], name: str = "") -> Figures:
+def _figures(parts: Sequence[Counts]) -> Figures:
     whole = Counts()
     for part in parts:
         whole.add(part)
     precision, recall = _share(whole.found, whole.found + whole.false), _share(whole.found, whole.faults)
-    proof_s = grading(name).proof_s if name else None
-    p95 = _quantile(whole.delays_s, 0.95)
     return Figures(
         faults=whole.faults,
         found=whole.found,
@@ -190,8 +209,8 @@ def _figures(parts: Sequence[Counts], name: str = "") -> Figures:
         recall_interval=_interval([(part.found, part.faults) for part in parts]),
         precision_interval=_interval([(part.found, part.found + part.false) for part in parts]),
         time_to_detect_p50_s=_quantile(whole.delays_s, 0.5),
-        time_to_detect_p95_s=p95,
-        beyond_proof_p95_s=max(p95 - proof_s, 0.0) if p95 is not None and proof_s is not None else None,
+        time_to_detect_p95_s=_quantile(whole.delays_s, 0.95),
+        beyond_proof_p95_s=_quantile(whole.beyond_s, 0.95),
         right_asset=_share(whole.found, whole.named),
         confusion=whole.confused,
         recall_by_strength={

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from detector.evaluation.classes import grading
-from detector.evaluation.figures import Figures, Result, strength
+from detector.evaluation.figures import STRENGTHS, Figures, Result, strength
 from detector.evaluation.matching import Matched, Outcome, deadline
 from detector.evaluation.truth import Truth
 
@@ -27,7 +27,12 @@ _HEAD = (
 def table(result: Result) -> list[str]:
     """One line a class, then all."""
     rows = [_HEAD, *(_row(name, figures) for name, figures in result.classes.items())]
-    rows += [_row("incipient", result.incipient), _row("all", result.overall)]
+    rows += [
+        _row(f"all {kind}", figures)
+        for kind, figures in result.groups.items()
+        if figures.tickets or figures.faults
+    ]
+    rows += [_row("all", result.overall)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD))]
     return [
         "  ".join(_pad(cell, width, column) for column, (cell, width) in enumerate(zip(row, widths, strict=True)))
@@ -52,14 +57,8 @@ def _row(name: str, figures: Figures) -> tuple[str, ...]:
         span(figures.time_to_detect_p50_s),
         span(figures.time_to_detect_p95_s),
         _ratio(figures.right_asset),
-        " ".join(
-            f"{levels[name][0]:.2f}/{levels[name][1]}" if name in levels else "-" for name in levels_in_order()
-        ),
+        " ".join(f"{levels[level][0]:.2f}/{levels[level][1]}" if level in levels else "-" for level in STRENGTHS),
     )
-
-
-def levels_in_order() -> tuple[str, ...]:
-    return ("weak", "middle", "strong")
 
 
 def _ratio(value: float | None) -> str:

@@ -141,6 +141,7 @@ def command(
     """
     from detector.evaluation.figures import result
     from detector.evaluation.text import summary, table
+    from detector.rules import RULES
 
     plan = Plan(
         stations=stations or (12 if quick else 60),
@@ -159,7 +160,7 @@ def command(
         for line in report.lines:
             click.echo(f"{seed}: {line}")
         click.echo(_progress(seed, report, time.monotonic() - began), err=True)
-    figures = result([report.score for report in reports])
+    figures = result([report.score for report in reports], ruled={rule.code for rule in RULES})
     for line in (*table(figures), "", *summary(figures)):
         click.echo(line)
     if out is not None:

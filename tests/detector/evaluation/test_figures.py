@@ -6,13 +6,21 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from detector.evaluation.figures import Counts, Score, result, score
+from detector.evaluation.figures import Counts, Result, Score, group, score
+from detector.evaluation.figures import result as pooled
 from detector.evaluation.matching import match
 from detector.evaluation.text import summary, table
 from detector.evaluation.truth import Alarm, Fault, LookAlike, Truth, alarms_of
 from laddvakt.domain.tickets import Asset, Severity, Ticket, TicketAction, TicketEvent
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
+
+
+RULED = {"offline", "plug_resistance", "anomaly"}
+
+
+def result(scores: list[Score]) -> Result:
+    return pooled(scores, ruled=RULED)
 
 
 def at(minutes: float) -> datetime:
@@ -117,6 +125,15 @@ def test_reopening_is_an_alarm_of_its_own() -> None:
         (at(5), None, True, "again"),
     ]
     assert all(isinstance(a, Alarm) for a in alarms)
+
+
+def test_groups_are_of_faults_that_a_rule_names_that_creep_and_that_none_names() -> None:
+    assert group("offline", RULED) == "rule-covered"
+    assert group("plug_resistance", RULED) == "incipient"
+    assert group("current_ripple", RULED) == group("anomaly", RULED) == "no rule"
+    figures = result([counted(ticket("A"), ticket("D", "no_power"))])
+    assert (figures.groups["rule-covered"].found, figures.groups["rule-covered"].false_tickets) == (1, 0)
+    assert (figures.groups["no rule"].faults, figures.groups["no rule"].false_tickets) == (0, 1)
 
 
 def test_counts_add_up() -> None:

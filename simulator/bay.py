@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -443,6 +444,8 @@ class Bay:
             return
         before, self.status = self.status, status
         self._stuck = self._happens(self.flaws.sticks.get(status.value, 0.0))
+        if self._stuck and self.flaws.stuck_s < math.inf:
+            self.desk.after(self.flaws.stuck_s * self.desk.rng.uniform(0.6, 1.4), now_s, self.unstick)
         self.report(now_s)
         if self.transaction is not None and before in _IN_TRANSACTION and status in _IN_TRANSACTION:
             changed = self.desk.speech.charging_state(self, self.transaction, self.desk.clock(now_s))

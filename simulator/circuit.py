@@ -279,12 +279,17 @@ class Circuit:
             wh_out = wh * (1 - self.compensated_ohm * physics.pin_a(self.amps) ** 2 / self.power_w)
         else:
             wh_out = wh
-        counted_wh = 0.0 if defects.frozen == "register" else wh_out * defects.register_gain * defects.meter_gain
+        counted_wh = 0.0 if defects.frozen == "register" else wh_out * defects.register_gain * self._gain
         defects.register_error_wh += counted_wh - wh
+
+    @property
+    def _gain(self) -> float:
+        """Of power and energy."""
+        return self.defects.meter_gain * self.defects.voltage_gain
 
     def metered_w(self) -> float:
         """Power as the meter shows it now."""
-        return self._says("w", self.power_w * self.defects.meter_gain * self._noise(0.0015))
+        return self._says("w", self.power_w * self._gain * self._noise(0.0015))
 
     def metered_wh(self, step_wh: int) -> int:
         """The register as it reads: whole steps of its resolution."""
@@ -299,7 +304,8 @@ class Circuit:
 
     def metered_v(self) -> list[float]:
         """Voltage per phase as shown; one value for DC."""
-        return self._says("v", [volt + self._rng.gauss(0, 0.15) if volt else 0.0 for volt in self.volts])
+        gain = self.defects.voltage_gain
+        return self._says("v", [volt * gain + self._rng.gauss(0, 0.15) if volt else 0.0 for volt in self.volts])
 
     def _says(self, what: str, value: _Value) -> _Value:
         """With a dead line to its meter, a station repeats the last answer."""

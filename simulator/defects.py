@@ -36,6 +36,7 @@ class Defects(msgspec.Struct, kw_only=True):
     register_error_wh: float = 0.0  # register minus energy delivered
     register_gain: float = 1.0  # of what the register adds up
     meter_gain: float = 1.0  # of everything that the meter measures: current, power, energy
+    voltage_gain: float = 1.0  # of the voltage that it measures, and so of power and energy
     current_gain: float = 1.0  # of the current that it shows, not of power and energy
     frozen: str = ""  # "register" stands still and loses energy; "link": the last answer is repeated
 
@@ -53,4 +54,5 @@ class Flaws(msgspec.Struct, kw_only=True):
     refused: float = 0.0  # the vehicle dislikes the pilot signal and takes nothing
     withholds: float = 0.0  # the controller withholds current and forgets to give it again
     sticks: dict[str, float] = {}  # status -> chance that the bay stays in it
+    stuck_s: float = math.inf  # how long, about
     cable_gone: bool = False

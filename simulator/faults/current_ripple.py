@@ -1,6 +1,6 @@
 """A DC module's regulator oscillates: the current is restless. No rule of the catalogue names it.
 
-Strength is the ripple, 1.5 to 12 percent of the current."""
+Strength is the ripple, 1.5 to 7 percent of the current."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def _apply(station: Station, plan: FaultPlan, share: float) -> None:
     for bay in bays(station, plan):
-        bay.circuit.defects.ripple = share * times(0.015, 0.12, plan.strength)
+        bay.circuit.defects.ripple = share * times(0.015, 0.07, plan.strength)
 
 
 KIND = FaultKind(

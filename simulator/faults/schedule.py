@@ -97,6 +97,8 @@ class _Ground:
             if not kind.fits(spec) or not self._free(spec.station_id, since_s, until_s):
                 continue
             plan = self._widened(kind, spec, kind.plan(spec, self._rng, since_s, until_s))
+            if plan.asset.kind == "site" and not plan.also:
+                continue  # a site of one station is that station
             if strength is not None and plan.strength < 1:
                 plan = msgspec.structs.replace(plan, strength=strength)
             if all(self._free(station_id, since_s, until_s) for station_id in plan.stations):
@@ -163,7 +165,7 @@ def truth_record(plan: FaultPlan, shown_s: float | None) -> dict[str, Any]:
     return {
         "fault": plan.fault,
         "asset": {"kind": plan.asset.kind, "id": plan.asset.id},
-        "station_id": plan.station_id,
+        "station_id": plan.station_id if plan.asset.kind != "site" else "",
         "connector_id": plan.connector_id,
         "stations": list(plan.stations),
         "since": _time(plan.since_s),

@@ -82,3 +82,8 @@ def reported(plan: FaultPlan, said: Said) -> bool:
 
 def either(*ways: Shows) -> Shows:
     return lambda plan, said: any(way(plan, said) for way in ways)
+
+
+def ended(plan: FaultPlan, said: Said) -> bool:
+    """A session's end."""
+    return said.action == "StopTransaction" or said.payload.get("eventType") == "Ended"

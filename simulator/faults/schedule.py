@@ -27,7 +27,7 @@ def spread_faults(
     expected = share_per_day * len(specs) * (until_s - from_s) / _DAY_S
     count = max(round(expected), 1) if share_per_day > 0 else 0
     onsets = sorted(rng.uniform(from_s + 0.02 * (until_s - from_s), until_s) for _ in range(count))
-    return _assign(specs, rng, onsets, list(KINDS.values()), length_factor=1.0)
+    return _assign(specs, rng, onsets, _shuffled(rng), length_factor=1.0)
 
 
 def live_faults(
@@ -49,8 +49,13 @@ def live_faults(
     onsets = sorted(first_s + rng.uniform(60, 1800) / speed for _ in range(early - 1))
     later = round(share * len(specs) * 30)
     onsets += sorted(now_s + rng.uniform(0.1, 30) * _DAY_S / speed for _ in range(later))
-    kinds = list(KINDS.values())
+    others = [kind for kind in _shuffled(rng) if kind.code != "reported_fault"]
+    kinds = [KINDS["reported_fault"], *others]
     return _assign(specs, rng, [first_s, *onsets], kinds, length_factor=1 / speed)
+
+
+def _shuffled(rng: random.Random) -> list[FaultKind]:
+    return rng.sample(list(KINDS.values()), len(KINDS))
 
 
 def lay_faults(

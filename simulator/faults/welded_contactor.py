@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from simulator.faults.base import FaultKind, FaultPlan, bays, between, graded, planner
 from simulator.faults.shown import Said, either, flowing, reported
+from simulator.firmware import limits_of
+from simulator.spec import StationSpec
 
 if TYPE_CHECKING:
     from simulator.station import Station
@@ -24,10 +26,16 @@ def _outside(plan: FaultPlan, said: Said) -> bool:
     return not {"transactionId", "transactionInfo"} & set(said.payload) and flowing(plan, said)
 
 
+def _fits(spec: StationSpec) -> bool:
+    """Somebody can know: a meter beside it, or the firmware."""
+    return spec.devices or limits_of(spec).feels_welds
+
+
 KIND = FaultKind(
     "welded_contactor",
     planner("welded_contactor"),
     *graded(_apply),
     shows=either(_outside, reported),
+    fits=_fits,
     lasts_s=24 * 3600,
 )

@@ -10,7 +10,7 @@ LOCK := $(UV) pip compile pyproject.toml --quiet --universal --generate-hashes -
 PURE := laddvakt/domain/*,laddvakt/billing/*,detector/rules/*
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev run test test-servers lint check bench soak fuzz lock docs screenshots clean
+.PHONY: help install install-dev run test test-servers lint check bench soak fuzz lock evaluation docs screenshots clean
 
 help: ## list what make can do
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,10 @@ fuzz: install-dev ## ten million random inputs through every door (ARGS="frames 
 lock: ## resolve the dependencies anew into requirements/*.lock (needs uv)
 	$(LOCK) --upgrade --output-file requirements/run.lock
 	$(LOCK) --upgrade --extra dev --constraint requirements/run.lock --output-file requirements/dev.lock
+
+evaluation: install-dev ## measure detection on ten fleets (half an hour and more) and write docs/reference/detection.md
+	$(BIN)/laddvakt evaluate --json docs/reference/detection.json $(ARGS)
+	$(BIN)/python -m scripts.generate_docs
 
 docs: install-dev ## write the reference pages that come from the code
 	$(BIN)/python -m scripts.generate_docs

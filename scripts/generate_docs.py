@@ -31,6 +31,7 @@ from laddvakt.domain.readings import MEASURANDS, UNITS
 from laddvakt.settings import PREFIX, Settings
 from laddvakt.stores.sql.engine import open_records
 from laddvakt.stores.telemetry import open_telemetry
+from scripts import detection_report
 
 REFERENCE = Path(__file__).parents[1] / "docs" / "reference"
 _PART = re.compile(r"(<!-- from the code: (?P<name>[a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -246,6 +247,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "rest": rest_part,
     "fields": fields_part,
     "units": units_part,
+    "detection": detection_report.part,
+    "gradings": detection_report.names_part,
 }
 
 
@@ -264,6 +267,12 @@ def main() -> int:
             stale.append(path.name)
             if not check:
                 path.write_text(after, "utf-8")
+    for name, svg in detection_report.pictures(detection_report.measured()).items():
+        path = detection_report.IMAGES / name
+        if not path.exists() or path.read_text("utf-8") != svg:
+            stale.append(name)
+            if not check:
+                path.write_text(svg, "utf-8")
     if stale:
         print(("out of date: " if check else "written: ") + ", ".join(stale))
     return 1 if check and stale else 0

@@ -1,0 +1,293 @@
+"""The measured part of docs/reference/detection.md, and its pictures, from the JSON of `laddvakt evaluate`."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from detector.evaluation.classes import GRADINGS
+from detector.evaluation.text import span
+
+ROOT = Path(__file__).parents[1]
+MEASURED = ROOT / "docs" / "reference" / "detection.json"
+IMAGES = ROOT / "docs" / "images"
+
+_WIDTH, _LEFT, _RIGHT, _ROW, _TOP = 860, 190, 60, 22, 46
+_INK, _PALE, _DOT, _GOAL = "#1f2933", "#d5dbe1", "#2563a8", "#b4491f"
+
+
+class Mark(NamedTuple):
+    """One row of a picture: a value, or several, and the interval around it."""
+
+    label: str
+    values: tuple[float, ...]
+    low: float
+    high: float
+    note: str = ""
+
+
+def measured() -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(MEASURED.read_text("utf-8"))
+    return content
+
+
+# Pictures
+
+
+def picture(
+    title: str, marks: Sequence[Mark], *, ticks: Sequence[tuple[float, str]], goal: float | None = None
+) -> str:
+    """Dots and whiskers over a common axis, as SVG. `ticks` are places (0 to 1) and their words."""
+    height = _TOP + _ROW * len(marks) + 30
+    bottom = _TOP + _ROW * len(marks)
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" font-family="sans-serif" '
+        f'font-size="12" role="img" aria-label="{escape(title)}">',
+        f'<rect width="{_WIDTH}" height="{height}" fill="#ffffff"/>',
+        f'<text x="12" y="22" font-size="15" fill="{_INK}">{escape(title)}</text>',
+    ]
+    for place, words in ticks:
+        parts.append(_line(_x(place), _TOP - 8, _x(place), bottom, _PALE))
+        parts.append(
+            f'<text x="{_x(place):.1f}" y="{bottom + 18}" text-anchor="middle" fill="{_INK}">{words}</text>'
+        )
+    if goal is not None:
+        parts.append(_line(_x(goal), _TOP - 8, _x(goal), bottom, _GOAL, dash=True))
+    for number, mark in enumerate(marks):
+        parts += _mark(mark, _TOP + _ROW * number + _ROW / 2)
+    return "\n".join([*parts, "</svg>"]) + "\n"
+
+
+def _mark(mark: Mark, y: float) -> Iterable[str]:
+    yield f'<text x="{_LEFT - 10}" y="{y + 4:.1f}" text-anchor="end" fill="{_INK}">{escape(mark.label)}</text>'
+    yield _line(_x(mark.low), y, _x(mark.high), y, _DOT)
+    shades = ("#9bbfe3", "#5b92cb", _DOT) if len(mark.values) > 1 else (_DOT,)
+    for value, shade in zip(mark.values, shades, strict=False):
+        yield f'<circle cx="{_x(value):.1f}" cy="{y:.1f}" r="5" fill="{shade}"/>'
+    if mark.note:
+        yield f'<text x="{_WIDTH - _RIGHT + 14}" y="{y + 4:.1f}" fill="{_INK}">{escape(mark.note)}</text>'
+
+
+def _line(x1: float, y1: float, x2: float, y2: float, colour: str, *, dash: bool = False) -> str:
+    style = ' stroke-dasharray="4 3"' if dash else ""
+    ends = f'x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"'
+    return f'<line {ends} stroke="{colour}" stroke-width="1.5"{style}/>'
+
+
+def _x(place: float) -> float:
+    return _LEFT + min(max(place, 0.0), 1.0) * (_WIDTH - _LEFT - _RIGHT)
+
+
+_SHARES = tuple((tenth / 10, f"{tenth / 10:.1f}") for tenth in range(0, 11, 2))
+_TIMES = ((1.0, "1 s"), (60.0, "1 min"), (3600.0, "1 h"), (86_400.0, "1 d"), (864_000.0, "10 d"))
+
+
+def _log(seconds: float) -> float:
+    """A second to ten days, over one axis."""
+    return math.log10(max(seconds, 1.0)) / math.log10(864_000.0)
+
+
+def pictures(content: dict[str, Any]) -> dict[str, str]:
+    """File name -> SVG."""
+    classes = {name: figures for name, figures in content["result"]["classes"].items() if figures["faults"]}
+    recall, times, strengths = [], [], []
+    for name, figures in sorted(classes.items(), key=lambda item: (-(item[1]["recall"] or 0), item[0])):
+        value = figures["recall"]
+        low, high = figures.get("recall_interval") or (value, value)
+        recall.append(Mark(name, (value,), low, high, f"n={figures['faults']}"))
+        if figures.get("time_to_detect_p50_s") is not None:
+            p50, p95 = _log(figures["time_to_detect_p50_s"]), _log(figures["time_to_detect_p95_s"])
+            times.append(Mark(name, (p50,), p50, p95))
+        levels = figures["recall_by_strength"]
+        if len(levels) > 1:
+            found = tuple(levels[level][0] for level in ("weak", "middle", "strong") if level in levels)
+            strengths.append(Mark(name, found, min(found), max(found)))
+    ticks = tuple((_log(seconds), words) for seconds, words in _TIMES)
+    found = {
+        "detection-recall.svg": picture("Recall by class, with 95 % intervals", recall, ticks=_SHARES, goal=0.98),
+        "detection-times.svg": picture(
+            "Time to detect: median, and up to the 95th percentile", times, ticks=ticks
+        ),
+        "detection-strength.svg": picture(
+            "Recall of weak (pale), middle and strong faults", strengths, ticks=_SHARES
+        ),
+    }
+    if content.get("forests"):
+        found["detection-forests.svg"] = picture(
+            "Share of faults that is found without any rule", _ways(content), ticks=_SHARES, goal=0.6
+        )
+    return found
+
+
+def _ways(content: dict[str, Any]) -> list[Mark]:
+    marks = []
+    for name, way in content["forests"].items():
+        value = way["overall"]["recall"] or 0.0
+        low, high = way["overall"].get("recall_interval") or (value, value)
+        marks.append(Mark(name, (value,), low, high, f"{way['false_tickets_per_connector_day']:.4f}"))
+    return marks
+
+
+# Words
+
+
+def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """A Markdown table."""
+    titles = list(head)
+    lines = [titles, ["---"] * len(titles), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+
+def part() -> str:
+    """What was measured, as Markdown."""
+    content = measured()
+    result, plan = content["result"], content["plan"]
+    seeds, overall = result["seeds"], result["overall"]
+    text = (
+        f"\nMeasured on seeds {seeds[0]} to {seeds[-1]}: {len(seeds)} fleets of {plan['stations']} stations, "
+        f"{plan['days']:g} days each, {result['connector_days']:.0f} connector-days, {overall['faults']} "
+        f"faults that showed ({overall['not_shown']} more never did), "
+        f"{sum(of for _, of in result['look_alikes'].values())} look-alikes. Intervals are 95 %, over seeds.\n"
+    )
+    text += "\n## Against the goals\n\n" + _goals(content)
+    text += "\n## By class\n\n![Recall by class](../images/detection-recall.svg)\n\n" + _classes(result)
+    text += "\n## How soon\n\n![Time to detect](../images/detection-times.svg)\n"
+    text += "\n## How strong a fault must be\n\n![Recall by strength](../images/detection-strength.svg)\n"
+    text += "\n## False tickets\n\n" + _worth(result)
+    text += "\n## Look-alikes\n\n" + _look_alikes(result)
+    text += "\n## Right asset\n\n" + _assets(result)
+    if content.get("forests"):
+        text += "\n## Without rules\n\n![Without rules](../images/detection-forests.svg)\n\n" + _forests(content)
+    return text + "\n"
+
+
+def _share(value: float | None, interval: Sequence[float] | None = None, digits: int = 3) -> str:
+    if value is None:
+        return "-"
+    around = f" ({interval[0]:.{digits}f} to {interval[1]:.{digits}f})" if interval else ""
+    return f"{value:.{digits}f}{around}"
+
+
+def _goals(content: dict[str, Any]) -> str:
+    result = content["result"]
+    covered, creeping, overall = result["groups"]["rule-covered"], result["groups"]["incipient"], result["overall"]
+    alone = (content.get("forests") or {}).get("isolation forest", {}).get("overall", {})
+    per_day = result["false_tickets_per_connector_day"]
+    rows = [
+        _goal("precision, faults that a rule names", 0.97, covered, "precision"),
+        _goal("recall, faults that a rule names", 0.98, covered, "recall"),
+        _goal("recall, faults that creep up", 0.85, creeping, "recall"),
+        _goal("recall of the forests alone, any fault", 0.60, alone, "recall"),
+        _goal("tickets on the right asset", 0.95, overall, "right_asset"),
+        (
+            "false tickets per connector-day",
+            "at most 0.002",
+            _share(per_day, result.get("false_tickets_per_connector_day_interval"), 4),
+            _yes(per_day <= 0.002),
+        ),
+    ]
+    rate = result.get("look_alike_rate")
+    if rate is not None:
+        rows.append(("look-alikes with a ticket", "at most 0.01", _share(rate), _yes(rate <= 0.01)))
+    beyond = overall.get("beyond_proof_p95_s")
+    if beyond is not None:
+        rows.append(("hard faults, p95 after the proof", "60 s", span(beyond), _yes(beyond <= 60)))
+    return table(("figure", "goal", "measured", "met"), rows)
+
+
+def _goal(label: str, goal: float, figures: dict[str, Any], key: str) -> tuple[str, str, str, str]:
+    value = figures.get(key)
+    return label, f"at least {goal}", _share(value, figures.get(f"{key}_interval")), _yes((value or 0) >= goal)
+
+
+def _yes(met: bool) -> str:
+    return "yes" if met else "**no**"
+
+
+def _classes(result: dict[str, Any]) -> str:
+    def row(name: str, figures: dict[str, Any]) -> tuple[str, ...]:
+        return (
+            name,
+            str(figures["faults"]),
+            str(figures["false_tickets"]),
+            _share(figures["precision"]),
+            _share(figures["recall"], figures.get("recall_interval"), 2),
+            _share(figures["f1"]),
+            span(figures.get("time_to_detect_p50_s")),
+            span(figures.get("time_to_detect_p95_s")),
+        )
+
+    rows = [row(f"`{name}`", figures) for name, figures in result["classes"].items()]
+    rows += [row(f"*all {name}*", figures) for name, figures in result["groups"].items() if figures["faults"]]
+    rows.append(row("**all**", result["overall"]))
+    return table(("class", "faults", "false tickets", "precision", "recall", "F1", "p50", "p95"), rows)
+
+
+def _worth(result: dict[str, Any]) -> str:
+    words = {
+        "found": "found a fault",
+        "again": "the same ticket, reopened while its fault lasts: not counted",
+        "duplicate": "a second ticket for a fault that has one",
+        "late": "the right one, after its deadline",
+        "wrong_asset": "the right fault, laid to another asset",
+        "other_name": "something was wrong there, but not this",
+        "look_alike": "taken in by a look-alike",
+        "nothing_there": "nothing was the matter",
+    }
+    rows = [(words[name], str(count)) for name, count in result["overall"]["tickets"].items()]
+    return "Every ticket, by what it was worth; all but the first two kinds count as false.\n\n" + table(
+        ("ticket", "how many"), rows
+    )
+
+
+def _look_alikes(result: dict[str, Any]) -> str:
+    likes = result["look_alikes"]
+    if not likes:
+        return "None were laid upon these fleets.\n"
+    rows = [(f"`{name}`", str(of), str(wrong)) for name, (wrong, of) in likes.items()]
+    return table(("what resembles a fault", "how many", "with a ticket"), rows)
+
+
+def _assets(result: dict[str, Any]) -> str:
+    right = _share(result["overall"]["right_asset"])
+    text = f"Of the faults that a ticket names, {right} are laid to the right asset."
+    confused = result["overall"].get("confusion") or {}
+    if not confused:
+        return text + "\n"
+    rows = [(pair.split(" -> ")[0], pair.split(" -> ")[1], str(count)) for pair, count in sorted(confused.items())]
+    return text + "\n\n" + table(("truly", "ticket says", "how many"), rows)
+
+
+def _forests(content: dict[str, Any]) -> str:
+    ways = content["forests"]
+    rows = [
+        (
+            name,
+            _share(way["overall"]["recall"], way["overall"].get("recall_interval"), 2),
+            _share(way["overall"]["precision"], digits=2),
+            f"{way['false_tickets_per_connector_day']:.4f}",
+        )
+        for name, way in ways.items()
+    ]
+    text = table(("way", "recall", "precision", "false tickets per connector-day"), rows)
+    names = sorted({name for way in ways.values() for name, f in way["classes"].items() if f["faults"]})
+    each = [
+        (f"`{name}`", *(_share(way["classes"].get(name, {}).get("recall"), digits=2) for way in ways.values()))
+        for name in names
+    ]
+    return text + "\nRecall by class:\n\n" + table(("class", *ways), each)
+
+
+def names_part() -> str:
+    """Which tickets count as naming which fault, and until when."""
+    rows = (
+        (f"`{name}`", span(g.within.total_seconds()), ", ".join(f"`{code}`" for code in sorted(g.also)) or "")
+        for name, g in GRADINGS.items()
+    )
+    return (
+        "\n" + table(("fault", "in time until, after it showed", "a ticket of this code counts, too"), rows) + "\n"
+    )

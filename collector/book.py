@@ -147,6 +147,7 @@ class Book(StationBook):
                 for c in station.connectors
             )
             self._keep(replace(station, connectors=connectors))
+            self._note(station, connectors, fact.at)
 
     def _started(self, entry: Entry, fact: TransactionStarted) -> None:
         station_id = entry.station_id

@@ -37,7 +37,9 @@ class StationBook(WorkingSet):
     def _link_up(self, station_id: str, fact: LinkUp) -> None:
         station = self._stations[station_id]
         protocol = fact.protocol or station.protocol
-        self._keep(replace(station, connected=True, connected_since=fact.at, protocol=protocol))
+        linked = replace(station, connected=True, connected_since=fact.at, protocol=protocol)
+        self._keep(linked)
+        self._note(linked, linked.connectors, fact.at)
 
     def _link_down(self, station_id: str, fact: LinkDown) -> None:
         """StatusNotifications are not queued offline: what a connector does is unknown until it says so again."""
@@ -46,7 +48,9 @@ class StationBook(WorkingSet):
         if known and fact.since != station.connected_since:
             return  # the end of an old link, which took longer than the station's next one to come up
         connectors = tuple(replace(c, status=ConnectorState.UNKNOWN, power_w=None) for c in station.connectors)
-        self._keep(replace(station, connected=False, connectors=connectors))
+        unlinked = replace(station, connected=False, connectors=connectors)
+        self._keep(unlinked)
+        self._note(unlinked, connectors, fact.at)
 
     def _booted(self, station_id: str, fact: Booted) -> None:
         station = self._stations[station_id]

@@ -20,6 +20,7 @@ from laddvakt.billing.pricing import price
 from laddvakt.billing.tariff import Tariff, parse_tariff
 from laddvakt.domain.entries import Entry
 from laddvakt.domain.facts import QuarantineReason, TransactionReported, TransactionStarted, TransactionStopped
+from laddvakt.domain.history import Transition
 from laddvakt.domain.identification import Shown, look_up
 from laddvakt.domain.quarantine import QuarantineState
 from laddvakt.domain.sessions import Session, SessionState
@@ -73,6 +74,7 @@ class WorkingSet:
         self._settled_items: dict[str, QuarantineItem] = {}
         self._variables: dict[tuple[str, str], Variable] = {}
         self._security_events: list[SecurityEvent] = []
+        self._history: list[Transition] = []
         self._orders = Orders(work, self._token_of)
 
     def preload(self, station_ids: Iterable[str]) -> None:
@@ -101,8 +103,24 @@ class WorkingSet:
             self._work.quarantine.save(self._settled_items.values())
         if self._variables:
             self._work.inventory.save(self._variables.values())
+        if self._history:
+            self._work.history.add(self._history)
         if self._security_events:
             self._work.security_log.add(self._security_events)
+
+    def _note(self, station: Station, connectors: Iterable[Connector], at: datetime) -> None:
+        """A change of status or link, for the figures."""
+        for connector in connectors:
+            self._history.append(
+                Transition(
+                    station_id=station.station_id,
+                    connector_id=connector.connector_id,
+                    at=at,
+                    status=connector.status,
+                    connected=station.connected,
+                    error_code=connector.error_code,
+                )
+            )
 
     def _keep(self, station: Station) -> None:
         self._stations[station.station_id] = self.changed_stations[station.station_id] = station
@@ -163,6 +181,8 @@ class WorkingSet:
             connectors = tuple(connector if c is before else c for c in station.connectors)
         station = replace(station, connectors=connectors)
         self._keep(station)
+        if before is None or before.status is not connector.status:
+            self._note(station, (connector,), connector.status_since or self._seen[station_id])
         return station
 
     def _open(self, station_id: str) -> list[Session]:

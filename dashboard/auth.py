@@ -37,6 +37,7 @@ class Action(StrEnum):
     COMMAND_STATIONS = "command_stations"  # send OCPP commands to stations
     VIEW_COMMANDS = "view_commands"  # which commands were sent, by whom, and what came of them
     VIEW_REVENUE = "view_revenue"  # money by station, tariff, driver
+    VIEW_RELIABILITY = "view_reliability"  # availability and charging success
     VIEW_TARIFFS = "view_tariffs"  # prices; a driver may know them too
     EDIT_TARIFFS = "edit_tariffs"  # make a new version of a tariff
     VIEW_QUARANTINE = "view_quarantine"  # messages that were set aside
@@ -62,6 +63,7 @@ ROLES_OF: dict[Action, frozenset[Role]] = {
     Action.COMMAND_STATIONS: _WRENCH,
     Action.VIEW_COMMANDS: _HANDS,
     Action.VIEW_REVENUE: _MONEY,
+    Action.VIEW_RELIABILITY: _OPERATORS,
     Action.VIEW_TARIFFS: frozenset(Role),
     Action.EDIT_TARIFFS: _MONEY,
     Action.VIEW_QUARANTINE: _WRENCH,

@@ -24,6 +24,7 @@ from laddvakt.domain.tickets import (
     TicketState,
     apply_event,
 )
+from laddvakt.domain.times import rfc3339
 
 ACTOR = "detector"
 REOPEN_WITHIN = timedelta(hours=24)
@@ -92,7 +93,12 @@ def verify(session: SessionEnded, ticket: Ticket) -> Decision:
 
 
 def _event(action: TicketAction, at: datetime, reason: Reason, detail: str, finding: Finding) -> TicketEvent:
-    data = {"reason": str(reason), "severity": str(finding.severity), "confidence": finding.confidence}
+    data = {
+        "reason": str(reason),
+        "severity": str(finding.severity),
+        "confidence": finding.confidence,
+        "since": rfc3339(finding.since),
+    }
     return TicketEvent(at=at, action=action, actor=ACTOR, detail=detail, data=data)
 
 

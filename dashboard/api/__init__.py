@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 from dashboard.api import (
     commands,
     health,
+    kpi,
     quarantine,
     revenue,
     security_events,
@@ -73,6 +74,7 @@ def create_api(context: AppContext) -> FastAPI:
         tickets,
         silences,
         revenue,
+        kpi,
         tariffs,
         quarantine,
         security_events,

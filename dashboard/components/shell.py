@@ -19,6 +19,7 @@ NAVIGATION: tuple[tuple[str, str, Action], ...] = (
     ("/tickets", "Tickets", Action.VIEW_TICKETS),
     ("/stations", "Stations", Action.VIEW_STATIONS),
     ("/revenue", "Revenue", Action.VIEW_REVENUE),
+    ("/reliability", "Reliability", Action.VIEW_RELIABILITY),
     ("/quarantine", "Quarantine", Action.VIEW_QUARANTINE),
 )
 

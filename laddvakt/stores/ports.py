@@ -20,6 +20,7 @@ from laddvakt.billing.at_risk import Usage
 from laddvakt.domain.commands import SentCommand
 from laddvakt.domain.entries import EntryKind
 from laddvakt.domain.facts import QuarantineReason
+from laddvakt.domain.history import Transition
 from laddvakt.domain.oncall import OnCall
 from laddvakt.domain.quarantine import QuarantineState
 from laddvakt.domain.sessions import Session, SessionState
@@ -328,6 +329,14 @@ class Silences(Protocol):
     def page(self, *, after: str | None = None, limit: int = 100) -> Page[Silence]: ...  # newest first by `from_`
 
 
+class History(Protocol):
+    def add(self, transitions: Iterable[Transition]) -> None: ...
+    def between(
+        self, from_: datetime, to: datetime
+    ) -> list[Transition]: ...  # in order of time, with the last one before of each connector
+    def forget(self, before: datetime) -> int: ...
+
+
 class Tariffs(Protocol):
     def get(self, tariff_id: str, version: int | None = None) -> TariffVersion | None: ...  # None: the newest
     def newest(self) -> list[TariffVersion]: ...  # newest version of each
@@ -440,6 +449,7 @@ class Work(Protocol):
     people: People
     quarantine: Quarantine
     inventory: Inventory
+    history: History
     security_log: SecurityLog
     commands: Commands
     positions: Positions

@@ -26,6 +26,7 @@ from laddvakt.stores import ports
 from laddvakt.stores.sql.commands import SqlCommands
 from laddvakt.stores.sql.db import Db, translated
 from laddvakt.stores.sql.detector import SqlDetectorStates
+from laddvakt.stores.sql.history import SqlHistory
 from laddvakt.stores.sql.inventory import SqlInventory
 from laddvakt.stores.sql.people import SqlPeople
 from laddvakt.stores.sql.positions import SqlPositions
@@ -64,6 +65,7 @@ class SqlWork:
         self.people: ports.People = SqlPeople(db)
         self.quarantine: ports.Quarantine = SqlQuarantine(db)
         self.inventory: ports.Inventory = SqlInventory(db)
+        self.history: ports.History = SqlHistory(db)
         self.security_log: ports.SecurityLog = SqlSecurityLog(db)
         self.commands: ports.Commands = SqlCommands(db)
         self.positions: ports.Positions = SqlPositions(db)

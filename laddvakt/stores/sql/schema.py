@@ -366,6 +366,18 @@ security_events = Table(
     Index(None, "station_id", "at", "event_id"),
 )
 
+connector_history = Table(
+    "connector_history",
+    metadata,
+    Column("station_id", AnyText, primary_key=True),
+    Column("connector_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    Column("at", UtcTime, primary_key=True),
+    Column("status", OneOf(ConnectorState), nullable=False),
+    Column("connected", sa.Boolean, nullable=False),
+    Column("error_code", AnyText, nullable=False),
+    Index(None, "at"),
+)
+
 REMOTE_START = text("connector_id IS NOT NULL")
 
 commands = Table(

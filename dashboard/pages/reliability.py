@@ -1,0 +1,185 @@
+"""`/reliability`: how much of the time drivers could charge, and how often a plug-in ended in energy."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from dash import Dash, Input, Output, dcc, html
+from dash.development.base_component import Component
+
+from dashboard import auth, formats, reliability
+from dashboard.auth import Action
+from dashboard.components import desk, shell
+from dashboard.context import AppContext
+from dashboard.figures.reliability import by_month
+from dashboard.pages.wiring import permitted
+from laddvakt.kpi.report import METRICS, Exclusion, Figure, Material, exclusions, figures, months
+
+PARTS: tuple[str, ...] = ()
+
+PERIODS = {"30": "30 days", "90": "90 days", "365": "12 months"}
+GROUPS = (
+    ("site", "Site"),
+    ("model", "Model"),
+    ("station", "Station"),
+    ("connector", "Connector"),
+    ("cable", "Cable"),
+)
+CARDS = ("availability", "availability_reported", "session_success", "first_attempt", "time_to_repair")
+CHOSEN = (
+    ("availability", "Availability"),
+    ("nevi", "NEVI"),
+    ("uk_reliability", "UK"),
+    ("charge_start", "Start"),
+    ("charge_end", "End"),
+    ("session_success", "Session"),
+    ("first_attempt", "First try"),
+    ("time_to_repair", "Repair"),
+)
+GOALS = {"nevi": 97.0, "uk_reliability": 99.0, "availability": 97.0}
+
+
+def columns(metric: str, group_by: str) -> list[desk.Column]:
+    unit = METRICS[metric].unit
+    parts = ("Minutes up", "Minutes") if metric in ("availability", "nevi", "uk_reliability") else ("Of", "All")
+    return [
+        {"field": "key", "headerName": dict(GROUPS).get(group_by, "Key"), "width": 190, "pinned": "left"},
+        desk.number_column("value", f"{METRICS[metric].label}, {unit}", 2, width=170, sort="asc"),
+        desk.number_column("numerator", parts[0], 0, width=130),
+        desk.number_column("denominator", parts[1], 0, width=130),
+        desk.number_column("excluded", "Excluded minutes", 0, width=160),
+    ]
+
+
+def layout(context: AppContext) -> Any:
+    def page(**_query: str) -> Component:
+        who = auth.signed_in()
+        if who is None or not who.may(Action.VIEW_RELIABILITY):
+            return shell.refusal(who, "/reliability", "operators")
+        return shell.page(
+            desk.head("Reliability", note=html.Span(id="reliability-note", role="status")),
+            html.Div(
+                [
+                    desk.choice("reliability-period", tuple(PERIODS.items()), "30", label="Period"),
+                    desk.choice("reliability-metric", CHOSEN, "availability", label="Figure"),
+                    desk.choice("reliability-group", GROUPS, "site", label="By"),
+                ],
+                className="filters",
+            ),
+            html.Div(id="reliability-totals", className="cards"),
+            html.P(id="reliability-formula", className="note"),
+            html.Div(id="reliability-chart", className="card chart-card"),
+            desk.grid(
+                "reliability-grid",
+                columns("availability", "site"),
+                label="Reliability",
+                empty="Nothing was observed in this period.",
+            ),
+            html.Section(id="reliability-exclusions"),
+            scheme="desk",
+            active="/reliability",
+            who=who,
+        )
+
+    return page
+
+
+def register(app: Dash, context: AppContext) -> None:
+    zone = context.settings.zone
+
+    @app.callback(
+        Output("reliability-grid", "rowData"),
+        Output("reliability-grid", "columnDefs"),
+        Output("reliability-totals", "children"),
+        Output("reliability-formula", "children"),
+        Output("reliability-chart", "children"),
+        Output("reliability-exclusions", "children"),
+        Output("reliability-note", "children"),
+        Input("reliability-period", "value"),
+        Input("reliability-metric", "value"),
+        Input("reliability-group", "value"),
+    )
+    async def fill(period: str, metric: str, group_by: str) -> Any:
+        permitted(Action.VIEW_RELIABILITY)
+        metric = metric if metric in METRICS else "availability"
+        group_by = group_by if group_by in dict(GROUPS) else "site"
+        to = context.clock().astimezone(UTC)
+        span = (to - timedelta(days=int(period) if period in PERIODS else 30), to)
+
+        def work() -> Any:
+            made_of = reliability.material(context.records, *span)
+            rows = figures(made_of, metric, group_by=group_by, periods=[("", span)])
+            monthly = figures(made_of, metric, group_by="fleet", periods=months(span, zone))
+            return rows, monthly, totals(made_of, span), exclusions(made_of.silences, span)
+
+        rows, monthly, cards, excluded = await asyncio.to_thread(work)
+        known = METRICS[metric]
+        return (
+            table(rows),
+            desk.roomy(columns(metric, group_by)),
+            cards,
+            f"{known.label}: {known.formula}. Source: {known.source}.",
+            chart(monthly, metric),
+            excluded_list(excluded, lambda at: formats.local(at, zone)),
+            f"{PERIODS.get(period, '30 days')} until {formats.local(to, zone)}, {zone.key}",
+        )
+
+
+def table(rows: Sequence[Figure]) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": row.key or "(none)",
+            "key": row.key or "(none)",
+            "value": row.value,
+            "numerator": row.numerator,
+            "denominator": row.denominator,
+            "excluded": row.excluded_minutes,
+        }
+        for row in rows
+    ]
+
+
+def totals(made_of: Material, span: tuple[datetime, datetime]) -> list[Component]:
+    """One card per figure that everybody asks for, of the whole fleet."""
+    cards: list[Component] = []
+    for metric in CARDS:
+        found = figures(made_of, metric, group_by="fleet", periods=[("", span)])
+        value = found[0].value if found else None
+        unit = METRICS[metric].unit
+        shown = formats.NONE if value is None else f"{value:.2f}{formats.UNIT}{unit}"
+        if metric == "time_to_repair" and value is not None:
+            shown = f"{value / 60:.1f}{formats.UNIT}h"
+        cards.append(
+            html.Div(
+                [html.Div(METRICS[metric].label, className="note"), html.Div(shown, className="big")],
+                className="card",
+            )
+        )
+    return cards
+
+
+def chart(monthly: Sequence[Figure], metric: str) -> Component:
+    return html.Div(
+        dcc.Graph(
+            figure=by_month(monthly, metric=metric, goal=GOALS.get(metric)),
+            config={"displayModeBar": False, "responsive": True},
+        ),
+        role="img",
+        **shell.aria(label=f"{METRICS[metric].label} of the whole fleet by month"),
+    )
+
+
+def excluded_list(excluded: Sequence[Exclusion], local: Any) -> list[Component]:
+    """Who took what out, and why: without it nobody need believe the figure."""
+    if not excluded:
+        return [html.P("No planned work was written down in this period: nothing is excluded.", className="note")]
+    rows = [
+        (local(e.from_), local(e.until), f"{e.scope} {e.target}".strip(), e.reason, e.by) for e in excluded[:200]
+    ]
+    return [
+        html.H2("Excluded from availability"),
+        desk.simple_table(("From", "Until", "Where", "Why", "Who"), rows, label="Excluded from availability"),
+    ]

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import timedelta
 
-from detector.changes import Change, ChangeKind
 from detector.engine import Engine
 from detector.models.watch import ModelWatch
 from detector.rules import LocalLimits, rules_but, thresholds_for
@@ -13,9 +12,6 @@ from detector.rules.base import Rule
 from laddvakt.domain.ids import partition_of
 from laddvakt.privacy import pseudonym
 from laddvakt.settings import Settings
-
-SOUND = frozenset({"offline", "anomaly"})
-"""Findings that say nothing about what charging on the station looked like before."""
 
 
 def make_watch(settings: Settings) -> ModelWatch | None:
@@ -46,12 +42,3 @@ def make_engine(
         heartbeat_s=settings.ocpp.heartbeat_interval_s,
         partition_of=lambda station_id: partition_of(station_id, partitions),
     )
-
-
-def unlearn(watch: ModelWatch | None, changes: Iterable[Change]) -> None:
-    """What a station did before a finding was raised is not to be learnt as normal."""
-    if watch is None:
-        return
-    for change in changes:
-        if change.kind is ChangeKind.RAISED and change.finding is not None and change.finding.fault not in SOUND:
-            watch.forget(change.station_id, change.finding.since)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
-from detector.assembly import make_engine, make_watch, unlearn
+from detector.assembly import make_engine, make_watch
 from detector.changes import Change
 from detector.desk import Desk
+from detector.models import keeper
 from detector.models.training import train_here
 from detector.rules.base import Rule
 from laddvakt.domain.entries import Entry
@@ -15,6 +16,8 @@ from laddvakt.settings import Settings
 from laddvakt.stores.ports import Records
 
 LEARN_EVERY = timedelta(minutes=10)
+MOST_WAITING = 5000
+"""Rows to learn from that wait in memory."""
 
 
 class ReplayDetector:
@@ -45,22 +48,31 @@ class ReplayDetector:
         """The end of the log: what is due by `now` is done, and the states are stored."""
         self.tick(now)
         with self._records.begin() as work:
+            if self._watch is not None:
+                keeper.keep_rows(work.detector, self._watch.take_gathered(), self._watch.encode(), now)
             work.detector.save(self._engine.encode(self._engine.take_touched()))
 
     def _learn(self, now: datetime) -> None:
         if self._watch is None or (self._learn_at is not None and now < self._learn_at):
             return
         self._learn_at = now + LEARN_EVERY
-        kind = self._watch.due(now)
-        if kind is None:
+        decisions = self._watch.settle(now)
+        need = self._watch.due(now)
+        if not decisions and need is None and self._watch.waiting < MOST_WAITING:
             return
-        self._watch.tried(kind, now)
-        model = train_here(self._watch.history(kind, now), kind=kind, budget=self._budget, now=now)
+        with self._records.begin() as work:
+            keeper.keep_rows(work.detector, self._watch.take_gathered(), self._watch.encode(), now)
+            for decision in decisions:
+                keeper.keep_decision(work.detector, decision, now=now)
+            task = keeper.plan(need, work, budget=self._budget, now=now) if need is not None else None
+        if need is None or task is None:
+            return
+        self._watch.tried(need.key, now)
+        model = train_here(task, keeper.rows(self._records, need.key, now))
         if model is not None:
             self._watch.install(model)
 
     def _settle(self, changes: list[Change]) -> None:
-        unlearn(self._watch, changes)
         worth = [change for change in changes if self._desk.concerns(change)]
         if not worth:
             return

@@ -9,20 +9,24 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from detector.assembly import make_engine, make_watch, unlearn
+from detector.assembly import make_engine, make_watch
 from detector.changes import Change
 from detector.desk import Desk
 from detector.engine import VISITS
+from detector.features import Window
+from detector.models import keeper
+from detector.models.task import Task
 from detector.models.training import read_model, train_apart
-from detector.models.watch import KINDS
+from detector.models.trial import PROMOTED, Outcome
+from detector.models.watch import Decision, ModelKey, ModelWatch, Need
 from detector.notify.notifier import Notifier
 from detector.replay import ReplayDetector
 from laddvakt.clock import utc_now
@@ -32,6 +36,9 @@ from laddvakt.domain.times import rfc3339
 from laddvakt.eventlog.client import EventLog, Record
 from laddvakt.settings import Settings, privacy_key
 from laddvakt.stores.ports import Records, Telemetry
+
+if TYPE_CHECKING:
+    from detector.models.model import Model
 
 __all__ = ["Detector", "ReplayDetector"]
 
@@ -53,10 +60,8 @@ COLLECTOR_LOST = timedelta(seconds=10)
 
 LEARN_S = 60.0
 """How often it is asked whether a model is due."""
-KEEP_WINDOWS = timedelta(minutes=15)
+KEEP_ROWS = timedelta(minutes=15)
 """How often what is gathered to learn from is stored; a crash loses at most this much of it."""
-WINDOWS = "~windows"
-"""Where it is stored among the states; no station id begins so."""
 T = TypeVar("T")
 Clock = Callable[[], datetime]
 
@@ -84,7 +89,7 @@ class Detector:
         self._watch = make_watch(settings)
         self._engine = make_engine(settings, self._key, settings.eventlog.partitions, self._watch)
         self._desk = Desk(self._engine.site_of)
-        self._windows_kept_at = clock()
+        self._rows_kept_at = clock()
         self._target = 0  # the newest log record when we began; until it is applied, timers wait
         self._arrived_at = clock()
         self._positions: dict[int, int] = {}
@@ -139,44 +144,39 @@ class Detector:
             with self._records.read() as work:
                 engine.register(work.stations.all())
                 states = work.detector.load()
-                windows = states.pop(WINDOWS, None)
+                learning = states.pop(keeper.PROGRESS, None)
                 engine.restore(states)
                 desk.load(work.tickets, now)
-                kept = [work.detector.model(f"forest-{kind}") for kind in KINDS] if watch is not None else []
-                positions = work.positions.get(CONSUMER)
-            if watch is not None:
-                watch.restore(windows or b"")
-                for data in kept:
-                    model = read_model(data) if data is not None else None
-                    if model is not None:
-                        watch.install(model)
-            return positions
+                if watch is not None:
+                    keeper.load(watch, work.detector, learning)
+                return work.positions.get(CONSUMER)
 
         self._positions = await self._in_thread(read)
         engine.listening(now)  # what fell silent while we were away is given its time
         self._engine, self._desk, self._watch = engine, desk, watch
         self._changes, self._applied, self._newest = [], [], {}
-        self._committed_at = self._windows_kept_at = self._arrived_at = now
+        self._committed_at = self._rows_kept_at = self._arrived_at = now
         self._target = await self._log.last_sequence()
 
     async def _commit(self) -> None:
         """Tickets, states and positions in one transaction; then the world is told."""
         changes, applied = self._changes, self._applied
         states = self._engine.encode(self._engine.take_touched())
-        if (
-            self._watch is not None
-            and self._watch.changed
-            and self._clock() - self._windows_kept_at >= KEEP_WINDOWS
-        ):
-            states[WINDOWS] = self._watch.encode()
+        now = self._clock()
+        gathered: list[Window] | None = None
+        if now - self._rows_kept_at >= KEEP_ROWS:
             states[VISITS] = self._engine.encode_visits()
-            self._windows_kept_at = self._clock()
+            gathered = self._watch.take_gathered() if self._watch is not None else None
+            self._rows_kept_at = now
+        learning = self._watch.encode() if self._watch is not None else b""
         positions = {record.partition: record.sequence for record in applied}
 
         def write() -> list[Ticket]:
             with self._records.begin() as work:
                 tickets = self._desk.handle(changes, work.tickets) if changes else []
                 work.detector.save(states)
+                if gathered is not None:
+                    keeper.keep_rows(work.detector, gathered, learning, now)
                 for partition, sequence in positions.items():
                     work.positions.advance(CONSUMER, partition, sequence)
                 return tickets
@@ -216,7 +216,6 @@ class Detector:
             self._applied.append(record)
 
     def _take(self, changes: list[Change]) -> None:
-        unlearn(self._watch, changes)
         self._changes += [change for change in changes if self._desk.concerns(change)]
 
     async def _tick_for_ever(self) -> None:
@@ -260,25 +259,50 @@ class Detector:
         while True:
             await asyncio.sleep(LEARN_S)
             watch, now = self._watch, self._clock()
-            kind = watch.due(now) if watch is not None else None
-            if watch is None or kind is None:
+            if watch is None:
                 continue
-            watch.tried(kind, now)
-            windows = watch.history(kind, now)
-            logger.info("training the %s model on %d windows", kind, len(windows))
-            budget = self._settings.detector.false_tickets_per_connector_day
-            data = await train_apart(windows, kind=kind, budget=budget, now=now)
-            model = await asyncio.to_thread(read_model, data) if data is not None else None
-            if data is None or model is None:
-                continue
-            await self._in_thread(partial(self._keep_model, kind, data, msgspec.to_builtins(model.info), now))
             async with self._turn:
-                watch.install(model)
-            logger.info("the %s model is in use: flags at p <= %.2g", kind, model.info.flag_below)
+                decisions = watch.settle(now)
+            if decisions:
+                await self._in_thread(partial(self._keep_decisions, decisions, now))
+            need = watch.due(now)
+            if need is not None:
+                await self._learn(watch, need, now)
 
-    def _keep_model(self, kind: str, data: bytes, info: dict[str, Any], now: datetime) -> None:
+    async def _learn(self, watch: ModelWatch, need: Need, now: datetime) -> None:
+        logger.info("training the %s model: %s %s", need.key.name, need.why, need.detail)
+        watch.tried(need.key, now)
+        task = await self._in_thread(partial(self._plan, need, now))
+        data = await train_apart(task, self._rows(need.key, now))
+        model = await asyncio.to_thread(read_model, data) if data is not None else None
+        if model is None:
+            return
+        async with self._turn:
+            outcome = watch.install(model)
+        await self._in_thread(partial(self._keep_model, model, outcome, now))
+        use = "is in use" if outcome in PROMOTED else "runs beside the one in use"
+        logger.info("the new %s model %s; it flags at p <= %.2g", need.key.name, use, model.info.flag_below)
+
+    def _plan(self, need: Need, now: datetime) -> Task:
+        with self._records.read() as work:
+            budget = self._settings.detector.false_tickets_per_connector_day
+            return keeper.plan(need, work, budget=budget, now=now)
+
+    async def _rows(self, key: ModelKey, now: datetime) -> AsyncIterator[bytes]:
+        after = 0
+        while page := await self._in_thread(partial(keeper.page_of_rows, self._records, key, now, after)):
+            for _, data in page:
+                yield data
+            after = page[-1][0]
+
+    def _keep_model(self, model: Model, outcome: Outcome, now: datetime) -> None:
         with self._records.begin() as work:
-            work.detector.save_model(f"forest-{kind}", data, info, now=now)
+            keeper.keep_model(work.detector, model, outcome, now=now)
+
+    def _keep_decisions(self, decisions: list[Decision], now: datetime) -> None:
+        with self._records.begin() as work:
+            for decision in decisions:
+                keeper.keep_decision(work.detector, decision, now=now)
 
     async def _pulse_for_ever(self) -> None:
         while True:

@@ -1,103 +1,197 @@
-"""What is normal for a connector, its model and the fleet, under like conditions; and how far a window is off.
+"""What is normal for a connector, its make and the fleet, under like conditions; and how far a row is off.
 
-z = (x - median) / (1.4826 MAD), the median and MAD of like windows: same current bin, battery bin and number of
-phases. Few windows say little, so each level is shrunk to the wider one by n / (n + 20): connector to model to
-fleet. Clipped at 8; a missing feature is 0 and marked in the mask.
+z = (x - median) / (1.4826 MAD) within like rows. From wide to narrow: all rows; the same current bin and phases;
+of these the same make (model, firmware, connector type); of these the same battery and ambient bin. A level of n
+rows counts n / (n + 20) against the wider one. Last, the same for the connector: the median and MAD of its own z
+are its habit, which is taken out. A habit excuses at most 4 deviations, so that what was broken before anybody
+looked is still seen. Clipped at 8; a missing feature is 0 and marked in the mask.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
-import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
-from detector.features import FEATURES, Window
+from detector.features import FEATURES_OF
+from detector.models.chunk import Thing
+from detector.models.samples import Floats, Ints, Samples
 
 SHRINK = 20.0
 CLIP = 8.0
+HABIT = 4.0
+_LEAST_HABIT_SPREAD = 0.15
 _MAD_TO_SIGMA = 1.4826
-_LEAST_SPREAD = 0.002
-"""Spread is at least this share of the median: a register that never varies must not make a rounding error a
-fault."""
+_MOST_ROWS = 400_000
+"""Rows that medians of the fleet and of makes are taken from; more make them no truer."""
 
-NAMES = tuple(FEATURES)
-
-
-class Normal(msgspec.Struct, frozen=True, array_like=True):
-    """Median, spread (1.4826 MAD) and how many windows they come from."""
-
-    middle: float
-    spread: float
-    n: int
+# A row's conditions as bits of one number, each bin plus one: make, current (4 bits), phases (3), battery (3),
+# ambient (3).
+_AMBIENT, _BATTERY, _PHASES, _CURRENT, _MAKE = 0, 3, 6, 9, 13
+_COARSE = (1 << _MAKE) - (1 << _PHASES)
+_MAKE_COARSE = ~((1 << _PHASES) - 1)
+_LEVELS = (0, _COARSE, _MAKE_COARSE, -1)
 
 
-def levels(window: Window) -> tuple[str, str, str]:
-    """From wide to narrow."""
-    like = "/".join(map(str, window.context))
-    return f"fleet|{like}", f"model|{window.model}|{like}", f"connector|{window.connector}|{like}"
+class Normal(NamedTuple):
+    """Median and spread (1.4826 MAD), rows x features; NaN where a feature was never seen."""
+
+    middle: Floats
+    spread: Floats
 
 
-class Baseline(msgspec.Struct, kw_only=True):
-    """`normals`: level -> feature -> Normal. `whole` is the fleet under all conditions, the last resort."""
+class Cells(NamedTuple):
+    """One level: its conditions, ascending, and what is normal under each."""
 
-    normals: dict[str, dict[str, Normal]]
-    whole: dict[str, Normal]
+    keys: Ints
+    middle: Floats
+    spread: Floats
+
+    def find(self, keys: Ints) -> Ints:
+        """The place of each key; -1 for one that was never seen."""
+        place = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
+        return np.asarray(np.where(self.keys[place] == keys, place, -1))
+
+
+class Baseline:
+    """`makes` and `things` are in the order of their numbers; `habits` are of things."""
+
+    def __init__(
+        self,
+        *,
+        makes: tuple[str, ...],
+        things: tuple[Thing, ...],
+        levels: tuple[Cells, ...],
+        habits: Normal,
+        resolution: Floats,
+    ) -> None:
+        self.makes = makes
+        self.things = things
+        self.levels = levels
+        self.habits = habits
+        self.resolution = resolution
+        self._make = {make: number for number, make in enumerate(makes)}
+        self._thing = {thing: number for number, thing in enumerate(things)}
 
     @classmethod
-    def fit(cls, windows: Sequence[Window]) -> Baseline:
-        gathered: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-        for window in windows:
-            for level in ("", *levels(window)):
-                for name, value in window.values.items():
-                    gathered[level][name].append(value)
-        whole = {name: _normal(values) for name, values in gathered.pop("", {}).items()}
-        normals = {
-            level: {name: _normal(values) for name, values in features.items() if len(values) > 1}
-            for level, features in gathered.items()
-        }
-        return cls(normals=normals, whole=whole)
+    def fit(cls, samples: Samples, *, contextual: bool = True) -> Baseline:
+        """`contextual` false: one median and MAD for all rows, to see what the rest is worth."""
+        resolution = np.array([row.resolution for row in FEATURES_OF[samples.span].values()], np.float32)
+        makes, _ = samples.makes
+        empty = np.zeros((0, samples.values.shape[1]), np.float32)
+        made = cls(
+            makes=makes, things=samples.things, levels=(), habits=Normal(empty, empty), resolution=resolution
+        )
+        some = samples.where(np.arange(0, len(samples), -(-len(samples) // _MOST_ROWS)))
+        for mask in _LEVELS if contextual else _LEVELS[:1]:
+            made.levels = (*made.levels, made._level(some, mask))
+        if contextual:
+            made.habits = made._fit_habits(samples)
+        return made
 
-    def normal(self, window: Window, name: str) -> Normal | None:
-        """What is normal for a feature of this window; None when it was never seen."""
-        found = self.whole.get(name)
-        if found is None:
-            return None
-        for level in levels(window):
-            own = self.normals.get(level, {}).get(name)
-            if own is not None:
-                found = _shrunk(own, found)
-        return found
+    def _keys(self, samples: Samples) -> Ints:
+        makes, of_row = samples.makes
+        number = np.array([self._make.get(make, -1) for make in makes], np.int64)[of_row] + 1
+        current, battery, phases, ambient = (samples.context + 1).T
+        return np.asarray(
+            (number << _MAKE)
+            | (np.minimum(current, 15) << _CURRENT)
+            | (np.minimum(phases, 7) << _PHASES)
+            | (np.minimum(battery, 7) << _BATTERY)
+            | (np.minimum(ambient, 7) << _AMBIENT)
+        )
 
-    def residual(self, window: Window, name: str) -> float | None:
-        """z of one feature; None where it is missing or was never seen."""
-        value, normal = window.values.get(name), self.normal(window, name)
-        if value is None or normal is None:
-            return None
-        return max(-CLIP, min(CLIP, (value - normal.middle) / normal.spread))
+    def _level(self, samples: Samples, mask: int) -> Cells:
+        keys, first, inverse = np.unique(self._keys(samples) & mask, return_index=True, return_inverse=True)
+        n, own = _by_group(inverse, len(keys), samples.values)
+        if not self.levels:
+            return Cells(keys, own.middle, np.maximum(own.spread, self.resolution))
+        wider = self._under_conditions(samples.where(first))
+        return Cells(keys, *_shrunk(n, own, wider))
 
-    def row(self, window: Window) -> list[float]:
-        """A model's columns: residuals in the order of NAMES, then the mask (1: missing)."""
-        residuals = [self.residual(window, name) for name in NAMES]
-        return [z if z is not None else 0.0 for z in residuals] + [float(z is None) for z in residuals]
+    def _under_conditions(self, samples: Samples) -> Normal:
+        """What is normal for anybody's row of this kind, from the narrowest level that knows its conditions."""
+        keys = self._keys(samples)
+        whole = self.levels[0]
+        middle = np.repeat(whole.middle, len(samples), axis=0)
+        spread = np.repeat(whole.spread, len(samples), axis=0)
+        for level, mask in zip(self.levels[1:], _LEVELS[1:], strict=False):
+            place = level.find(keys & mask)
+            known = place >= 0
+            middle[known], spread[known] = level.middle[place[known]], level.spread[place[known]]
+        return Normal(middle, np.maximum(spread, self.resolution))
 
-    def rows(self, windows: Iterable[Window]) -> list[list[float]]:
-        return [self.row(window) for window in windows]
+    def _fit_habits(self, samples: Samples) -> Normal:
+        like = self._under_conditions(samples)
+        n, own = _by_group(samples.thing, len(self.things), (samples.values - like.middle) / like.spread)
+        middle, spread = _shrunk(n, own, Normal(np.zeros_like(own.middle), np.ones_like(own.spread)))
+        return Normal(np.clip(middle, -HABIT, HABIT), np.maximum(spread, _LEAST_HABIT_SPREAD))
 
-    def builtins(self) -> Any:
-        return msgspec.to_builtins(self)
+    def peers(self, samples: Samples) -> Normal:
+        """What is normal for others of the same make under like conditions."""
+        return self._under_conditions(samples)
+
+    def normal(self, samples: Samples) -> Normal:
+        """What is normal for each row, its connector's habit included."""
+        like = self._under_conditions(samples)
+        numbers = np.array([self._thing.get(thing, -1) for thing in samples.things], np.int64)[samples.thing]
+        known = (numbers >= 0) & (len(self.habits.middle) > 0)
+        middle, spread = like.middle.copy(), like.spread.copy()
+        own = numbers[known]
+        middle[known] += like.spread[known] * self.habits.middle[own]
+        spread[known] *= self.habits.spread[own]
+        return Normal(middle, np.maximum(spread, self.resolution))
+
+    def residuals(self, samples: Samples) -> Floats:
+        """z of each feature, clipped; NaN where it is missing or was never seen."""
+        middle, spread = self.normal(samples)
+        return np.asarray(np.clip((samples.values - middle) / spread, -CLIP, CLIP), np.float32)
+
+    def knows(self, make: str) -> bool:
+        """Whether it was learnt from equipment of this make."""
+        return make in self._make
 
 
-def _normal(values: list[float]) -> Normal:
-    middle = median(values)
-    spread = _MAD_TO_SIGMA * median(abs(value - middle) for value in values)
-    return Normal(middle, max(spread, _LEAST_SPREAD * abs(middle), 1e-9), len(values))
+def rows_of(residuals: Floats) -> Floats:
+    """A forest's columns: residuals, 0 where missing, then the mask (1: missing)."""
+    missing = np.isnan(residuals)
+    return np.concatenate([np.where(missing, np.float32(0), residuals), missing.astype(np.float32)], axis=1)
 
 
-def _shrunk(own: Normal, wider: Normal) -> Normal:
-    share = own.n / (own.n + SHRINK)
+def _by_group(group: Ints, groups: int, values: Floats) -> tuple[Floats, Normal]:
+    """How many values each group has of each column, their median and spread; groups x columns."""
+    shape = (groups, values.shape[1])
+    n, middle, spread = (
+        np.zeros(shape, np.float32),
+        np.full(shape, np.nan, np.float32),
+        np.zeros(shape, np.float32),
+    )
+    for column in range(values.shape[1]):
+        there = np.isfinite(values[:, column])
+        own, own_group = values[there, column], group[there]
+        counts = np.bincount(own_group, minlength=groups)
+        n[:, column] = counts
+        middle[:, column] = _medians(own_group, own, counts)
+        spread[:, column] = _MAD_TO_SIGMA * _medians(own_group, np.abs(own - middle[own_group, column]), counts)
+    return n, Normal(middle, spread)
+
+
+def _medians(group: Ints, values: Floats, counts: NDArray[Any]) -> Floats:
+    """Per group; NaN for an empty one."""
+    ordered = values[np.lexsort((values, group))]
+    if not len(ordered):
+        return np.full(len(counts), np.nan, np.float32)
+    start = np.cumsum(counts) - counts
+    low = np.minimum(start + np.maximum(counts - 1, 0) // 2, len(ordered) - 1)
+    high = np.minimum(start + counts // 2, len(ordered) - 1)
+    return np.where(counts > 0, (ordered[low] + ordered[high]) / 2, np.nan).astype(np.float32)
+
+
+def _shrunk(n: Floats, own: Normal, wider: Normal) -> Normal:
+    share = n / (n + np.float32(SHRINK))
+    none = n == 0
     return Normal(
-        share * own.middle + (1 - share) * wider.middle, share * own.spread + (1 - share) * wider.spread, own.n
+        np.where(none, wider.middle, share * own.middle + (1 - share) * wider.middle),
+        np.where(none, wider.spread, share * own.spread + (1 - share) * wider.spread),
     )

@@ -1,37 +1,43 @@
-"""One model: baseline, forest and calibration of AC or DC windows. Trained, kept as bytes, asked for a judgement.
+"""One model: baseline, forest and calibration of one span and kind. Trained, kept as bytes, asked for judgements.
 
 Kept as a NumPy archive of plain arrays, and JSON for the tables: reading one can never run code, as a pickle
-could, and needs no scikit-learn. That is also why the forest is kept and not its training windows: a start needs
+could, and needs no scikit-learn. That is also why the forest is kept and not its training rows: a start needs
 no training, and the model stays the one that was calibrated.
 """
 
 from __future__ import annotations
 
-import hashlib
 import io
 import math
-from collections import defaultdict
-from collections.abc import Sequence
-from datetime import datetime, timedelta
-from typing import Any
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.features import FEATURES, Window
-from detector.models.baseline import CLIP, NAMES, Baseline
-from detector.models.calibration import Calibration, both, flag_below
+from detector.features import FEATURES_OF, Span, Window
+from detector.models.baseline import CLIP, Baseline, Cells, Normal, rows_of
+from detector.models.calibration import Calibration, either, flag_below
+from detector.models.chunk import Thing
+from detector.models.drift import Reference
 from detector.models.forest import Forest
+from detector.models.samples import Floats, Ints, Samples
 from detector.view import Cause, ScoredWindow
 from laddvakt.domain.errors import LaddvaktError
 
-VERSION = 1
-MIN_WINDOWS = 300
+VERSION = 2
+MIN_ROWS = {Span.WINDOW: 300, Span.SESSION: 150, Span.DAY: 100}
 HELD_OUT = 0.3
 FRAME = 1.0
 """Training rows repeated with one residual anywhere in its range, as a share. Without them no tree splits beyond
-what healthy windows reach, and a residual of 8 would score like one of 3."""
+what healthy rows reach, and a residual of 8 would score like one of 3."""
+MOST_ROWS = 2_000_000
+PER_CONNECTOR = 400
+LEAST_PER_CONNECTOR = 40
+"""Rows that one training uses: at most 400 of a connector, and fewer where that would be over 2 million of all."""
+_FOREST_ROWS = 150_000
 _CAUSES = 3
 
 
@@ -40,75 +46,138 @@ class TrainingError(LaddvaktError):
 
 
 class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of a model."""
+    """What is known of a model. `since`, `until`: what it was trained on."""
 
+    span: Span
     kind: str
-    windows: int
+    rows: int
     held_out: int
-    windows_per_connector_day: float
+    connectors: int
+    rows_per_connector_day: float
     sessions_per_connector_day: float
     flag_below: float
+    since: datetime
+    until: datetime
     seed: int
     trained_at: datetime
+    contextual: bool = True
     version: int = VERSION
 
 
+class Algorithm(Protocol):
+    """Finds what is unlike the rest. What is not an isolation forest plugs in here."""
+
+    def shares(self, rows: Floats) -> Floats:
+        """What each feature adds to each row's score (rows x features); higher is more anomalous."""
+        ...
+
+
+class Fit(Protocol):
+    """Learns from rows of residuals, followed by their mask of missing ones (rows x 2 features)."""
+
+    def __call__(self, rows: Floats, *, features: int, seed: int) -> Algorithm: ...
+
+
+class Judged(NamedTuple):
+    """Of each row: p-value, and by feature its share in the score and its residual (NaN: missing)."""
+
+    p_values: NDArray[np.float64]
+    shares: Floats
+    residuals: Floats
+
+
 class Model:
-    """Judges windows of one kind. `total` calibrates the forest's score, `top` its largest share."""
+    """Judges rows of one span and kind. `total` calibrates the score, `top` its largest share."""
 
     def __init__(
-        self, info: ModelInfo, baseline: Baseline, forest: Forest, total: Calibration, top: Calibration
+        self,
+        info: ModelInfo,
+        baseline: Baseline,
+        forest: Algorithm,
+        *,
+        total: Calibration,
+        top: Calibration,
+        reference: Reference,
     ) -> None:
         self.info = info
         self.baseline = baseline
         self.forest = forest
         self.total = total
         self.top = top
+        self.reference = reference
 
-    def judge(self, window: Window) -> ScoredWindow:
-        """p-value and, where the window is flagged, the features that made it so."""
-        rows = np.array([self.baseline.row(window)])
-        totals, shares = _scores(self.forest, rows)
-        p_value = both(self.total.p_value(float(totals[0])), self.top.p_value(float(shares[0].max())))
-        flagged = p_value <= self.info.flag_below
-        return ScoredWindow(
-            start=window.start,
-            transaction_id=window.transaction_id,
-            vehicle=window.vehicle,
-            p_value=p_value,
-            flagged=flagged,
-            causes=self._causes(window, shares[0]) if flagged else (),
-        )
+    def score(self, windows: Sequence[Window]) -> NDArray[np.float64]:
+        """p-values of rows of its span and kind, whole fleets at once."""
+        return self.judge_samples(Samples.of(windows)).p_values if windows else np.zeros(0)
 
-    def p_values(self, windows: Sequence[Window]) -> list[float]:
-        """Of many windows at once."""
-        totals, shares = _scores(self.forest, np.array(self.baseline.rows(windows)))
-        return _p_values(self.total, self.top, totals, shares)
+    def judge_samples(self, samples: Samples) -> Judged:
+        residuals = self.baseline.residuals(samples)
+        shares = self.forest.shares(rows_of(residuals))
+        return Judged(_p_values(self.total, self.top, shares), shares, residuals)
 
-    def _causes(self, window: Window, shares: NDArray[np.float64]) -> tuple[Cause, ...]:
-        whole = float(np.abs(shares).sum()) or 1.0
+    def judge(self, windows: Sequence[Window]) -> list[ScoredWindow]:
+        """p-value and, where a row is flagged, the features that made it so."""
+        if not windows:
+            return []
+        samples = Samples.of(windows)
+        return self.word(windows, samples, self.judge_samples(samples))
+
+    def word(self, windows: Sequence[Window], samples: Samples, judged: Judged) -> list[ScoredWindow]:
+        """The same of rows that were judged."""
+        flagged = judged.p_values <= self.info.flag_below
+        causes: dict[int, tuple[Cause, ...]] = {}
+        if flagged.any():
+            at = np.flatnonzero(flagged)
+            some = samples.where(at)
+            own, peers = self.baseline.normal(some), self.baseline.peers(some)
+            for line, number in enumerate(at.tolist()):
+                causes[number] = self._causes(windows[number], judged, number, own.middle[line], peers, line)
+        return [
+            ScoredWindow(
+                start=window.start,
+                transaction_id=window.transaction_id,
+                vehicle=window.vehicle,
+                p_value=p_value,
+                flagged=number in causes,
+                causes=causes.get(number, ()),
+            )
+            for number, (window, p_value) in enumerate(zip(windows, judged.p_values.tolist(), strict=True))
+        ]
+
+    def _causes(
+        self, window: Window, judged: Judged, number: int, own: Floats, peers: Normal, line: int
+    ) -> tuple[Cause, ...]:
+        shares = judged.shares[number]
+        whole = float(np.maximum(shares, 0).sum()) or 1.0
+        names = tuple(FEATURES_OF[self.info.span])
         found = []
-        for share, name in sorted(zip(shares.tolist(), NAMES, strict=True), reverse=True)[:_CAUSES]:
-            normal = self.baseline.normal(window, name)
-            z = self.baseline.residual(window, name)
-            if share <= 0 or normal is None or z is None:
+        for column in np.argsort(-shares, kind="stable")[:_CAUSES].tolist():
+            z = float(judged.residuals[number, column])
+            if shares[column] <= 0 or math.isnan(z):
                 continue
             found.append(
                 Cause(
-                    feature=name,
+                    feature=names[column],
                     z=z,
-                    value=window.values[name],
-                    normal=normal.middle,
-                    share=share / whole,
+                    value=window.values[names[column]],
+                    normal=float(own[column]),
+                    share=float(shares[column]) / whole,
                     current_a=window.current_a,
                 )
             )
         return tuple(found)
 
     def encode(self) -> bytes:
-        tables = {"info": msgspec.to_builtins(self.info), "baseline": self.baseline.builtins()}
+        """Only of models whose algorithm is a Forest."""
+        if not isinstance(self.forest, Forest):
+            raise TypeError("only forests are kept")
+        baseline = self.baseline
+        tables = _Tables(info=self.info, makes=baseline.makes, things=baseline.things)
         arrays: dict[str, Any] = {name: getattr(self.forest, name) for name in Forest.ARRAYS}
-        arrays["shape"] = np.array([self.forest.depth, self.forest.samples])
+        for number, level in enumerate(baseline.levels):
+            arrays |= {f"level{number}_{name}": column for name, column in level._asdict().items()}
+        arrays |= {f"habit_{name}": column for name, column in baseline.habits._asdict().items()}
+        arrays |= {f"reference_{name}": column for name, column in self.reference._asdict().items()}
         arrays["total"], arrays["top"] = self.total.scores, self.top.scores
         arrays["tables"] = np.frombuffer(msgspec.json.encode(tables), np.uint8)
         buffer = io.BytesIO()
@@ -120,89 +189,151 @@ class Model:
         """Raises ValueError for what is not such an archive, or of another version."""
         try:
             with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-                tables = msgspec.json.decode(archive["tables"].tobytes(), type=_Tables)
-                depth, samples = (int(number) for number in archive["shape"])
-                forest = Forest(**{name: archive[name] for name in Forest.ARRAYS}, depth=depth, samples=samples)
-                total, top = Calibration(archive["total"]), Calibration(archive["top"])
+                arrays = {name: archive[name] for name in archive.files}
+                tables = msgspec.json.decode(arrays.pop("tables").tobytes(), type=_Tables)
         except Exception as error:  # zip, NumPy and JSON each have their own way to say "damaged"
             raise ValueError(f"this is no model: {error}") from error
         if tables.info.version != VERSION:
             raise ValueError(f"a model of version {tables.info.version}, not {VERSION}")
-        return cls(tables.info, tables.baseline, forest, total, top)
+        try:
+            return cls._of(tables, arrays)
+        except (LookupError, ValueError) as error:
+            raise ValueError(f"this is no whole model: {error}") from error
+
+    @classmethod
+    def _of(cls, tables: _Tables, arrays: dict[str, Any]) -> Model:
+        def part(prefix: str, kind: Any) -> Any:
+            return kind(**{name: arrays[f"{prefix}_{name}"] for name in kind._fields})
+
+        features = FEATURES_OF[tables.info.span]
+        levels = sorted({name.partition("_")[0] for name in arrays if name.startswith("level")})
+        baseline = Baseline(
+            makes=tables.makes,
+            things=tables.things,
+            levels=tuple(part(name, Cells) for name in levels),
+            habits=part("habit", Normal),
+            resolution=np.array([row.resolution for row in features.values()], np.float32),
+        )
+        return cls(
+            tables.info,
+            baseline,
+            Forest(**{name: arrays[name] for name in Forest.ARRAYS}, features=len(features)),
+            total=Calibration(arrays["total"]),
+            top=Calibration(arrays["top"]),
+            reference=part("reference", Reference),
+        )
 
 
 class _Tables(msgspec.Struct):
     info: ModelInfo
-    baseline: Baseline
+    makes: tuple[str, ...]
+    things: tuple[Thing, ...]
 
 
-def train(windows: Sequence[Window], *, kind: str, budget: float, now: datetime, seed: int = 7) -> Model:
-    """A model of the windows of one kind. The same windows and seed give the same model. Raises TrainingError.
+def train(
+    samples: Samples,
+    *,
+    budget: float,
+    now: datetime,
+    seed: int = 7,
+    contextual: bool = True,
+    fit: Fit = Forest.fit,
+    sessions_per_day: float | None = None,
+) -> Model:
+    """A model of rows of one span and kind. The same rows and seed give the same model. Raises TrainingError.
 
     Whole sessions are held out for calibration: neighbouring windows resemble each other too much to be apart.
+    `sessions_per_day`: per connector, where the rows are not sessions or their windows.
     """
-    mine = [window for window in windows if window.kind == kind and window.values]
-    if len(mine) < MIN_WINDOWS:
-        raise TrainingError(f"{len(mine)} {kind} windows are too few to learn from; {MIN_WINDOWS} are needed.")
-    held_out = [window for window in mine if _is_held_out(window, seed)]
-    seen = [window for window in mine if not _is_held_out(window, seed)]
-    if not held_out or len(seen) < MIN_WINDOWS // 2:
-        raise TrainingError(f"{kind} windows come from too few sessions to learn from.")
-    baseline = Baseline.fit(seen)
-    forest = Forest.fit(_framed(np.array(baseline.rows(seen)), seed), seed=seed)
-    totals, shares = _scores(forest, np.array(baseline.rows(held_out)))
-    total, top = Calibration(totals), Calibration(shares.max(axis=1))
-    sessions: dict[tuple[str, str], list[float]] = defaultdict(list)
-    for window, p_value in zip(held_out, _p_values(total, top, totals, shares), strict=True):
-        sessions[window.connector, window.transaction_id].append(p_value)
-    days = _connector_days(mine)
-    windows_per_day = len(mine) / days
-    sessions_per_day = len({(window.connector, window.transaction_id) for window in mine}) / days
+    samples = samples.where(np.asarray(np.isfinite(samples.values).any(axis=1)))
+    per_day, sessions = _rates(samples)
+    samples = thinned(samples, most=MOST_ROWS)
+    apart = _held_out(samples.group, seed)
+    seen, held_out = samples.where(~apart), samples.where(apart)
+    least = MIN_ROWS[samples.span]
+    if len(samples) < least or len(seen) < least // 2 or not len(held_out):
+        raise TrainingError(
+            f"{len(samples)} {samples.kind} rows ({samples.span}) are too few to learn from; {least} are needed, "
+            "of several sessions."
+        )
+    baseline = Baseline.fit(seen, contextual=contextual)
+    features = samples.values.shape[1]
+    random = np.random.default_rng(seed)
+    some = random.permutation(len(seen))[:_FOREST_ROWS]
+    residuals = baseline.residuals(seen.where(np.sort(some)))
+    forest = fit(_framed(rows_of(residuals), features, random), features=features, seed=seed)
+    shares = forest.shares(rows_of(baseline.residuals(held_out)))
+    total, top = Calibration(shares.sum(axis=1)), Calibration(shares.max(axis=1))
+    p_values = _p_values(total, top, shares)
+    threshold = flag_below(
+        samples.span,
+        _groups(held_out, p_values),
+        budget=budget,
+        rows_per_day=per_day,
+        sessions_per_day=sessions if sessions_per_day is None else sessions_per_day,
+    )
     info = ModelInfo(
-        kind=kind,
-        windows=len(mine),
+        span=samples.span,
+        kind=samples.kind,
+        rows=len(samples),
         held_out=len(held_out),
-        windows_per_connector_day=windows_per_day,
-        sessions_per_connector_day=sessions_per_day,
-        flag_below=flag_below(
-            sessions.values(),
-            budget=budget,
-            sessions_per_day=sessions_per_day,
-            windows_per_day=windows_per_day,
-        ),
+        connectors=len({(thing.station_id, thing.connector_id) for thing in samples.things}),
+        rows_per_connector_day=per_day,
+        sessions_per_connector_day=sessions,
+        flag_below=threshold,
+        since=datetime.fromtimestamp(int(samples.at.min()), UTC),
+        until=datetime.fromtimestamp(int(samples.at.max()), UTC),
         seed=seed,
         trained_at=now,
+        contextual=contextual,
     )
-    return Model(info, baseline, forest, total, top)
+    return Model(info, baseline, forest, total=total, top=top, reference=Reference.of(residuals))
 
 
-def _scores(forest: Forest, rows: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The forest's score of each row, and each feature's share in it, its mask column included."""
-    columns = forest.explain(rows)
-    return forest.score(rows), columns[:, : len(NAMES)] + columns[:, len(NAMES) :]
+def thinned(samples: Samples, *, most: int) -> Samples:
+    """At most 400 rows of a connector, whole sessions where that can be, and about `most` of all."""
+    connectors = int(samples.thing.max(initial=0)) + 1
+    share = max(LEAST_PER_CONNECTOR, min(PER_CONNECTOR, most // connectors))
+    counts = np.bincount(samples.thing, minlength=connectors)
+    if not len(samples) or counts.max() <= share:
+        return samples
+    order = np.lexsort((samples.at, samples.group, samples.thing))  # a group's number is a hash: any order will do
+    starts = np.cumsum(counts) - counts
+    rank = np.arange(len(samples)) - starts[samples.thing[order]]
+    return samples.where(np.sort(order[rank < share]))
 
 
-def _p_values(
-    total: Calibration, top: Calibration, totals: NDArray[np.float64], shares: NDArray[np.float64]
-) -> list[float]:
-    pairs = zip(totals.tolist(), shares.max(axis=1).tolist(), strict=True)
-    return [both(total.p_value(score), top.p_value(share)) for score, share in pairs]
+def _rates(samples: Samples) -> tuple[float, float]:
+    """Rows and sessions per connector-day."""
+    if not len(samples):
+        return 0.0, 0.0
+    connectors = len({(samples.things[n].station_id, samples.things[n].connector_id) for n in set(samples.thing)})
+    days = connectors * max((int(samples.at.max()) - int(samples.at.min())) / 86_400, 1.0)
+    return len(samples) / days, len(np.unique(samples.group)) / days
 
 
-def _is_held_out(window: Window, seed: int) -> bool:
-    text = f"{seed}|{window.connector}|{window.transaction_id}"
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=4).digest(), "big") < HELD_OUT * 2**32
+def _p_values(total: Calibration, top: Calibration, shares: Floats) -> NDArray[np.float64]:
+    return either(total.p_values(shares.sum(axis=1)), top.p_values(shares.max(axis=1)))
 
 
-def _framed(rows: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
-    random = np.random.default_rng(seed)
+def _held_out(group: Ints, seed: int) -> NDArray[np.bool_]:
+    mixed = ((group + seed) * 2654435761) % 2**32  # Knuth's multiplicative hash: the seed chooses anew
+    return np.asarray(mixed < HELD_OUT * 2**32)
+
+
+def _groups(samples: Samples, p_values: NDArray[np.float64]) -> list[list[float]]:
+    """The p-values of each group in the order of time."""
+    order = np.lexsort((samples.at, samples.group))
+    _, starts = np.unique(samples.group[order], return_index=True)
+    return [part.tolist() for part in np.split(p_values[order], starts[1:])]
+
+
+def _framed(rows: Floats, features: int, random: np.random.Generator) -> Floats:
     frame = rows[random.integers(0, len(rows), math.ceil(FRAME * len(rows)))].copy()
-    columns = random.integers(0, len(FEATURES), len(frame))
+    columns = random.integers(0, features, len(frame))
     frame[np.arange(len(frame)), columns] = random.uniform(-CLIP, CLIP, len(frame))
+    frame[np.arange(len(frame)), columns + features] = 0
     return np.concatenate([rows, frame])
 
 
-def _connector_days(windows: Sequence[Window]) -> float:
-    connectors = {window.connector for window in windows}
-    first, last = min(window.start for window in windows), max(window.start for window in windows)
-    return len(connectors) * max((last - first) / timedelta(days=1), 1.0)
+Judge = Callable[[Sequence[Window]], list[ScoredWindow]]

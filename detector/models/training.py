@@ -6,14 +6,16 @@ import asyncio
 import contextlib
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from detector.features import Window
-from detector.models.task import Task
+from detector.models.history import exclusions
+from detector.models.task import Task, framed
+from detector.models.watch import TRAILING, ModelKey
+from laddvakt.domain.tickets import Ticket
 
 if TYPE_CHECKING:
     from detector.models.model import Model
@@ -24,9 +26,22 @@ SEED = 7
 TIMEOUT_S = 900.0
 
 
-async def train_apart(windows: Sequence[Window], *, kind: str, budget: float, now: datetime) -> bytes | None:
-    """The encoded model, or None when there is too little to learn from or training failed; the log says why."""
-    task = msgspec.msgpack.encode(Task(kind=kind, budget=budget, seed=SEED, now=now, windows=list(windows)))
+def task_for(key: ModelKey, tickets: Iterable[Ticket], *, budget: float, now: datetime) -> Task:
+    """What is to be learnt: the last 28 days, but for what tickets say was broken."""
+    return Task(
+        span=key.span,
+        kind=key.kind,
+        budget=budget,
+        seed=SEED,
+        now=now,
+        since=int((now - TRAILING).timestamp()),
+        exclusions=exclusions(tickets, now),
+    )
+
+
+async def train_apart(task: Task, data: AsyncIterator[bytes]) -> bytes | None:
+    """The encoded model, or None when there is too little to learn from or training failed; the log says why.
+    `data`: chunks of rows, the oldest first."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -36,9 +51,14 @@ async def train_apart(windows: Sequence[Window], *, kind: str, budget: float, no
         stderr=asyncio.subprocess.PIPE,
     )
     try:
-        model, said = await asyncio.wait_for(process.communicate(task), TIMEOUT_S)
+        async with asyncio.timeout(TIMEOUT_S):
+            if process.stdin is not None:
+                await _tell(process.stdin, task, data)
+            model, said = await process.communicate()
     except TimeoutError:
-        logger.error("training of the %s model took over %.0f s and was stopped", kind, TIMEOUT_S)
+        logger.error(
+            "training of the %s %s model took over %.0f s and was stopped", task.kind, task.span, TIMEOUT_S
+        )
         return None
     finally:
         if process.returncode is None:
@@ -46,19 +66,31 @@ async def train_apart(windows: Sequence[Window], *, kind: str, budget: float, no
                 process.kill()
             await process.wait()
     if process.returncode != 0:
-        logger.warning("the %s model was not trained: %s", kind, said.decode(errors="replace").strip()[-500:])
+        words = said.decode(errors="replace").strip()[-500:]
+        logger.warning("the %s %s model was not trained: %s", task.kind, task.span, words)
         return None
     return model
 
 
-def train_here(windows: Sequence[Window], *, kind: str, budget: float, now: datetime) -> Model | None:
+async def _tell(stdin: asyncio.StreamWriter, task: Task, data: AsyncIterator[bytes]) -> None:
+    """One chunk at a time: what is being learnt never stands in our memory as a whole."""
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it ended early, and says why
+        stdin.write(framed(msgspec.msgpack.encode(task)))
+        async for chunk in data:
+            stdin.write(framed(chunk))
+            await stdin.drain()
+    stdin.close()
+
+
+def train_here(task: Task, data: Iterable[bytes]) -> Model | None:
     """The same in this process, for replay: virtual time waits for it."""
-    from detector.models.model import TrainingError, train  # noqa: PLC0415  # NumPy only when it is needed
+    from detector.models.model import TrainingError  # noqa: PLC0415  # NumPy only when it is needed
+    from detector.models.train import train_task  # noqa: PLC0415
 
     try:
-        return train(windows, kind=kind, budget=budget, now=now, seed=SEED)
+        return train_task(task, data)
     except TrainingError as error:
-        logger.warning("the %s model was not trained: %s", kind, error)
+        logger.warning("the %s %s model was not trained: %s", task.kind, task.span, error)
         return None
 
 

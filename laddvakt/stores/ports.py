@@ -434,7 +434,16 @@ class DetectorStates(Protocol):
     def load(self) -> dict[str, bytes]: ...  # station -> state as the detector encoded it
     def save(self, states: Mapping[str, bytes]) -> None: ...
     def model(self, name: str) -> bytes | None: ...  # newest version
-    def save_model(self, name: str, data: bytes, info: Mapping[str, Any], *, now: datetime) -> int: ...  # version
+    def save_model(self, name: str, data: bytes, info: Mapping[str, Any], *, now: datetime) -> int:
+        """A new version, counted from 1. Only the last few are kept."""
+
+    def keep_rows(self, name: str, data: bytes, *, until: datetime) -> None:
+        """What models learn from, as the detector encoded it; `until`: of its newest row."""
+
+    def rows(self, name: str, *, since: datetime, after: int = 0, limit: int = 50) -> list[tuple[int, bytes]]:
+        """In the order they were kept, each with its number; `after` is the number of the last one read."""
+
+    def forget_rows(self, *, before: datetime) -> int: ...  # how many
 
 
 class Work(Protocol):

@@ -14,7 +14,9 @@ import msgspec
 import pytest
 
 from detector import service
-from detector.models.watch import ModelWatch
+from detector.features import Span
+from detector.models import keeper
+from detector.models.watch import ModelKey, ModelWatch
 from detector.service import CONSUMER, Detector, ReplayDetector
 from laddvakt.clock import utc_now
 from laddvakt.domain.entries import Entry, EntryKind
@@ -140,6 +142,9 @@ async def test_a_person_may_change_the_ticket_meanwhile(tmp_path: Path, records:
         await eventually(lambda: tickets(records)[0].state is TicketState.VERIFIED, what="the proof")
 
 
+AC = ModelKey(Span.WINDOW, "AC")
+
+
 async def test_a_model_is_trained_apart_kept_and_used_after_a_restart(
     tmp_path: Path, records: Records, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -148,12 +153,12 @@ async def test_a_model_is_trained_apart_kept_and_used_after_a_restart(
     for window in Fleet(connectors=8).days(4, since=utc_now() - timedelta(days=4)):
         gathered.take(window, suspect=False)
     with records.begin() as work:
-        work.detector.save({service.WINDOWS: gathered.encode()})
+        keeper.keep_rows(work.detector, gathered.take_gathered(), gathered.encode(), utc_now())
     monkeypatch.setattr(service, "LEARN_S", 0.1)
 
     def kept() -> bytes | None:
         with records.read() as work:
-            return work.detector.model("forest-AC")
+            return work.detector.model("forest-window-AC")
 
     async with running_log(settings) as log:
         async with running(settings, records, log):
@@ -161,7 +166,7 @@ async def test_a_model_is_trained_apart_kept_and_used_after_a_restart(
         detector = Detector(settings, records, NO_TELEMETRY, log)
         await detector._load()
         assert detector._watch is not None
-        assert detector._watch.models()["AC"].encode() == data
+        assert detector._watch.models()[AC].encode() == data
         assert detector._watch.due(utc_now()) is None
 
 
@@ -176,7 +181,7 @@ def test_replay_learns_and_a_drift_becomes_a_ticket(tmp_path: Path) -> None:
         watch.take(window, suspect=False)
     now = START + timedelta(days=10)
     replay.tick(now)
-    assert "AC" in watch.models()
+    assert AC in watch.models()
     odd = fleet.days(1, since=now, only=5, bend=lambda w: {"plug_heat": w.values["plug_heat"] * 2})
     assert (
         sum(scored is not None and scored.flagged for scored in (watch.take(w, suspect=False) for w in odd)) > 10

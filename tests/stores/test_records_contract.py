@@ -900,6 +900,25 @@ def test_detector_states_and_models(records: SqlRecords) -> None:
         assert work.detector.save_model("forest", everything, {}, now=NOON) == 2
         assert work.detector.save_model("other", b"x", {}, now=NOON) == 1
         assert work.detector.model("forest") == everything
+        for version in range(3, 7):
+            assert work.detector.save_model("forest", str(version).encode(), {}, now=NOON) == version
+        assert work.detector.model("forest") == b"6"
+        assert work.detector.model("other") == b"x"
+
+
+def test_rows_to_learn_from_are_read_page_by_page_and_forgotten(records: SqlRecords) -> None:
+    with records.begin() as work:
+        for n in range(5):
+            work.detector.keep_rows("day-AC", bytes([n]), until=NOON + timedelta(hours=n))
+        work.detector.keep_rows("day-DC", b"other", until=NOON)
+    with records.read() as work:
+        first = work.detector.rows("day-AC", since=NOON + timedelta(hours=1), limit=2)
+        assert [data for _, data in first] == [b"\1", b"\2"]
+        rest = work.detector.rows("day-AC", since=NOON, after=first[-1][0])
+        assert [data for _, data in rest] == [b"\3", b"\4"]
+    with records.begin() as work:
+        assert work.detector.forget_rows(before=NOON + timedelta(hours=3)) == 4
+        assert [data for _, data in work.detector.rows("day-AC", since=NOON)] == [b"\3", b"\4"]
 
 
 def test_times_at_the_ends_of_the_calendar(records: SqlRecords) -> None:

@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from detector.features import _CURRENT_EDGES_A, WINDOW, Context, Window, _bin
+from detector.features import WINDOW, Context, Window
+from detector.features.sample import current_bin
 from tests.support.detector import START
 
 Bend = Callable[[Window], dict[str, float]]
@@ -79,7 +80,7 @@ class Fleet:
                 start=begun + number * WINDOW,
                 kind="AC",
                 model=str(connector["model"]),
-                context=Context(_bin(amperes, _CURRENT_EDGES_A), -1, phases),
+                context=Context(current_bin(amperes), -1, phases),
                 current_a=amperes,
                 values=values,
             )

@@ -9,7 +9,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from laddvakt.stores.sql.db import Db
-from laddvakt.stores.sql.schema import detector_models, detector_states
+from laddvakt.stores.sql.schema import detector_models, detector_rows, detector_states
+
+KEPT_MODELS = 3
+"""Versions of one model that are kept."""
 
 
 class SqlDetectorStates:
@@ -39,4 +42,22 @@ class SqlDetectorStates:
         version = (row[0] if row and row[0] else 0) + 1
         new = {"name": name, "version": version, "data": data, "info": dict(info), "created_at": now}
         self._db.insert(detector_models, [new])
+        old = sa.delete(detector_models).where(models.name == name, models.version <= version - KEPT_MODELS)
+        self._db.execute(old)
         return version
+
+    def keep_rows(self, name: str, data: bytes, *, until: datetime) -> None:
+        self._db.insert(detector_rows, [{"name": name, "until": until, "data": data}])
+
+    def rows(self, name: str, *, since: datetime, after: int = 0, limit: int = 50) -> list[tuple[int, bytes]]:
+        kept = detector_rows.c
+        statement = (
+            sa.select(kept.number, kept.data)
+            .where(kept.name == name, kept.until >= since, kept.number > after)
+            .order_by(kept.number)
+            .limit(limit)
+        )
+        return [(row.number, bytes(row.data)) for row in self._db.all(statement)]
+
+    def forget_rows(self, *, before: datetime) -> int:
+        return self._db.execute(sa.delete(detector_rows).where(detector_rows.c.until < before))

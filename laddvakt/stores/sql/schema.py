@@ -483,3 +483,14 @@ detector_models = Table(
     Column("info", Json(dict[str, Any]), nullable=False),
     Column("created_at", UtcTime, nullable=False),
 )
+
+detector_rows = Table(
+    "detector_rows",
+    metadata,
+    Column("number", _RowNumber, primary_key=True),
+    Column("name", AnyText, nullable=False),
+    Column("until", UtcTime, nullable=False),
+    Column("data", LargeBinary, nullable=False),
+    Index(None, "name", "number"),
+    Index(None, "until"),
+)

@@ -1,16 +1,24 @@
-"""What a stretch of charging looks like in numbers: five minutes of one connector, as ratios and differences
-that do not depend on which vehicle draws how much. Pure; no arrays, so that detection starts without them.
-"""
+"""Five minutes of steady charging, as ratios that do not depend on which vehicle draws how much."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import NamedTuple
 
 import msgspec
 
+from detector.features.sample import (
+    Context,
+    Window,
+    ambient_bin,
+    ambient_c,
+    current_bin,
+    equipment,
+    kind_of,
+    soc_bin,
+    surrounding,
+)
 from detector.fold import connector_of, of_session
 from detector.view import ConnectorView, SessionView, StationView
 from laddvakt.domain.facts import Measured
@@ -24,82 +32,6 @@ UNSTEADY = 0.3
 
 _RIPPLE_SAMPLES = 4
 _REGISTER_WH = 100.0
-_CURRENT_EDGES_A = (6.5, 10.5, 14.0, 18.0, 25.0, 40.0, 80.0, 150.0, 250.0)
-_SOC_EDGES_PCT = (20.0, 50.0, 80.0)
-
-
-class Feature(NamedTuple):
-    """One row: a name, words for people, the unit, where it points, and what to do about it."""
-
-    label: str
-    unit: str
-    asset: str  # station or cable
-    remedy: str
-
-
-FEATURES: dict[str, Feature] = {
-    "power_balance": Feature(
-        "power per volt and ampere", "", "station", "Compare the meter with an independent one; check its wiring."
-    ),
-    "watts_per_amp": Feature(
-        "power per ampere", "W/A", "station", "Measure the supply voltage under load; check meter and terminals."
-    ),
-    "register_balance": Feature(
-        "energy register against power", "", "station", "Compare the meter's register with an independent meter."
-    ),
-    "voltage_unbalance": Feature(
-        "voltage unbalance", "%", "station", "Measure all phases under load; look for a loose terminal or neutral."
-    ),
-    "current_unbalance": Feature(
-        "current unbalance", "%", "station", "Check contactor contacts and terminals of the weaker phase."
-    ),
-    "voltage_level": Feature(
-        "voltage", "V", "station", "Measure the supply voltage with and without load; tighten terminals."
-    ),
-    "current_ripple": Feature("current ripple", "%", "station", "Look for a loose contact or a failing module."),
-    "power_ripple": Feature("power ripple", "%", "station", "Look for a loose contact or a failing module."),
-    "plug_heat": Feature(
-        "plug heat over current squared",
-        "mK/A2",
-        "cable",
-        "Look at the plug's contacts for discolouration and wear; clean or replace the cable.",
-    ),
-    "cabinet_rise": Feature(
-        "cabinet temperature over ambient", "K", "station", "Check fans and filters; tighten power terminals."
-    ),
-    "fan_speed": Feature("fan speed", "rpm", "station", "Check fans and filters."),
-    "isolation": Feature(
-        "insulation resistance", "Ohm/V", "cable", "Measure insulation of cable and station; look for moisture."
-    ),
-}
-"""The order is the order of a model's columns."""
-
-
-class Context(NamedTuple):
-    """What decides what is normal: kinds of current and battery, coarse on purpose."""
-
-    current_bin: int
-    soc_bin: int  # -1: not said
-    phases: int
-
-
-class Window(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
-    """Five minutes of steady charging. `values` has the features that could be worked out."""
-
-    station_id: str
-    connector_id: int
-    transaction_id: str
-    vehicle: str
-    start: datetime
-    kind: str  # AC or DC
-    model: str
-    context: Context
-    current_a: float  # of the fullest phase
-    values: dict[str, float]
-
-    @property
-    def connector(self) -> str:
-        return f"{self.station_id}/{self.connector_id}"
 
 
 class Sums(msgspec.Struct, array_like=True):
@@ -140,7 +72,7 @@ _GATHERED = frozenset(
     f"{stem}{phase}_{unit}"
     for stem, unit in (("current", "a"), ("voltage", "v"), ("power", "w"))
     for phase in ("", "_l1", "_l2", "_l3")
-) | {"energy_wh"}
+) | {"energy_wh", "current_offered_a", "power_factor"}
 
 
 def collect(
@@ -198,38 +130,31 @@ def close(
     volts = [window.fields[name].mean for name in _phases("voltage", "v") if name in window.fields]
     if not volts and "voltage_v" in window.fields:
         volts = [window.fields["voltage_v"].mean]
-    values = _ratios(window, active, volts, power) | _surroundings(view, connector, fullest.mean, window.start)
+    ambient = ambient_c(view, connector, window.start)
+    values = _ratios(window, active, volts, power) | _surroundings(
+        view, connector, ambient, fullest.mean, window.start
+    )
+    _offer(window, fullest, values)
     soc = connector.value("soc_pct", not_before=session.started_at)
+    thing = equipment(view, connector, station, kind_of(soc, max(volts, default=0.0)))
     return Window(
         station_id=view.station_id,
         connector_id=connector.connector_id,
         transaction_id=session.transaction_id,
         vehicle=session.vehicle_key,
         start=window.start,
-        kind=_kind(station, soc, volts),
-        model=f"{view.vendor} {view.model}".strip() or (station.model if station and station.model else ""),
-        context=Context(_bin(fullest.mean, _CURRENT_EDGES_A), _soc_bin(soc), len(active)),
+        kind=thing.kind,
+        model=thing.model,
+        context=Context(current_bin(fullest.mean), soc_bin(soc), len(active), ambient_bin(ambient)),
         current_a=fullest.mean,
         values=values,
+        firmware=thing.firmware,
+        connector_type=thing.connector_type,
     )
 
 
 def _phases(stem: str, unit: str) -> tuple[str, str, str]:
     return f"{stem}_l1_{unit}", f"{stem}_l2_{unit}", f"{stem}_l3_{unit}"
-
-
-def _kind(station: Station | None, soc: float | None, volts: list[float]) -> str:
-    if station is not None and station.current in ("AC", "DC"):
-        return station.current
-    return "DC" if soc is not None or max(volts, default=0.0) > 300 else "AC"
-
-
-def _bin(value: float, edges: tuple[float, ...]) -> int:
-    return sum(1 for edge in edges if value >= edge)
-
-
-def _soc_bin(soc: float | None) -> int:
-    return -1 if soc is None else _bin(soc, _SOC_EDGES_PCT)
 
 
 def _power(window: OpenWindow) -> Sums | None:
@@ -278,23 +203,20 @@ def _unbalance(values: list[float]) -> float:
     return 100 * max(abs(value - mean) for value in values) / mean
 
 
+def _offer(window: OpenWindow, fullest: Sums, values: dict[str, float]) -> None:
+    offered, factor = window.fields.get("current_offered_a"), window.fields.get("power_factor")
+    if offered is not None and offered.mean >= MIN_CURRENT_A:
+        values["offer_share"] = fullest.mean / offered.mean
+    if factor is not None:
+        values["power_factor"] = factor.mean
+
+
 def _surroundings(
-    view: StationView, connector: ConnectorView, current_a: float, since: datetime
+    view: StationView, connector: ConnectorView, ambient: float | None, current_a: float, since: datetime
 ) -> dict[str, float]:
-    station = view.connectors.get(0)
-
-    def read(*names: str) -> float | None:
-        for place in (connector, station):
-            for name in names:
-                found = place.value(name, not_before=since) if place is not None else None
-                if found is not None:
-                    return found
-        return None
-
     values: dict[str, float] = {}
-    ambient = read("ambient_temperature_c", "ambient/temperature_c")
-    plug = read("plug_temperature_c", "temperature_c", "cable/temperature_c")
-    cabinet = read("cabinet_temperature_c", "body/temperature_c")
+    plug = surrounding(view, connector, since, "plug_temperature_c", "temperature_c", "cable/temperature_c")
+    cabinet = surrounding(view, connector, since, "cabinet_temperature_c", "body/temperature_c")
     differences: tuple[tuple[str, float | None, Callable[[float], float]], ...] = (
         ("plug_heat", plug, lambda kelvin: 1000 * kelvin / current_a**2),
         ("cabinet_rise", cabinet, lambda kelvin: kelvin),
@@ -303,7 +225,7 @@ def _surroundings(
         if ambient is not None and temperature is not None and -40 < temperature < 150:
             values[name] = scale(temperature - ambient)
     for name, field in (("fan_speed", "fan_rpm"), ("isolation", "isolation_ohm_per_v")):
-        found = read(field)
+        found = surrounding(view, connector, since, field)
         if found is not None:
             values[name] = found
     return values

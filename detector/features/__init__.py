@@ -1,0 +1,19 @@
+"""What charging looks like in numbers: facts in, rows of features out. Pure; no arrays, so that detection starts
+without them."""
+
+from detector.features.sample import Context, Span, Window
+from detector.features.table import FEATURES, FEATURES_OF, Feature
+from detector.features.window import RAMP, WINDOW, OpenWindow, collect
+
+__all__ = [
+    "FEATURES",
+    "FEATURES_OF",
+    "RAMP",
+    "WINDOW",
+    "Context",
+    "Feature",
+    "OpenWindow",
+    "Span",
+    "Window",
+    "collect",
+]

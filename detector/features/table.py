@@ -1,0 +1,264 @@
+"""The features of the three forests: one row each. The order is the order of a model's columns; a change of it
+needs a new `detector.models.model.VERSION`."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from detector.features.sample import Span
+
+_METER = "Compare the meter with an independent one; check its wiring."
+_CONTACT = "Look for a loose contact or a failing module."
+_SUPPLY = "Measure the supply voltage with and without load; tighten terminals."
+_PLUG = "Look at the plug's contacts for discolouration and wear; clean or replace the cable."
+_COOLING = "Check fans and filters; tighten power terminals."
+_START = "Try a session with a known good vehicle; look at plug, lock, reader and contactor."
+_LINK = "Check antenna, modem, SIM and power supply of the controller."
+
+
+class Feature(NamedTuple):
+    """`resolution` is the smallest difference that means anything: spreads are taken as at least that.
+    `ratio`: told as a multiple of normal; else as a difference."""
+
+    label: str
+    unit: str
+    asset: str  # station or cable
+    resolution: float
+    formula: str
+    source: str
+    remedy: str
+    ratio: bool = False
+
+
+WINDOW_FEATURES: dict[str, Feature] = {
+    "power_balance": Feature(
+        "power per volt and ampere", "", "station", 0.005, "P / sum(V I)", "power, voltage, current", _METER
+    ),
+    "watts_per_amp": Feature("power per ampere", "W/A", "station", 1.0, "P / sum(I)", "power, current", _METER),
+    "register_balance": Feature(
+        "energy register against power", "", "station", 0.01, "dE / (P dt)", "energy register, power", _METER
+    ),
+    "voltage_unbalance": Feature(
+        "voltage unbalance",
+        "%",
+        "station",
+        0.2,
+        "100 max|V - mean V| / mean V",
+        "voltage of three phases",
+        "Measure all phases under load; look for a loose terminal or neutral.",
+    ),
+    "current_unbalance": Feature(
+        "current unbalance",
+        "%",
+        "station",
+        0.5,
+        "100 max|I - mean I| / mean I",
+        "current of the phases in use",
+        "Check contactor contacts and terminals of the weaker phase.",
+    ),
+    "voltage_level": Feature("voltage", "V", "station", 1.0, "mean V", "voltage", _SUPPLY),
+    "current_ripple": Feature(
+        "current ripple",
+        "%",
+        "station",
+        0.3,
+        "100 deviation of I / mean I",
+        "current, 4 samples",
+        _CONTACT,
+        ratio=True,
+    ),
+    "power_ripple": Feature(
+        "power ripple",
+        "%",
+        "station",
+        0.3,
+        "100 deviation of P / mean P",
+        "power, 4 samples",
+        _CONTACT,
+        ratio=True,
+    ),
+    "plug_heat": Feature(
+        "plug heat over current squared",
+        "mK/A2",
+        "cable",
+        0.5,
+        "1000 (T plug - T ambient) / I^2",
+        "plug and ambient temperature, current",
+        _PLUG,
+        ratio=True,
+    ),
+    "cabinet_rise": Feature(
+        "cabinet temperature over ambient",
+        "K",
+        "station",
+        1.0,
+        "T cabinet - T ambient",
+        "cabinet and ambient temperature",
+        _COOLING,
+    ),
+    "fan_speed": Feature("fan speed", "rpm", "station", 50.0, "newest", "fan", "Check fans and filters."),
+    "isolation": Feature(
+        "insulation resistance",
+        "Ohm/V",
+        "cable",
+        20.0,
+        "newest",
+        "isolation monitor",
+        "Measure insulation of cable and station; look for moisture.",
+    ),
+    "offer_share": Feature(
+        "current of what is offered",
+        "",
+        "station",
+        0.03,
+        "mean I / current offered",
+        "current, current offered",
+        "Look for derating: temperature, fans, failed power modules.",
+    ),
+    "power_factor": Feature("power factor", "", "station", 0.01, "mean", "power factor", _METER),
+}
+
+SESSION_FEATURES: dict[str, Feature] = {
+    "start_latency": Feature(
+        "time until power flows",
+        "s",
+        "station",
+        10.0,
+        "first power over 100 W - start",
+        "power",
+        _START,
+        ratio=True,
+    ),
+    "energy_balance": Feature(
+        "energy register against power, whole session",
+        "",
+        "station",
+        0.01,
+        "E / integral of P",
+        "energy register, power",
+        _METER,
+    ),
+    "load_factor": Feature(
+        "energy for duration and peak power",
+        "",
+        "station",
+        0.05,
+        "E / (peak P x time since power flowed)",
+        "energy register, power",
+        "Look for derating and interruptions: temperature, fans, failed power modules.",
+    ),
+    "offer_use": Feature(
+        "power of what is offered", "", "station", 0.03, "mean of windows", "current, current offered", _COOLING
+    ),
+    "taper_share": Feature(
+        "time at reduced power",
+        "",
+        "station",
+        0.05,
+        "time under 80 % of peak P / time with power",
+        "power",
+        _COOLING,
+    ),
+    "pauses": Feature("interruptions", "", "station", 0.5, "falls of P under 100 W", "power", _CONTACT),
+    "heat_end": Feature(
+        "plug heat over current squared at the end",
+        "mK/A2",
+        "cable",
+        0.5,
+        "mean of the last 3 windows",
+        "plug and ambient temperature, current",
+        _PLUG,
+        ratio=True,
+    ),
+    "cabinet_end": Feature(
+        "cabinet temperature over ambient at the end",
+        "K",
+        "station",
+        1.0,
+        "mean of the last 3 windows",
+        "cabinet and ambient temperature",
+        _COOLING,
+    ),
+    "ended_badly": Feature(
+        "ended by the equipment",
+        "",
+        "station",
+        0.5,
+        "1 for EmergencyStop, PowerLoss, reset, reboot, fault reasons, else 0",
+        "stop reason",
+        _START,
+    ),
+    "without_energy": Feature(
+        "no energy delivered", "", "station", 0.5, "1 under 0.1 kWh, else 0", "energy register", _START
+    ),
+    "retries": Feature(
+        "starts before this one",
+        "",
+        "station",
+        0.5,
+        "sessions under 0.1 kWh in the 15 min before",
+        "sessions",
+        _START,
+    ),
+    "errors": Feature("error reports in the session", "", "station", 0.5, "count", "status notifications", _START),
+}
+
+DAY_FEATURES: dict[str, Feature] = {
+    "sessions": Feature("sessions of the day", "", "station", 0.7, "2 sqrt(n + 3/8)", "sessions", _START),
+    "failed_share": Feature(
+        "share of failed starts", "", "station", 0.15, "(failed + 1/2) / (starts + 1)", "sessions", _START
+    ),
+    "energy_per_session": Feature(
+        "energy per session", "kWh", "station", 2.0, "E / sessions", "energy register", _COOLING
+    ),
+    "idle_share": Feature(
+        "time occupied without charging",
+        "",
+        "station",
+        0.05,
+        "time Preparing, Suspended or Finishing / day",
+        "status notifications",
+        "See whether the lock holds a cable, or the station hangs; restart it.",
+    ),
+    "blocked_share": Feature(
+        "time faulted or unavailable",
+        "",
+        "station",
+        0.02,
+        "time Faulted or Unavailable / day",
+        "status notifications",
+        "Read the station's own log; restart it.",
+    ),
+    "status_changes": Feature(
+        "status changes", "", "station", 1.0, "2 sqrt(n + 3/8)", "status notifications", _CONTACT
+    ),
+    "error_count": Feature("error reports", "", "station", 0.7, "2 sqrt(n + 3/8)", "status notifications", _START),
+    "repeats": Feature(
+        "starts tried again",
+        "",
+        "station",
+        0.7,
+        "2 sqrt(n + 3/8) of starts within 5 min of the session before",
+        "sessions",
+        _START,
+    ),
+    "reconnects": Feature("reconnects", "", "station", 0.7, "2 sqrt(n + 3/8)", "link", _LINK),
+    "boots": Feature("restarts", "", "station", 0.7, "2 sqrt(n + 3/8)", "boot notifications", _LINK),
+    "oddness": Feature(
+        "oddness of the day's windows",
+        "",
+        "station",
+        0.2,
+        "mean of -log10 p of the window forest",
+        "the window forest",
+        "Compare it with its neighbours at the next visit.",
+    ),
+}
+
+FEATURES_OF: dict[Span, dict[str, Feature]] = {
+    Span.WINDOW: WINDOW_FEATURES,
+    Span.SESSION: SESSION_FEATURES,
+    Span.DAY: DAY_FEATURES,
+}
+FEATURES: dict[str, Feature] = WINDOW_FEATURES | SESSION_FEATURES | DAY_FEATURES
+"""By name; names are unique over the three."""

@@ -1,0 +1,238 @@
+"""A model: drift is found and named, health is left alone, the budget of false tickets is held."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+from collections import defaultdict
+from datetime import timedelta
+from functools import cache
+
+import msgspec
+import numpy as np
+import pytest
+
+from detector.features import FEATURES, Span, Window
+from detector.models.chunk import Chunk, chunks
+from detector.models.history import Exclusion
+from detector.models.model import MIN_ROWS, PER_CONNECTOR, Model, TrainingError, thinned, train
+from detector.models.samples import Floats, Samples, joined
+from detector.models.task import Task, framed, read_framed
+from detector.models.train import train_task
+from detector.network import World
+from detector.rules import anomaly
+from detector.rules.anomaly import in_words
+from detector.rules.base import News, Standing, Subject
+from detector.view import ConnectorView, ScoredWindow, StationView
+from tests.support.charging import Bend, Fleet
+from tests.support.detector import START
+
+LATER = START + timedelta(days=10)
+BUDGET = 0.002
+
+
+@cache
+def learnt() -> tuple[Model, Fleet]:
+    fleet = Fleet()
+    return train(Samples.of(fleet.days(10)), budget=BUDGET, now=LATER), fleet
+
+
+def bent(name: str, factor: float) -> Bend:
+    return lambda window: {name: window.values[name] * factor} if name in window.values else {}
+
+
+def tickets(model: Model, windows: list[Window]) -> int:
+    """How many findings the rule raises, connector by connector."""
+    by_connector: dict[str, list[Window]] = defaultdict(list)
+    for window in windows:
+        by_connector[window.connector].append(window)
+    raised = 0
+    for own in by_connector.values():
+        view, connector, memory, stood = StationView(station_id="x"), ConnectorView(connector_id=1), None, False
+        subject = Subject(view=view, connector=connector, station=None, network=World({}, 300))
+        for window, p_value in zip(own, model.score(own), strict=True):
+            score = ScoredWindow(
+                start=window.start,
+                transaction_id=window.transaction_id,
+                vehicle=window.vehicle,
+                p_value=p_value,
+                flagged=p_value <= model.info.flag_below,
+            )
+            subject.news = News(scored=(score,))
+            verdict = anomaly.evaluate(subject, memory, anomaly.RULE.defaults(), window.start)
+            memory, stands = verdict.memory, verdict.standing is Standing.MET
+            raised += stands and not stood
+            stood = stands
+    return raised
+
+
+@pytest.mark.parametrize(
+    ("name", "factor", "side"),
+    [
+        ("plug_heat", 1.5, "above"),
+        ("current_ripple", 3.0, "above"),
+        ("register_balance", 0.96, "below"),
+        ("voltage_level", 0.96, "below"),
+    ],
+)
+def test_drift_is_found_and_the_right_feature_named(name: str, factor: float, side: str) -> None:
+    model, fleet = learnt()
+    windows = fleet.days(4, since=LATER, only=5, bend=bent(name, factor))
+    assert tickets(model, windows) >= 1
+    flagged = [scored for scored in model.judge(windows) if scored.flagged]
+    assert len(flagged) > len(windows) / 3
+    named = [scored.causes[0].feature for scored in flagged]
+    assert named.count(name) > 0.9 * len(named)
+    cause = next(scored.causes[0] for scored in flagged if scored.causes[0].feature == name)
+    assert f"{FEATURES[name].label} is" in in_words(cause)
+    assert f"deviations {side} normal for this model at" in in_words(cause)
+
+
+def test_health_stays_within_the_budget_of_false_tickets() -> None:
+    model, fleet = learnt()
+    days = 40
+    allowed = BUDGET * days * len(fleet.connectors)
+    assert tickets(model, fleet.days(days, since=LATER)) <= allowed
+
+
+def test_p_values_of_health_are_not_too_small() -> None:
+    model, fleet = learnt()
+    p_values = model.score(fleet.days(10, since=LATER))
+    for level in (0.01, 0.05, 0.2):
+        assert (p_values <= level).mean() <= 1.5 * level
+
+
+def test_a_model_kept_and_read_judges_the_same() -> None:
+    model, fleet = learnt()
+    windows = fleet.days(1, since=LATER, only=3, bend=bent("plug_heat", 2))
+    again = Model.decode(model.encode())
+    assert again.judge(windows) == model.judge(windows)
+    assert again.info == model.info
+    assert np.array_equal(again.reference.edges, model.reference.edges)
+
+
+def test_what_is_judged_alone_is_judged_the_same_among_many() -> None:
+    model, fleet = learnt()
+    windows = fleet.days(1, since=LATER, only=3, bend=bent("plug_heat", 1.4))
+    assert [model.judge([window])[0] for window in windows] == model.judge(windows)
+    assert model.judge([]) == []
+
+
+@pytest.mark.parametrize("data", [b"", b"nonsense", b"PK\x03\x04broken"])
+def test_what_is_no_model_is_refused(data: bytes) -> None:
+    with pytest.raises(ValueError, match="no model"):
+        Model.decode(data)
+
+
+def test_a_model_of_another_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = learnt()[0].encode()
+    monkeypatch.setattr("detector.models.model.VERSION", 99)
+    with pytest.raises(ValueError, match="version"):
+        Model.decode(data)
+
+
+def test_the_same_rows_give_the_same_model() -> None:
+    samples = Samples.of(Fleet(connectors=8).days(4))
+    first, second = (train(samples, budget=BUDGET, now=LATER).encode() for _ in range(2))
+    assert first == second
+
+
+def test_too_little_history_is_said() -> None:
+    few = Fleet(connectors=2).days(1)[: MIN_ROWS[Span.WINDOW] - 1]
+    with pytest.raises(TrainingError, match="too few"):
+        train(Samples.of(few), budget=BUDGET, now=LATER)
+    one_session = [msgspec.structs.replace(w, transaction_id="1", station_id="SE-1") for w in Fleet().days(2)]
+    with pytest.raises(TrainingError, match="several sessions"):
+        train(Samples.of(one_session), budget=BUDGET, now=LATER)
+
+
+def test_no_connector_fills_the_training() -> None:
+    busy = Fleet(connectors=2).days(28)
+    assert len(busy) > 2 * PER_CONNECTOR
+    kept = thinned(Samples.of(busy), most=10**6)
+    assert np.bincount(kept.thing).tolist() == [PER_CONNECTOR, PER_CONNECTOR]
+    sessions = {window.transaction_id for window in busy}
+    assert 20 < len(np.unique(kept.group)) < len(sessions)
+    assert len(thinned(kept, most=200)) == 200
+
+
+def test_another_algorithm_plugs_in_where_the_forest_is() -> None:
+    class Farthest:
+        """The sum of absolute residuals."""
+
+        def __init__(self, features: int) -> None:
+            self.features = features
+
+        def shares(self, rows: Floats) -> Floats:
+            return np.abs(rows[:, : self.features])
+
+    def fit(rows: Floats, *, features: int, seed: int) -> Farthest:
+        return Farthest(features)
+
+    fleet = Fleet()
+    model = train(Samples.of(fleet.days(6)), budget=BUDGET, now=LATER, fit=fit, contextual=False)
+    odd = fleet.days(1, since=LATER, only=5, bend=bent("plug_heat", 3))
+    assert np.median(model.score(odd)) < 0.01
+    with pytest.raises(TypeError):
+        model.encode()
+
+
+def test_rows_survive_being_kept_and_joined() -> None:
+    windows = Fleet(connectors=3).days(2)
+    (chunk,) = chunks(windows)
+    whole = Samples.read(Chunk.decode(chunk.encode()))
+    parts = [Samples.read(part) for n in range(0, len(windows), 50) for part in chunks(windows[n : n + 50])]
+    again = joined(parts)
+    assert np.array_equal(again.values, whole.values, equal_nan=True)
+    assert [again.things[n] for n in again.thing] == [whole.things[n] for n in whole.thing]
+    assert np.array_equal(again.group, whole.group)
+    with pytest.raises(ValueError, match="no chunk"):
+        Chunk.decode(b"nonsense")
+
+
+def task(exclusions: list[Exclusion]) -> Task:
+    since = int(START.timestamp()) - 1
+    return Task(span=Span.WINDOW, kind="AC", budget=BUDGET, seed=7, now=LATER, since=since, exclusions=exclusions)
+
+
+def test_what_tickets_say_was_broken_is_not_learnt() -> None:
+    windows = Fleet(connectors=8).days(4)
+    data = [chunk.encode() for chunk in chunks(windows)]
+    begin, end = int(START.timestamp()), int(LATER.timestamp())
+    left_out = [
+        Exclusion("SE-001", begin, end),
+        Exclusion("SE-002", begin, begin - 1),
+        Exclusion("SE-003", begin, end, only_days=True),
+        Exclusion("SE-unknown", begin, end),
+    ]
+    model = train_task(task(left_out), data)
+    assert model.info.rows == sum(window.station_id != "SE-001" for window in windows)
+
+
+def test_training_in_a_process_of_its_own() -> None:
+    windows = Fleet(connectors=8).days(4)
+    data = [framed(chunk.encode()) for n in range(0, len(windows), 100) for chunk in chunks(windows[n : n + 100])]
+    command = [sys.executable, "-m", "detector.models.train"]
+    told = framed(msgspec.msgpack.encode(task([])))
+    done = subprocess.run(command, input=told + b"".join(data), capture_output=True, check=True)
+    assert Model.decode(done.stdout).info.rows == len(windows)
+    failed = subprocess.run(command, input=told + data[0], capture_output=True, check=False)
+    assert failed.returncode == 1
+    assert b"too few" in failed.stderr
+
+
+def test_a_task_that_breaks_off_is_told() -> None:
+    stream = io.BytesIO(framed(b"one") + framed(b"two")[:-1])
+    assert read_framed(stream) == b"one"
+    with pytest.raises(EOFError):
+        read_framed(stream)
+    assert read_framed(stream) is None
+
+
+def test_detection_without_models_needs_neither_numpy_nor_scikit_learn() -> None:
+    code = (
+        "import sys, detector.service; print(sorted({'numpy', 'sklearn', 'scipy', 'apprise'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -10,7 +10,7 @@ import msgspec
 from dashboard.auth import Action, allowed
 from dashboard.context import AppContext
 from laddvakt.domain.errors import ConflictError, NotFoundError
-from laddvakt.domain.tickets import Ticket, TicketAction, TicketEvent, apply_event
+from laddvakt.domain.tickets import UNSETTLED, Ticket, TicketAction, TicketEvent, apply_event
 from laddvakt.stores.ports import AuditItem, Work
 
 PEOPLE_ACTIONS = frozenset(
@@ -57,6 +57,8 @@ def _apply(context: AppContext, ticket_id: str, event: TicketEvent) -> Ticket:
         if ticket is None:
             raise NotFoundError(f"there is no ticket {ticket_id}.")
         _check(work, event)
+        if event.action is TicketAction.REOPENED:
+            _check_only_one(work, ticket)
         changed = apply_event(ticket, event)
         work.tickets.save(changed)
         work.people.audit(_audit_item(ticket_id, event))
@@ -70,6 +72,14 @@ def _check(work: Work, event: TicketEvent) -> None:
         _check_assignee(work, event.data.get("assignee"))
     if event.action is TicketAction.VERDICT:
         _check_verdict(event.data)
+
+
+def _check_only_one(work: Work, ticket: Ticket) -> None:
+    """One open ticket per fault and asset."""
+    page = work.tickets.page(states=sorted(UNSETTLED), asset=ticket.asset.id)
+    same = [t.ticket_id for t in page.items if (t.fault, t.asset) == (ticket.fault, ticket.asset)]
+    if same and same != [ticket.ticket_id]:
+        raise ConflictError(f"ticket {same[0]} is open for the same fault.", mend="Work on that one.")
 
 
 def _check_verdict(data: dict[str, Any]) -> None:

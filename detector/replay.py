@@ -11,6 +11,7 @@ from detector.desk import Desk
 from detector.models import keeper
 from detector.models.training import train_here
 from detector.rules.base import Rule
+from detector.tickets import policy_of
 from laddvakt.domain.entries import Entry
 from laddvakt.settings import Settings
 from laddvakt.stores.ports import Records
@@ -31,7 +32,7 @@ class ReplayDetector:
         self._budget = settings.detector.false_tickets_per_connector_day
         self._watch = make_watch(settings)
         self._engine = make_engine(settings, settings.privacy.key or "replay", 1, self._watch, seen=seen)
-        self._desk = Desk(self._engine.site_of)
+        self._desk = Desk(self._engine.site_of, policy_of(settings.tickets))
         self._learn_at: datetime | None = None
         with records.read() as work:
             self._engine.register(work.stations.all())
@@ -42,6 +43,7 @@ class ReplayDetector:
 
     def tick(self, now: datetime) -> None:
         self._settle(self._engine.tick(now))
+        self._look(now)
         self._learn(now)
 
     def finish(self, now: datetime) -> None:
@@ -77,4 +79,9 @@ class ReplayDetector:
         if not worth:
             return
         with self._records.begin() as work:
-            self._desk.handle(worth, work.tickets)
+            self._desk.handle(worth, work)
+
+    def _look(self, now: datetime) -> None:
+        if self._desk.wants_a_look(now):
+            with self._records.begin() as work:
+                self._desk.look(now, work)

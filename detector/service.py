@@ -29,6 +29,7 @@ from detector.models.trial import PROMOTED, Outcome
 from detector.models.watch import Decision, ModelKey, ModelWatch, Need
 from detector.notify.notifier import Notifier
 from detector.replay import ReplayDetector
+from detector.tickets import ACTOR, policy_of
 from laddvakt.clock import utc_now
 from laddvakt.domain.errors import ConflictError, StoreUnavailableError
 from laddvakt.domain.tickets import Ticket
@@ -71,6 +72,17 @@ class _Pulse(msgspec.Struct):
     at: datetime
 
 
+class _Event(msgspec.Struct):
+    actor: str
+
+
+class _Changed(msgspec.Struct):
+    """Of a ticket on the live feed, what tells whether we changed it ourselves."""
+
+    ticket_id: str
+    events: list[_Event]
+
+
 class Detector:
     """`run` until cancelled. Raises what it cannot mend itself; whoever supervises starts it anew.
 
@@ -88,7 +100,7 @@ class Detector:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="detector-records")
         self._watch = make_watch(settings)
         self._engine = make_engine(settings, self._key, settings.eventlog.partitions, self._watch)
-        self._desk = Desk(self._engine.site_of)
+        self._desk = Desk(self._engine.site_of, policy_of(settings.tickets))
         self._rows_kept_at = clock()
         self._target = 0  # the newest log record when we began; until it is applied, timers wait
         self._arrived_at = clock()
@@ -138,7 +150,7 @@ class Detector:
         now = self._clock()
         watch = make_watch(self._settings)
         engine = make_engine(self._settings, self._key, self._settings.eventlog.partitions, watch)
-        desk = Desk(engine.site_of)
+        desk = Desk(engine.site_of, policy_of(self._settings.tickets))
 
         def read() -> dict[int, int]:
             with self._records.read() as work:
@@ -146,7 +158,7 @@ class Detector:
                 states = work.detector.load()
                 learning = states.pop(keeper.PROGRESS, None)
                 engine.restore(states)
-                desk.load(work.tickets, now)
+                desk.load(work, now, engine.standing())
                 if watch is not None:
                     keeper.load(watch, work.detector, learning)
                 return work.positions.get(CONSUMER)
@@ -171,9 +183,13 @@ class Detector:
         learning = self._watch.encode() if self._watch is not None else b""
         positions = {record.partition: record.sequence for record in applied}
 
+        look = self._caught_up(now) and self._desk.wants_a_look(now)
+
         def write() -> list[Ticket]:
             with self._records.begin() as work:
-                tickets = self._desk.handle(changes, work.tickets) if changes else []
+                handled = self._desk.handle(changes, work) if changes else []
+                looked = self._desk.look(now, work) if look else []
+                tickets = list({ticket.ticket_id: ticket for ticket in (*handled, *looked)}.values())
                 work.detector.save(states)
                 if gathered is not None:
                     keeper.keep_rows(work.detector, gathered, learning, now)
@@ -227,7 +243,8 @@ class Detector:
                 if self._caught_up(now):
                     self._take(self._engine.tick(now, behind=self._behind(now)))
                 overdue = (now - self._committed_at).total_seconds() >= CHECKPOINT_S
-                if self._changes or (overdue and self._applied):
+                look = self._caught_up(now) and self._desk.wants_a_look(now)
+                if self._changes or (overdue and self._applied) or look:
                     await self._commit()
             await asyncio.sleep(1.0)
 
@@ -317,6 +334,8 @@ class Detector:
     # Whether we listen at all
 
     def _on_feed(self, kind: str, data: bytes) -> None:
+        if kind == "ticket":
+            self._on_ticket(data)
         if kind != "pulse":
             return
         try:
@@ -326,6 +345,14 @@ class Detector:
             return
         if pulse.service == "collector":
             self._collector_at = self._clock()
+
+    def _on_ticket(self, data: bytes) -> None:
+        """A person changed a ticket. Should the word be lost, the fault's next hourly finding or a restart brings
+        it."""
+        with contextlib.suppress(msgspec.MsgspecError):
+            ticket = msgspec.json.decode(data, type=_Changed)
+            if ticket.events and ticket.events[-1].actor != ACTOR:
+                self._desk.changed(ticket.ticket_id)
 
     def _watch_collector(self, now: datetime) -> None:
         if self._collector_at is None:

@@ -1,7 +1,7 @@
-"""Findings become tickets: opened, updated, cleared, reopened, verified, each with a reason. Pure.
+"""Findings become tickets: opened, updated, cleared, reopened, verified, closed, each with a reason. Pure.
 
 One ticket per fault and asset. What a person decided stands: a ticket that was resolved by hand while its fault
-still holds stays resolved, until the fault has gone and come back.
+still holds stays resolved for a while, and is then reopened with these words.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ from typing import NamedTuple
 
 import msgspec
 
+from detector import flapping
 from detector.changes import Change, ChangeKind
 from detector.view import SessionEnded
 from laddvakt.domain.ids import ticket_id
+from laddvakt.domain.silences import Silence
 from laddvakt.domain.tickets import (
     UNSETTLED,
     Finding,
@@ -25,29 +27,45 @@ from laddvakt.domain.tickets import (
     apply_event,
 )
 from laddvakt.domain.times import rfc3339
+from laddvakt.settings import TicketsSettings
 
 ACTOR = "detector"
-REOPEN_WITHIN = timedelta(hours=24)
 UPDATE_EVERY = timedelta(hours=1)
 MAX_UPDATES = 200
 """Update events per ticket; later ones change the evidence without another line of history, unless the severity
 changed."""
 GOOD_SESSION_WH = 100.0
+HELD_BACK = "held_back_by:"
+"""Begins the reason of a finding that was put under one of another fault."""
+NEVER_VERIFIED = timedelta(days=30)
+"""A resolved ticket that no good session proved is closed after this."""
+ORPHANED = timedelta(hours=24)
+"""An open ticket whose fault nothing finds any more, as after the rule was taken away, is cleared after this."""
 
 
 class Reason(StrEnum):
     """Why a ticket was changed, or left as it is."""
 
-    NEW_FAULT = "new_fault"  # no ticket of this fault and asset, or one settled over 24 h ago
-    CAME_BACK = "came_back"  # within 24 h of its end
+    NEW_FAULT = "new_fault"  # no ticket of this fault and asset, or one settled long ago
+    CAME_BACK = "came_back"  # soon after its end
+    OUTLASTED = "outlasted"  # what held it back is over, and it is still there
+    STILL_STANDS = "still_stands"  # resolved by hand long enough ago, and it is still there
     MORE_EVIDENCE = "more_evidence"  # severity, cause or evidence changed
     NOTHING_NEW = "nothing_new"  # the same again
     TOO_SOON = "too_soon"  # changed, but updated within the hour
     FAULT_GONE = "fault_gone"  # the rule cleared it
+    HELD_BACK = "held_back"  # another ticket explains it
+    FLAPPING = "flapping"  # it comes and goes: the ticket stays open until it is calm
+    CALM = "calm"  # it no longer comes and goes
+    SILENCED = "silenced"  # maintenance, or a quiet time
+    NOT_FOUND = "not_found"  # nothing finds it any more
     SETTLED_BY_PERSON = "settled_by_person"  # resolved by hand although the fault holds
     ALREADY_SETTLED = "already_settled"  # it ended after somebody resolved it
     GOOD_SESSION = "good_session"  # energy flowed since: the mend is proved
-    SESSION_PROVES_NOTHING = "session_proves_nothing"  # too little energy, too early, or elsewhere
+    SESSION_PROVES_NOTHING = "session_proves_nothing"  # too little, too early, elsewhere, or it stands
+    DONE = "done"  # verified, and quiet since
+    UNPROVED = "unproved"  # resolved long ago, and no session proved it
+    NOT_DUE = "not_due"  # nothing to be done yet
 
 
 class Decision(NamedTuple):
@@ -57,27 +75,79 @@ class Decision(NamedTuple):
     ticket: Ticket | None = None
 
 
-def decide(change: Change, ticket: Ticket | None, *, site_id: str | None) -> Decision:
-    """The ticket after a change of its finding. `ticket` is the newest of this fault and asset, as stored now."""
+class Policy(NamedTuple):
+    """How long, how often; see `tickets` in the settings."""
+
+    reopen_within: timedelta = timedelta(hours=24)
+    still_stands: timedelta = timedelta(hours=24)
+    close_after: timedelta = timedelta(days=3)
+    flap_high: float = 0.2
+    flap_low: float = 0.05
+    storm_tickets: int = 20
+    storm_within: timedelta = timedelta(minutes=10)
+    margin: float = 1.0
+
+
+def policy_of(settings: TicketsSettings) -> Policy:
+    return Policy(
+        reopen_within=timedelta(hours=settings.reopen_within_h),
+        still_stands=timedelta(hours=settings.still_stands_h),
+        close_after=timedelta(days=settings.close_after_days),
+        flap_high=settings.flap_high,
+        flap_low=settings.flap_low,
+        storm_tickets=settings.storm_tickets,
+        storm_within=timedelta(minutes=settings.storm_minutes),
+        margin=settings.margin_pct / 100,
+    )
+
+
+DEFAULT = Policy()
+
+
+def decide(
+    change: Change,
+    ticket: Ticket | None,
+    *,
+    site_id: str | None,
+    policy: Policy = DEFAULT,
+    silence: Silence | None = None,
+    holder: Ticket | None = None,
+) -> Decision:
+    """The ticket after a change of its finding. `ticket` is the newest of this fault and asset, as stored now;
+    `silence` holds it back now; `holder` is the ticket of the fault that this one was put under."""
     finding = change.finding
     if finding is None:
         raise ValueError("a change without a finding is for `verify`")
     if change.kind is ChangeKind.CLEARED:
-        return _clear(change, ticket)
+        return _went(change, ticket, policy, holder)
+    stood = ticket is not None and flapping.stands(ticket.changes)
     if ticket is not None and ticket.state in UNSETTLED:
-        return _update(finding, ticket, change.at)
-    if change.kind is ChangeKind.STILL:
-        return Decision(Reason.SETTLED_BY_PERSON)
-    settled_at = (ticket.resolved_at or ticket.updated_at) if ticket is not None else None
-    if ticket is not None and settled_at is not None and change.at - settled_at <= REOPEN_WITHIN:
-        return Decision(Reason.CAME_BACK, _reopen(finding, ticket, change.at))
-    return Decision(Reason.NEW_FAULT, _open(finding, change.at, site_id))
+        return _came(finding, _noted(ticket, change.at, came=True), change.at, policy, new=not stood)
+    if silence is not None:
+        return Decision(Reason.SILENCED)
+    reason = _again(ticket, change.at, policy) if ticket is not None else Reason.NEW_FAULT
+    if ticket is None or reason is Reason.NEW_FAULT:
+        return Decision(Reason.NEW_FAULT, _open(finding, change.at, site_id))
+    if reason is Reason.SETTLED_BY_PERSON:
+        return Decision(reason)
+    return _back(reason, finding, ticket, change.at)
+
+
+def _again(ticket: Ticket, at: datetime, policy: Policy) -> Reason:
+    """Why a fault that stands opens its settled ticket again, or does not."""
+    settled = settled_by(ticket)
+    age = at - (ticket.resolved_at or ticket.updated_at)
+    if settled is not None and settled.actor != ACTOR and flapping.stands(ticket.changes):
+        return Reason.STILL_STANDS if age >= policy.still_stands else Reason.SETTLED_BY_PERSON
+    if settled is not None and settled.action is TicketAction.HELD:
+        return Reason.OUTLASTED
+    return Reason.CAME_BACK if age <= policy.reopen_within else Reason.NEW_FAULT
 
 
 def verify(session: SessionEnded, ticket: Ticket) -> Decision:
     """A resolved ticket after a session on its station: verified if the session proves the mend."""
     resolved_at = ticket.resolved_at
-    if ticket.state is not TicketState.RESOLVED or resolved_at is None:
+    if ticket.state is not TicketState.RESOLVED or resolved_at is None or flapping.stands(ticket.changes):
         return Decision(Reason.SESSION_PROVES_NOTHING)
     elsewhere = ticket.connector_id not in (None, 0, session.connector_id)
     if elsewhere or session.energy_wh < GOOD_SESSION_WH or session.started_at < resolved_at:
@@ -92,35 +162,85 @@ def verify(session: SessionEnded, ticket: Ticket) -> Decision:
     return Decision(Reason.GOOD_SESSION, apply_event(ticket, event))
 
 
-def _event(action: TicketAction, at: datetime, reason: Reason, detail: str, finding: Finding) -> TicketEvent:
+def review(ticket: Ticket, now: datetime, policy: Policy = DEFAULT, *, found: bool) -> Decision:
+    """What time alone changes. `found`: its finding stands."""
+    due = due_at(ticket, policy, found=found)
+    if due is None or now < due:
+        return Decision(Reason.NOT_DUE)
+    if ticket.flapping_since is not None:
+        return _calm(ticket, now, policy)
+    if ticket.state in UNSETTLED:
+        gone = "The fault is not found any more."
+        return Decision(Reason.NOT_FOUND, _say(ticket, TicketAction.CLEARED, now, Reason.NOT_FOUND, gone))
+    verified = ticket.state is TicketState.VERIFIED
+    reason = Reason.DONE if verified else Reason.UNPROVED
+    words = "Verified, and quiet since." if verified else "Resolved, and never proved by a session."
+    return Decision(reason, _say(ticket, TicketAction.CLOSED, now, reason, words))
+
+
+def due_at(ticket: Ticket, policy: Policy = DEFAULT, *, found: bool) -> datetime | None:
+    """When `review` may have something to do; None: never, as things are."""
+    if ticket.flapping_since is not None:
+        return ticket.updated_at
+    if ticket.state in UNSETTLED:
+        return None if found or _asked_for(ticket) else ticket.updated_at + ORPHANED
+    if ticket.state is TicketState.CLOSED or flapping.stands(ticket.changes):
+        return None
+    after = policy.close_after if ticket.state is TicketState.VERIFIED else NEVER_VERIFIED
+    return ticket.updated_at + after
+
+
+def settled_by(ticket: Ticket) -> TicketEvent | None:
+    """What settled it last; None while it is unsettled."""
+    settling = {TicketAction.CLEARED, TicketAction.RESOLVED, TicketAction.HELD}
+    if ticket.state in UNSETTLED:
+        return None
+    return next((event for event in reversed(ticket.events) if event.action in settling), None)
+
+
+def _asked_for(ticket: Ticket) -> bool:
+    """Whether a person opened it again: then a person settles it."""
+    opening = {TicketAction.OPENED, TicketAction.REOPENED}
+    last = next((event for event in reversed(ticket.events) if event.action in opening), None)
+    return last is not None and last.actor != ACTOR
+
+
+def _noted(ticket: Ticket, at: datetime, *, came: bool) -> Ticket:
+    changes = flapping.noted(ticket.changes, at, came=came)
+    return ticket if changes == ticket.changes else msgspec.structs.replace(ticket, changes=changes)
+
+
+def _say(
+    ticket: Ticket, action: TicketAction, at: datetime, reason: Reason, detail: str, **data: object
+) -> Ticket:
+    event = TicketEvent(at=at, action=action, actor=ACTOR, detail=detail, data={"reason": str(reason), **data})
+    return apply_event(ticket, event)
+
+
+def _event(action: TicketAction, at: datetime, reason: Reason, finding: Finding, detail: str = "") -> TicketEvent:
     data = {
         "reason": str(reason),
         "severity": str(finding.severity),
         "confidence": finding.confidence,
         "since": rfc3339(finding.since),
     }
-    return TicketEvent(at=at, action=action, actor=ACTOR, detail=detail, data=data)
+    return TicketEvent(at=at, action=action, actor=ACTOR, detail=detail or finding.explanation, data=data)
 
 
 def _open(finding: Finding, at: datetime, site_id: str | None) -> Ticket:
-    return Ticket(
+    bare = Ticket(
         ticket_id=ticket_id(finding.asset.kind, finding.asset.id, finding.fault, at),
         fault=finding.fault,
         asset=finding.asset,
         station_id=finding.station_id,
-        connector_id=finding.connector_id,
         site_id=site_id,
         severity=finding.severity,
         opened_at=at,
         updated_at=at,
-        probable_cause=finding.probable_cause,
-        evidence=finding.evidence,
-        explanation=finding.explanation,
-        suggested_action=finding.suggested_action,
-        mrec=finding.mrec,
-        confidence=finding.confidence,
-        events=(_event(TicketAction.OPENED, at, Reason.NEW_FAULT, finding.explanation, finding),),
+        changes=(at,),
+        events=(_event(TicketAction.OPENED, at, Reason.NEW_FAULT, finding),),
     )
+    return _with(bare, finding)
 
 
 def _with(ticket: Ticket, finding: Finding) -> Ticket:
@@ -135,13 +255,32 @@ def _with(ticket: Ticket, finding: Finding) -> Ticket:
         suggested_action=finding.suggested_action,
         mrec=finding.mrec,
         confidence=finding.confidence,
+        suspects=finding.suspects,
+        chart=finding.chart,
     )
 
 
-def _reopen(finding: Finding, ticket: Ticket, at: datetime) -> Ticket:
-    event = _event(TicketAction.REOPENED, at, Reason.CAME_BACK, finding.explanation, finding)
-    reopened = _with(apply_event(ticket, event), finding)
-    return msgspec.structs.replace(reopened, findings=ticket.findings + 1)
+def _back(reason: Reason, finding: Finding, ticket: Ticket, at: datetime) -> Decision:
+    settled = settled_by(ticket)
+    words = {
+        Reason.OUTLASTED: f"It outlasted what explained it. {finding.explanation}",
+        Reason.STILL_STANDS: (
+            f"{settled.actor if settled else 'Somebody'} resolved it, but the fault still stands. "
+            f"{finding.explanation}"
+        ),
+    }
+    event = _event(TicketAction.REOPENED, at, reason, finding, words.get(reason, ""))
+    reopened = _noted(_with(apply_event(ticket, event), finding), at, came=True)
+    return Decision(reason, msgspec.structs.replace(reopened, findings=ticket.findings + 1))
+
+
+def _came(finding: Finding, ticket: Ticket, at: datetime, policy: Policy, *, new: bool) -> Decision:
+    """It stands, and its ticket is open: with `new` it has come back meanwhile."""
+    decision = _update(finding, ticket, at)
+    if not new:
+        return decision
+    after = decision.ticket or ticket
+    return _flaps(after, at, policy) or Decision(decision.reason, after)
 
 
 def _update(finding: Finding, ticket: Ticket, at: datetime) -> Decision:
@@ -155,7 +294,7 @@ def _update(finding: Finding, ticket: Ticket, at: datetime) -> Decision:
     updated = msgspec.structs.replace(_with(ticket, finding), findings=ticket.findings + 1, updated_at=at)
     if len(updates) >= MAX_UPDATES and not urgent:
         return Decision(Reason.MORE_EVIDENCE, updated)
-    event = _event(TicketAction.UPDATED, at, Reason.MORE_EVIDENCE, finding.explanation, finding)
+    event = _event(TicketAction.UPDATED, at, Reason.MORE_EVIDENCE, finding)
     return Decision(Reason.MORE_EVIDENCE, apply_event(updated, event))
 
 
@@ -166,17 +305,50 @@ def _differs(finding: Finding, ticket: Ticket) -> bool:
         or finding.mrec != ticket.mrec
         or abs(finding.confidence - ticket.confidence) >= 0.05
         or finding.evidence != ticket.evidence
+        or finding.suspects != ticket.suspects
     )
 
 
-def _clear(change: Change, ticket: Ticket | None) -> Decision:
-    if ticket is None or ticket.state not in UNSETTLED:
+def _went(change: Change, ticket: Ticket | None, policy: Policy, holder: Ticket | None) -> Decision:
+    if ticket is None:
         return Decision(Reason.ALREADY_SETTLED)
-    event = TicketEvent(
-        at=change.at,
-        action=TicketAction.CLEARED,
-        actor=ACTOR,
-        detail=f"The fault is gone: {change.reason.replace('_', ' ')}.",
-        data={"reason": str(Reason.FAULT_GONE), "rule_reason": change.reason},
+    stood = flapping.stands(ticket.changes)
+    noted = _noted(ticket, change.at, came=False)
+    if ticket.state not in UNSETTLED:
+        return Decision(Reason.ALREADY_SETTLED, noted if stood else None)
+    if change.reason.startswith(HELD_BACK):
+        return Decision(Reason.HELD_BACK, _hold(noted, change, holder))
+    if ticket.flapping_since is not None:
+        return Decision(Reason.FLAPPING, noted if stood else None)
+    gone = f"The fault is gone: {change.reason.replace('_', ' ')}."
+    data = {"rule_reason": change.reason}
+    return _flaps(noted, change.at, policy) or Decision(
+        Reason.FAULT_GONE, _say(noted, TicketAction.CLEARED, change.at, Reason.FAULT_GONE, gone, **data)
     )
-    return Decision(Reason.FAULT_GONE, apply_event(ticket, event))
+
+
+def _hold(ticket: Ticket, change: Change, holder: Ticket | None) -> Ticket:
+    fault = change.reason.removeprefix(HELD_BACK).replace("_", " ")
+    words = f"{fault.capitalize()} explains it{f', ticket {holder.ticket_id}' if holder else ''}."
+    data = {"rule_reason": change.reason, "held_by": holder.ticket_id if holder else None}
+    return _say(ticket, TicketAction.HELD, change.at, Reason.HELD_BACK, words, **data)
+
+
+def _flaps(ticket: Ticket, at: datetime, policy: Policy) -> Decision | None:
+    """The decision where a fault has just begun to come and go too often."""
+    if ticket.flapping_since is not None or flapping.share(ticket.changes, at) < policy.flap_high:
+        return None
+    recent = sum(1 for change in ticket.changes if at - change < flapping.WINDOW)
+    hours = flapping.WINDOW / timedelta(hours=1)
+    words = f"The fault came or went {recent} times in {hours:.0f} h. The ticket stays open until it is calm."
+    return Decision(Reason.FLAPPING, _say(ticket, TicketAction.FLAPPING, at, Reason.FLAPPING, words))
+
+
+def _calm(ticket: Ticket, now: datetime, policy: Policy) -> Decision:
+    if flapping.share(ticket.changes, now) >= policy.flap_low:
+        return Decision(Reason.FLAPPING)
+    if flapping.stands(ticket.changes):
+        words = "The fault no longer comes and goes: it stands."
+        return Decision(Reason.CALM, _say(ticket, TicketAction.STEADIED, now, Reason.CALM, words))
+    words = "The fault is gone, and no longer comes and goes."
+    return Decision(Reason.CALM, _say(ticket, TicketAction.CLEARED, now, Reason.CALM, words))

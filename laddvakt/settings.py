@@ -13,10 +13,10 @@ import secrets
 import tempfile
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from laddvakt.domain.errors import SettingsError
 
@@ -237,6 +237,32 @@ class DetectorSettings(_Section):
     forest: bool = Field(True, description="whether the isolation forest runs")
 
 
+class TicketsSettings(_Section):
+    reopen_within_h: float = Field(
+        24, ge=0, description="a fault that is back within this time reopens its ticket; later it is a new one"
+    )
+    still_stands_h: float = Field(
+        24, gt=0, description="a ticket resolved by hand is reopened when its fault stands on for so long"
+    )
+    close_after_days: float = Field(3, gt=0, description="a verified ticket is closed after this time")
+    flap_high: float = Field(0.2, gt=0, le=1, description="share of changes at which a fault is said to flap")
+    flap_low: float = Field(0.05, gt=0, le=1, description="and below which it is calm again")
+    storm_tickets: int = Field(20, ge=2, description="so many tickets of one fault are a storm")
+    storm_minutes: float = Field(10, gt=0, description="within which they open; people get one digest of it")
+    margin_pct: float = Field(
+        100,
+        ge=0,
+        le=100,
+        description="part of a session's revenue without VAT that is lost with it, for revenue at risk",
+    )
+
+    @model_validator(mode="after")
+    def _low_is_lower(self) -> Self:
+        if self.flap_low >= self.flap_high:
+            raise ValueError("flap_low must be below flap_high")
+        return self
+
+
 class Settings(_Section):
     """All settings of one installation."""
 
@@ -255,6 +281,7 @@ class Settings(_Section):
     web: WebSettings = Field(default_factory=WebSettings)
     privacy: PrivacySettings = Field(default_factory=PrivacySettings)
     detector: DetectorSettings = Field(default_factory=DetectorSettings)
+    tickets: TicketsSettings = Field(default_factory=TicketsSettings)
 
     @field_validator("timezone")
     @classmethod

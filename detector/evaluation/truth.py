@@ -71,7 +71,7 @@ class Alarm(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _CALLS = {TicketAction.OPENED, TicketAction.REOPENED}
-_SETTLES = {TicketAction.CLEARED, TicketAction.RESOLVED}
+_SETTLES = {TicketAction.CLEARED, TicketAction.RESOLVED, TicketAction.HELD}
 
 
 def alarms_of(tickets: Iterable[Ticket]) -> list[Alarm]:

@@ -5,18 +5,37 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+import sqlalchemy as sa
+from hypothesis import given
+from hypothesis import strategies as st
 
-from detector.changes import Change, ChangeKind
+from detector.changes import Change, ChangeKind, finding_key
 from detector.desk import REMEMBER, Desk
+from detector.flapping import WINDOW
+from detector.tickets import DEFAULT, NEVER_VERIFIED
 from detector.view import SessionEnded
-from laddvakt.domain.stations import ConnectorState
-from laddvakt.domain.tickets import Ticket, TicketState
+from laddvakt.domain.silences import Silence, SilenceScope
+from laddvakt.domain.stations import ConnectorState, Station
+from laddvakt.domain.tickets import (
+    Asset,
+    Finding,
+    Severity,
+    Ticket,
+    TicketAction,
+    TicketEvent,
+    TicketState,
+    apply_event,
+)
 from laddvakt.settings import Settings
 from laddvakt.stores.ports import Records
-from laddvakt.stores.sql.engine import open_records
+from laddvakt.stores.sql.engine import SqlRecords, open_records
+from laddvakt.stores.sql.schema import metadata
+from tests.support.dashboard import open_test_records
 from tests.support.detector import START, Story
+from tests.support.records import ended
 
 
 @pytest.fixture
@@ -25,6 +44,61 @@ def records(tmp_path: Path) -> Iterator[Records]:
     opened.migrate()
     yield opened
     opened.close()
+
+
+def found(station_id: str = "SE-1", fault: str = "no_power", **more: Any) -> Finding:
+    fields: dict[str, Any] = {
+        "fault": fault,
+        "asset": Asset(kind="station", id=station_id),
+        "station_id": station_id,
+        "severity": Severity.P2,
+        "at": START,
+        "since": START,
+        "probable_cause": "contactor",
+        "explanation": "nothing flows",
+        "suggested_action": "measure",
+    }
+    return Finding(**(fields | more))
+
+
+def change(kind: ChangeKind, finding: Finding, minutes: float = 0, reason: str = "over") -> Change:
+    at = START + timedelta(minutes=minutes)
+    return Change(kind=kind, at=at, station_id=finding.station_id, finding=finding, reason=reason)
+
+
+def look(desk: Desk, records: Records, minutes: float) -> list[Ticket]:
+    """As the service does: a few looks, because each only does what it finds stored."""
+    changed: dict[str, Ticket] = {}
+    for second in range(0, 180, 60):
+        now = START + timedelta(minutes=minutes, seconds=second)
+        if desk.wants_a_look(now):
+            with records.begin() as work:
+                changed |= {ticket.ticket_id: ticket for ticket in desk.look(now, work)}
+    return list(changed.values())
+
+
+def by_hand(records: Records, ticket_id: str, action: TicketAction, minutes: float) -> None:
+    with records.begin() as work:
+        ticket = work.tickets.get(ticket_id)
+        assert ticket is not None
+        event = TicketEvent(at=START + timedelta(minutes=minutes), action=action, actor="eva")
+        work.tickets.save(apply_event(ticket, event))
+
+
+def silence(records: Records, begin: float, end: float, **more: Any) -> None:
+    fields: dict[str, Any] = {"scope": SilenceScope.STATION, "target": "SE-1"}
+    with records.begin() as work:
+        work.silences.save(
+            Silence(
+                silence_id=f"Q-{begin}",
+                from_=START + timedelta(minutes=begin),
+                until=START + timedelta(minutes=end),
+                reason="works",
+                created_by="eva",
+                created_at=START,
+                **(fields | more),
+            )
+        )
 
 
 def raised_and_cleared() -> list[Change]:
@@ -52,7 +126,7 @@ def session(minutes: float, energy_wh: float = 5000) -> Change:
 
 def handle(desk: Desk, records: Records, *changes: Change) -> list[Ticket]:
     with records.begin() as work:
-        return desk.handle(changes, work.tickets)
+        return desk.handle(changes, work)
 
 
 def test_a_ticket_changed_twice_in_one_go_is_saved_once(records: Records) -> None:
@@ -65,7 +139,7 @@ def test_a_ticket_changed_twice_in_one_go_is_saved_once(records: Records) -> Non
 def test_a_failed_transaction_is_decided_the_same_again(records: Records) -> None:
     desk, changes = Desk(lambda station_id: None), raised_and_cleared()
     with pytest.raises(ZeroDivisionError), records.begin() as work:
-        desk.handle(changes, work.tickets)
+        desk.handle(changes, work)
         raise ZeroDivisionError
     (ticket,) = handle(desk, records, *changes)
     assert [event.action for event in ticket.events] == ["opened", "cleared"]
@@ -76,7 +150,7 @@ def test_a_desk_that_was_restarted_goes_on_with_the_same_tickets(records: Record
     handle(Desk(lambda station_id: None), records, raised)
     again = Desk(lambda station_id: None)
     with records.read() as work:
-        again.load(work.tickets, START)
+        again.load(work, START)
     assert handle(again, records, raised) == []  # nothing new
     (ticket,) = handle(again, records, cleared)
     assert ticket.state is TicketState.RESOLVED
@@ -97,3 +171,226 @@ def test_tickets_of_long_ago_are_forgotten(records: Records) -> None:
     late = REMEMBER.total_seconds() / 60 + 60
     assert handle(desk, records, session(late)) == []
     assert not desk.concerns(session(late))
+
+
+# Silences
+
+
+def test_what_stands_when_a_silence_ends_opens_a_ticket_then(records: Records) -> None:
+    desk, finding = Desk(lambda station_id: None), found()
+    silence(records, 0, 60)
+    assert handle(desk, records, change(ChangeKind.RAISED, finding, 5)) == []
+    assert look(desk, records, 30) == []
+    (ticket,) = look(desk, records, 60)
+    assert (ticket.state, ticket.opened_at) == (TicketState.OPEN, START + timedelta(minutes=60))
+    assert look(desk, records, 90) == []
+
+
+def test_what_ends_before_the_silence_opens_nothing(records: Records) -> None:
+    desk, finding = Desk(lambda station_id: None), found()
+    silence(records, 0, 60)
+    handle(desk, records, change(ChangeKind.RAISED, finding, 5), change(ChangeKind.CLEARED, finding, 30))
+    assert look(desk, records, 70) == []
+
+
+def test_a_silence_outlives_a_restart_and_so_does_what_waits_for_its_end(records: Records) -> None:
+    silence(records, 0, 60)
+    handle(Desk(lambda station_id: None), records, change(ChangeKind.RAISED, found(), 5))
+    again = Desk(lambda station_id: None)
+    with records.read() as work:
+        again.load(work, START + timedelta(minutes=10), [found()])
+    assert look(again, records, 20) == []
+    assert [ticket.fault for ticket in look(again, records, 61)] == ["no_power"]
+
+
+def test_what_waits_is_the_newest_finding_not_the_one_from_before_the_restart(records: Records) -> None:
+    handle(Desk(lambda station_id: None), records, change(ChangeKind.RAISED, found()))
+    again = Desk(lambda station_id: None)
+    with records.read() as work:
+        again.load(work, START, [found()])
+    handle(again, records, change(ChangeKind.STILL, found(severity=Severity.P1), 1))
+    assert look(again, records, 1) == []
+    with records.read() as work:
+        assert [ticket.severity for ticket in work.tickets.unsettled()] == [Severity.P1]
+
+
+# Groups
+
+
+def test_tickets_of_one_station_and_of_one_site_within_half_an_hour_know_each_other(records: Records) -> None:
+    desk = Desk(lambda station_id: "harbour" if station_id != "SE-9" else "depot")
+    for minutes, finding in (
+        (0, found("SE-1")),
+        (20, found("SE-2")),
+        (40, found("SE-1", "meter_frozen")),
+        (41, found("SE-9")),
+    ):
+        handle(desk, records, change(ChangeKind.RAISED, finding, minutes))
+    with records.read() as work:
+        tickets = {(t.station_id, t.fault): t for t in work.tickets.unsettled()}
+    first, second = tickets["SE-1", "no_power"], tickets["SE-2", "no_power"]
+    third, far = tickets["SE-1", "meter_frozen"], tickets["SE-9", "no_power"]
+    assert set(first.related) == {second.ticket_id, third.ticket_id}
+    assert set(second.related) == {first.ticket_id, third.ticket_id}
+    assert set(third.related) == {first.ticket_id, second.ticket_id}
+    assert far.related == ()
+
+
+def test_a_site_outage_holds_open_station_tickets_back_and_what_outlasts_it_comes_back(records: Records) -> None:
+    desk = Desk(lambda station_id: "harbour")
+    stations = [found(f"SE-{n}", "offline") for n in range(3)]
+    outage = found("SE-0", "site_outage", asset=Asset(kind="site", id="harbour"))
+    handle(desk, records, *(change(ChangeKind.RAISED, finding) for finding in stations))
+    changed = handle(
+        desk,
+        records,
+        change(ChangeKind.RAISED, outage, 5),
+        *(change(ChangeKind.CLEARED, finding, 5, "held_back_by:site_outage") for finding in stations),
+    )
+    site = next(ticket for ticket in changed if ticket.fault == "site_outage")
+    held = sorted((t for t in changed if t.fault == "offline"), key=lambda ticket: ticket.station_id)
+    assert [(t.state, t.held_by) for t in held] == [(TicketState.RESOLVED, site.ticket_id)] * 3
+    assert {t.ticket_id for t in held} <= set(site.related)
+    handle(desk, records, change(ChangeKind.CLEARED, outage, 60), change(ChangeKind.RAISED, stations[1], 60))
+    with records.read() as work:
+        (left,) = work.tickets.unsettled()
+    assert (left.ticket_id, left.state) == (held[1].ticket_id, TicketState.OPEN)
+
+
+def test_a_storm_is_marked_on_all_its_tickets_the_first_ones_too(records: Records) -> None:
+    desk, many = Desk(lambda station_id: None), DEFAULT.storm_tickets
+    for n in range(many):
+        handle(desk, records, change(ChangeKind.RAISED, found(f"SE-{n}"), n / 10))
+    handle(desk, records, change(ChangeKind.RAISED, found("SE-x", "meter_frozen"), 3))
+    with records.read() as work:
+        tickets = work.tickets.unsettled()
+    storms = {ticket.storm for ticket in tickets if ticket.fault == "no_power"}
+    assert storms == {"storm-no_power-20261121T080000"}
+    assert [ticket.storm for ticket in tickets if ticket.fault == "meter_frozen"] == [None]
+    again = Desk(lambda station_id: None)
+    with records.read() as work:
+        again.load(work, START + timedelta(minutes=4))
+    (late,) = handle(again, records, change(ChangeKind.RAISED, found("SE-late"), 5))
+    assert late.storm == "storm-no_power-20261121T080000"
+    (after,) = handle(again, records, change(ChangeKind.RAISED, found("SE-after"), 60))
+    assert after.storm is None
+
+
+# Time and people
+
+
+def test_a_verified_ticket_is_closed_by_time_alone(records: Records) -> None:
+    desk = Desk(lambda station_id: None)
+    handle(desk, records, *raised_and_cleared(), session(10))
+    assert look(desk, records, 60) == []
+    (closed,) = look(desk, records, 60 + DEFAULT.close_after.total_seconds() / 60)
+    assert closed.state is TicketState.CLOSED
+    assert look(desk, records, 120 + DEFAULT.close_after.total_seconds() / 60) == []
+
+
+def test_a_ticket_that_a_person_opened_again_is_the_one_that_goes_on(records: Records) -> None:
+    desk, finding = Desk(lambda station_id: None), found()
+    (first,) = handle(desk, records, change(ChangeKind.RAISED, finding), change(ChangeKind.CLEARED, finding, 1))
+    day = DEFAULT.reopen_within.total_seconds() / 60 + 5
+    second = [change(ChangeKind.RAISED, finding, day), change(ChangeKind.CLEARED, finding, day + 1)]
+    handle(desk, records, *second)
+    by_hand(records, first.ticket_id, TicketAction.REOPENED, day + 2)
+    handle(desk, records, change(ChangeKind.RAISED, finding, day + 3))
+    with records.read() as work:
+        (open_,) = work.tickets.unsettled()
+    assert open_.ticket_id == first.ticket_id
+
+
+def test_a_ticket_has_its_revenue_at_risk_from_the_stations_own_past(records: Records) -> None:
+    with records.begin() as work:
+        work.stations.save([Station(station_id="SE-1", site_id="harbour")])
+        week = timedelta(days=7)
+        work.sessions.save([ended(f"S-{n}", START - n * week / 7, "100") for n in range(1, 29)])
+    (ticket,) = handle(Desk(lambda station_id: "harbour"), records, change(ChangeKind.RAISED, found()))
+    assert ticket.revenue_at_risk is not None
+    assert ticket.revenue_at_risk.currency == "SEK"
+    assert 190 < ticket.revenue_at_risk.amount < 210  # one session of 100 a day, P2: two days
+    site = found("SE-1", "site_outage", asset=Asset(kind="site", id="harbour"), confidence=0.5)
+    (outage, *_) = handle(Desk(lambda station_id: "harbour"), records, change(ChangeKind.RAISED, site))
+    assert outage.revenue_at_risk is not None
+    assert 95 < outage.revenue_at_risk.amount < 105
+    other = found("SE-2", confidence=0.5)
+    (bare,) = handle(Desk(lambda station_id: None), records, change(ChangeKind.RAISED, other))
+    assert bare.revenue_at_risk is None
+
+
+# Whatever happens
+
+
+@pytest.fixture(scope="module")
+def memory() -> Iterator[SqlRecords]:
+    opened = open_test_records()
+    yield opened
+    opened.close()
+
+
+FINDINGS = [
+    found("SE-1"),
+    found("SE-2"),
+    found("SE-1", "offline"),
+    found("SE-1", "site_outage", asset=Asset(kind="site", id="harbour")),
+]
+STEPS = st.tuples(
+    st.integers(0, 3),
+    st.sampled_from(["toggle", "toggle", "toggle", "still", "held", "session", "silence", "resolve", "restart"]),
+    st.integers(0, 400),
+)
+
+
+@given(st.lists(STEPS, max_size=40))
+def test_a_fault_that_ends_always_clears_and_has_one_open_ticket_at_most(
+    memory: SqlRecords, steps: list[tuple[int, str, int]]
+) -> None:
+    with memory._engine.begin() as connection:
+        for table in reversed(metadata.sorted_tables):
+            connection.execute(sa.delete(table))
+    desk, minutes, standing = Desk(lambda station_id: "harbour"), 0.0, set[int]()
+
+    def say(number: int, kind: ChangeKind, reason: str = "over") -> None:
+        handle(desk, memory, change(kind, FINDINGS[number], minutes, reason))
+        (standing.discard if kind is ChangeKind.CLEARED else standing.add)(number)
+
+    def unsettled() -> list[Ticket]:
+        with memory.read() as work:
+            return work.tickets.unsettled()
+
+    for number, what, pause in steps:
+        minutes += pause
+        if what == "toggle":
+            say(number, ChangeKind.CLEARED if number in standing else ChangeKind.RAISED)
+        elif what == "still" and number in standing:
+            say(number, ChangeKind.STILL)
+        elif what == "held" and number in standing and number != 3:
+            say(number, ChangeKind.CLEARED, "held_back_by:site_outage")
+        elif what == "session":
+            handle(desk, memory, session(minutes))
+        elif what == "silence":
+            silence(memory, minutes, minutes + pause + 1, scope=SilenceScope.SITE, target="harbour")
+        elif what == "resolve" and (open_ := unsettled()):
+            by_hand(memory, open_[0].ticket_id, TicketAction.RESOLVED, minutes)
+            desk.changed(open_[0].ticket_id)
+        elif what == "restart":
+            desk = Desk(lambda station_id: "harbour")
+            with memory.read() as work:
+                now = START + timedelta(minutes=minutes)
+                desk.load(work, now, [FINDINGS[number] for number in standing])
+        look(desk, memory, minutes)
+        keys = [(ticket.fault, ticket.asset) for ticket in unsettled()]
+        assert len(keys) == len(set(keys))
+    minutes += 500  # no silence lasts longer
+    look(desk, memory, minutes)
+    if "resolve" not in {what for _, what, _ in steps}:
+        open_keys = {(ticket.fault, ticket.asset.kind, ticket.asset.id) for ticket in unsettled()}
+        assert {finding_key(FINDINGS[number]) for number in standing} <= open_keys
+    for number in list(standing):
+        say(number, ChangeKind.CLEARED)
+    look(desk, memory, minutes + WINDOW.total_seconds() / 60 + 1)
+    assert unsettled() == []
+    look(desk, memory, minutes + NEVER_VERIFIED.total_seconds() / 60 + 200)
+    with memory.read() as work:
+        assert {ticket.state for ticket in work.tickets.page().items} <= {TicketState.CLOSED}

@@ -10,8 +10,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detector.changes import Change, ChangeKind
-from detector.tickets import MAX_UPDATES, REOPEN_WITHIN, UPDATE_EVERY, Reason, decide, verify
+from detector.flapping import STATES, WINDOW
+from detector.tickets import (
+    DEFAULT,
+    MAX_UPDATES,
+    NEVER_VERIFIED,
+    ORPHANED,
+    UPDATE_EVERY,
+    Decision,
+    Reason,
+    decide,
+    due_at,
+    review,
+    verify,
+)
 from detector.view import SessionEnded
+from laddvakt.domain.silences import Silence, SilenceScope
 from laddvakt.domain.tickets import (
     UNSETTLED,
     Asset,
@@ -129,7 +143,7 @@ def test_the_fault_gone_resolves_with_the_rules_reason() -> None:
 def test_back_within_a_day_reopens_later_is_a_new_ticket() -> None:
     ticket = decide(change(ChangeKind.CLEARED, 10), raised(), site_id=None).ticket
     assert ticket is not None
-    day = REOPEN_WITHIN.total_seconds() / 60
+    day = DEFAULT.reopen_within.total_seconds() / 60
     again = decide(change(ChangeKind.RAISED, 10 + day), ticket, site_id=None)
     assert again.reason is Reason.CAME_BACK
     assert again.ticket is not None
@@ -144,8 +158,139 @@ def test_back_within_a_day_reopens_later_is_a_new_ticket() -> None:
 def test_what_a_person_resolved_waits_for_the_fault_to_go_and_come_back() -> None:
     ticket = by_hand(raised(), TicketAction.RESOLVED, 5)
     assert decide(change(ChangeKind.STILL, 65), ticket, site_id=None) == (Reason.SETTLED_BY_PERSON, None)
-    assert decide(change(ChangeKind.CLEARED, 70), ticket, site_id=None) == (Reason.ALREADY_SETTLED, None)
-    assert decide(change(ChangeKind.RAISED, 80), ticket, site_id=None).reason is Reason.CAME_BACK
+    assert decide(change(ChangeKind.RAISED, 66), ticket, site_id=None) == (Reason.SETTLED_BY_PERSON, None)
+    gone = decide(change(ChangeKind.CLEARED, 70), ticket, site_id=None)
+    assert gone.reason is Reason.ALREADY_SETTLED
+    assert gone.ticket is not None
+    assert (gone.ticket.state, gone.ticket.events) == (TicketState.RESOLVED, ticket.events)
+    assert decide(change(ChangeKind.RAISED, 80), gone.ticket, site_id=None).reason is Reason.CAME_BACK
+
+
+def test_what_a_person_resolved_and_still_stands_a_day_later_is_reopened_with_these_words() -> None:
+    ticket = by_hand(raised(), TicketAction.RESOLVED, 5)
+    again = decide(change(ChangeKind.STILL, 5 + 24 * 60), ticket, site_id=None)
+    assert again.reason is Reason.STILL_STANDS
+    assert again.ticket is not None
+    assert again.ticket.state is TicketState.OPEN
+    assert again.ticket.events[-1].actor == "detector"
+    assert "eva resolved it, but the fault still stands" in again.ticket.events[-1].detail
+
+
+def test_no_session_proves_the_mend_of_a_fault_that_still_stands() -> None:
+    ticket = by_hand(raised(), TicketAction.RESOLVED, 5)
+    assert verify(session(20), ticket) == (Reason.SESSION_PROVES_NOTHING, None)
+
+
+def test_a_fault_under_another_is_settled_with_a_link_and_comes_back_if_it_outlasts_it() -> None:
+    held = msgspec.structs.replace(change(ChangeKind.CLEARED, 10), reason="held_back_by:site_outage")
+    holder = msgspec.structs.replace(raised(), ticket_id="T-site", fault="site_outage")
+    decision = decide(held, raised(), site_id=None, holder=holder)
+    assert decision.reason is Reason.HELD_BACK
+    ticket = decision.ticket
+    assert ticket is not None
+    assert (ticket.state, ticket.held_by) == (TicketState.RESOLVED, "T-site")
+    assert ticket.events[-1].action is TicketAction.HELD
+    assert "Site outage explains it, ticket T-site" in ticket.events[-1].detail
+    back = decide(change(ChangeKind.RAISED, 60 * 24 * 3), ticket, site_id=None)
+    assert back.reason is Reason.OUTLASTED
+    assert back.ticket is not None
+    assert (back.ticket.ticket_id, back.ticket.held_by) == (ticket.ticket_id, None)
+
+
+def test_nothing_opens_in_silence_and_what_is_open_still_clears() -> None:
+    quiet = Silence(
+        silence_id="Q-1",
+        scope=SilenceScope.FLEET,
+        from_=START,
+        until=START + timedelta(days=1),
+        reason="works",
+        created_by="eva",
+        created_at=START,
+    )
+    one = change(ChangeKind.RAISED)
+    assert decide(one, None, site_id=None, silence=quiet) == (Reason.SILENCED, None)
+    gone = decide(change(ChangeKind.CLEARED, 10), raised(), site_id=None, silence=quiet)
+    assert gone.reason is Reason.FAULT_GONE
+    assert decide(change(ChangeKind.RAISED, 20), gone.ticket, site_id=None, silence=quiet) == (
+        Reason.SILENCED,
+        None,
+    )
+
+
+def flapping_ticket(cycles: int, *, minutes: float = 10) -> Ticket:
+    ticket = raised()
+    for cycle in range(cycles):
+        for kind, at in ((ChangeKind.CLEARED, 2 * cycle + 1), (ChangeKind.RAISED, 2 * cycle + 2)):
+            ticket = decide(change(kind, at * minutes), ticket, site_id=None).ticket or ticket
+    return ticket
+
+
+def test_a_fault_that_comes_and_goes_keeps_one_ticket_open_and_says_so_once() -> None:
+    ticket = flapping_ticket(30)
+    actions = [event.action for event in ticket.events]
+    assert actions == ["opened", "cleared", "reopened", "flapping"]
+    assert ticket.state is TicketState.OPEN
+    assert ticket.flapping_since is not None
+    assert len(ticket.changes) <= STATES
+    gone = decide(change(ChangeKind.CLEARED, 610), ticket, site_id=None)
+    assert gone.reason is Reason.FLAPPING
+    assert gone.ticket is not None
+    assert gone.ticket.state is TicketState.OPEN
+
+
+def test_a_flapping_ticket_clears_when_it_was_calm_and_gone() -> None:
+    ticket = decide(change(ChangeKind.CLEARED, 50), flapping_ticket(2), site_id=None).ticket
+    assert ticket is not None
+    assert review(ticket, START + timedelta(minutes=60), found=False) == (Reason.FLAPPING, None)
+    calm = review(ticket, START + timedelta(minutes=50) + WINDOW, found=False)
+    assert calm.reason is Reason.CALM
+    assert calm.ticket is not None
+    assert (calm.ticket.state, calm.ticket.flapping_since) == (TicketState.RESOLVED, None)
+
+
+def test_a_flapping_ticket_whose_fault_stays_says_that_it_stands() -> None:
+    ticket = flapping_ticket(2)
+    calm = review(ticket, START + timedelta(minutes=40) + WINDOW, found=True)
+    assert calm.ticket is not None
+    assert (calm.ticket.state, calm.ticket.events[-1].action) == (TicketState.OPEN, TicketAction.STEADIED)
+    gone = decide(change(ChangeKind.CLEARED, 600), calm.ticket, site_id=None)
+    assert gone.reason is Reason.FAULT_GONE
+
+
+def test_two_times_in_a_day_is_no_flapping() -> None:
+    assert flapping_ticket(2, minutes=60).flapping_since is None
+
+
+def test_a_verified_ticket_is_closed_after_days_and_an_unproved_one_after_weeks() -> None:
+    cleared = decide(change(ChangeKind.CLEARED, 10), raised(), site_id=None).ticket
+    assert cleared is not None
+    verified = verify(session(20), cleared).ticket
+    assert verified is not None
+    for ticket, after, reason in (
+        (verified, DEFAULT.close_after, Reason.DONE),
+        (cleared, NEVER_VERIFIED, Reason.UNPROVED),
+    ):
+        due = ticket.updated_at + after
+        assert due_at(ticket, found=False) == due
+        assert review(ticket, due - timedelta(seconds=1), found=False) == (Reason.NOT_DUE, None)
+        closed = review(ticket, due, found=False)
+        assert closed.reason is reason
+        assert closed.ticket is not None
+        assert closed.ticket.state is TicketState.CLOSED
+        assert due_at(closed.ticket, found=False) is None
+
+
+def test_a_ticket_that_nothing_finds_any_more_clears_but_not_one_that_a_person_opened() -> None:
+    ticket = raised()
+    late = ticket.updated_at + ORPHANED
+    assert due_at(ticket, found=True) is None
+    decision = review(ticket, late, found=False)
+    assert decision.reason is Reason.NOT_FOUND
+    assert decision.ticket is not None
+    assert decision.ticket.state is TicketState.RESOLVED
+    by_person = by_hand(by_hand(ticket, TicketAction.RESOLVED, 5), TicketAction.REOPENED, 6)
+    assert due_at(by_person, found=False) is None
+    assert review(by_person, late + timedelta(days=9), found=False) == Decision(Reason.NOT_DUE)
 
 
 def test_an_acknowledged_ticket_stays_so_under_fresh_evidence() -> None:

@@ -7,7 +7,7 @@ from alembic import op
 from sqlalchemy.dialects.postgresql import TEXT
 
 revision = "0040"
-down_revision = "0035"
+down_revision = "0043"
 branch_labels = None
 depends_on = None
 

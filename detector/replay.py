@@ -10,6 +10,7 @@ from detector.changes import Change
 from detector.desk import Desk
 from detector.models import keeper
 from detector.models.training import train_here
+from detector.models.watch import ModelWatch
 from detector.rules.base import Rule
 from detector.tickets import policy_of
 from laddvakt.domain.entries import Entry
@@ -23,14 +24,19 @@ MOST_WAITING = 5000
 
 class ReplayDetector:
     """The running detector without threads, log and notifications. Tickets go to `records`. `seen` may put an ear
-    on each rule."""
+    on each rule, `watch` be given instead of the one that the settings ask for."""
 
     def __init__(
-        self, settings: Settings, records: Records, *, seen: Callable[[Rule], Rule] = lambda rule: rule
+        self,
+        settings: Settings,
+        records: Records,
+        *,
+        seen: Callable[[Rule], Rule] = lambda rule: rule,
+        watch: ModelWatch | None = None,
     ) -> None:
         self._records = records
         self._budget = settings.detector.false_tickets_per_connector_day
-        self._watch = make_watch(settings)
+        self._watch = watch or make_watch(settings)
         self._engine = make_engine(settings, settings.privacy.key or "replay", 1, self._watch, seen=seen)
         self._desk = Desk(self._engine.site_of, policy_of(settings.tickets))
         self._learn_at: datetime | None = None

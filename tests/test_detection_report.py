@@ -43,7 +43,12 @@ def content(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         "look_alike_rate": 0.005,
         "look_alikes": {"update": [1, 200]},
     }
-    content = {"plan": {"stations": 60, "days": 21.0}, "result": result, "forests": {"isolation forest": result}}
+    content = {
+        "plan": {"stations": 60, "days": 21.0},
+        "result": result,
+        "rules_alone": result,
+        "ways": {"isolation forest": result},
+    }
     monkeypatch.setattr(detection_report, "measured", lambda: content)
     return content
 

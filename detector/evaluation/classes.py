@@ -76,6 +76,31 @@ GRADINGS: dict[str, Grading] = {
 _DEFAULT = Grading(7 * DAY)
 """Of faults that the catalogue does not know: only the forests can find them."""
 
+NOT_IN_READINGS = frozenset(
+    {
+        "reported_fault",
+        "offline",
+        "site_outage",
+        "emergency_stop",
+        "cut_cable",
+        "flapping",
+        "clock_drift",
+        "non_conforming",
+        "stuck_preparing",
+        "stuck_finishing",
+        "stuck_suspended_evse",
+        "failed_starts",
+        "rcd_trip",
+        "pilot_proximity",
+        "lock",
+        "silent_station",
+        "reader_fault",
+        "payment_fault",
+    }
+)
+"""Faults of the link, the clock, the cards and the handling of plugs: what is measured while a vehicle charges is
+as always, so no model of it can find them."""
+
 AFTER_END = 2 * HOUR
 """A ticket this long after a fault's end still belongs to it: some are judged when the session is over."""
 

@@ -96,6 +96,16 @@ def _between(interval: tuple[float, float] | None, digits: int) -> str:
     return "" if interval is None else f" ({interval[0]:.{digits}f} to {interval[1]:.{digits}f})"
 
 
+def ablation(rules_alone: Result, ways: Mapping[str, Result]) -> list[str]:
+    """What is left without the forests, and without the rules."""
+    rows = [("", "recall", "precision", "false per connector-day")]
+    for name, one in {"rules alone": rules_alone, **ways}.items():
+        per_day = f"{one.false_tickets_per_connector_day:.5f}"
+        rows.append((name, _ratio(one.overall.recall), _ratio(one.overall.precision), per_day))
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return ["", *("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)]
+
+
 def misses(
     truth: Truth, matched: Matched, sessions: Mapping[int, tuple[int, int]], held: Callable[[int], str]
 ) -> Iterable[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict, deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
@@ -15,7 +15,10 @@ from collector.replay import ReplayCollector
 from collector.replaylog import LogLine, RecordedAnswers
 from detector.evaluation.reasons import Ear, Wanted
 from detector.evaluation.truth import Alarm, Truth, alarms_of
+from detector.features import Window
+from detector.models.watch import ModelWatch
 from detector.replay import ReplayDetector
+from detector.view import ScoredWindow
 from laddvakt.domain.entries import Entry
 from laddvakt.domain.facts import TransactionStarted
 from laddvakt.domain.stations import Connector, Station
@@ -50,6 +53,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     visits: list[Visit]
     cost_s: dict[str, float]
     ear: Ear
+    stations: dict[str, Station]
+    rows: list[Window]  # what the forests were asked to judge, where they were gathered
 
     def opportunities(self) -> dict[int, tuple[int, int]]:
         """By fault: sessions that began on its connector (or station) while it lasted, and of how many tokens."""
@@ -66,9 +71,21 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
         return found
 
 
-def run_trial(options: LogOptions, settings: Settings, *, explain: bool = False) -> Outcome:
+class _Gathering(ModelWatch):
+    """The models' watch, which keeps what it was asked to judge."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(train_after=timedelta(hours=settings.detector.train_after_hours))
+        self.rows: list[Window] = []
+
+    def take_all(self, windows: Sequence[Window], suspects: Sequence[bool]) -> list[ScoredWindow | None]:
+        self.rows += windows
+        return super().take_all(windows, suspects)
+
+
+def run_trial(options: LogOptions, settings: Settings, *, explain: bool = False, gather: bool = False) -> Outcome:
     """Simulate, collect, detect. The detector is given nameplates and messages, nothing else. `explain`: its
-    rules are listened to while there is something to find."""
+    rules are listened to while there is something to find. `gather`: rows are kept for other ways to judge."""
     world = World(options)
     stations = [station_of(spec) for spec in world.specs]
     records = open_records(settings)
@@ -76,8 +93,9 @@ def run_trial(options: LogOptions, settings: Settings, *, explain: bool = False)
         records.migrate()
         with records.begin() as work:
             work.stations.save(stations)
+        watch = _Gathering(settings) if gather and settings.detector.forest else None
         ear = Ear(_wanted(world) if explain else ())
-        run = _Run(world, ReplayDetector(settings, records, seen=ear.on))
+        run = _Run(world, ReplayDetector(settings, records, seen=ear.on, watch=watch))
         run.go()
         alarms = alarms_of(_tickets(records))
     finally:
@@ -91,6 +109,8 @@ def run_trial(options: LogOptions, settings: Settings, *, explain: bool = False)
         visits=run.visits,
         cost_s=dict(run.cost_s),
         ear=ear,
+        stations={station.station_id: station for station in stations},
+        rows=watch.rows if watch is not None else [],
     )
 
 

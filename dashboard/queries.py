@@ -19,6 +19,7 @@ from laddvakt.domain.stations import Site, Station
 from laddvakt.domain.tickets import UNSETTLED, Ticket, TicketState
 from laddvakt.domain.tokens import Token
 from laddvakt.stores.ports import (
+    Delivery,
     Page,
     QuarantineCount,
     QuarantineItem,
@@ -175,6 +176,7 @@ class TicketDetail:
     station: Station | None
     site: Site | None
     others: list[Ticket]  # unsettled, of the same station
+    deliveries: list[Delivery]  # oldest first
 
 
 def tickets(records: Records, *, settled: bool, limit: int = TICKETS_SHOWN) -> list[Ticket]:
@@ -202,8 +204,11 @@ def ticket_detail(records: Records, ticket_id: str) -> TicketDetail | None:
         site_id = ticket.site_id or (station.site_id if station else None)
         site = next((site for site in work.stations.sites() if site.site_id == site_id), None)
         unsettled = work.tickets.unsettled()
+        deliveries = work.routes.deliveries([ticket_id])
     others = [t for t in unsettled if t.station_id == ticket.station_id and t.ticket_id != ticket_id]
-    return TicketDetail(ticket=ticket, station=station, site=site, others=by_gravity(others))
+    return TicketDetail(
+        ticket=ticket, station=station, site=site, others=by_gravity(others), deliveries=deliveries
+    )
 
 
 # Stations

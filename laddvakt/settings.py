@@ -214,7 +214,15 @@ class TapSettings(_Section):
 class WebSettings(_Section):
     listen: str = Field("127.0.0.1:8050", description="address of pages and API; port 0 picks a free one")
     secret: str = Field("", description="signs browser sessions; empty is generated into the data directory")
-    public_url: str = Field("", description="how people reach the pages; used in notifications")
+    public_url: str = Field(
+        "", description="how people reach the pages, `https://host`; without it, messages carry no links"
+    )
+
+
+class AlertsSettings(_Section):
+    acknowledge_link_h: float = Field(
+        24, gt=0, le=24 * 30, description="hours for which the link in a message acknowledges its ticket"
+    )
 
 
 class PrivacySettings(_Section):
@@ -279,6 +287,7 @@ class Settings(_Section):
     sessions: SessionsSettings = Field(default_factory=SessionsSettings)
     tap: TapSettings = Field(default_factory=TapSettings)
     web: WebSettings = Field(default_factory=WebSettings)
+    alerts: AlertsSettings = Field(default_factory=AlertsSettings)
     privacy: PrivacySettings = Field(default_factory=PrivacySettings)
     detector: DetectorSettings = Field(default_factory=DetectorSettings)
     tickets: TicketsSettings = Field(default_factory=TicketsSettings)
@@ -411,6 +420,11 @@ def secret(settings: Settings, name: str, given: str) -> str:
             with contextlib.suppress(FileExistsError):  # another service was first: its secret counts
                 os.link(fresh.name, path)
     return path.read_text("utf-8").strip()
+
+
+def web_secret(settings: Settings) -> str:
+    """The key of browser sessions and of links in messages; detector and dashboard must arrive at the same one."""
+    return secret(settings, "web.secret", settings.web.secret)
 
 
 def privacy_key(settings: Settings) -> str:

@@ -15,6 +15,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from dashboard.api import (
+    acknowledge,
     commands,
     health,
     kpi,
@@ -38,7 +39,7 @@ from dashboard.web.sessions import WALL_LIFETIME, EndedSessions
 from dashboard.web.shield import SecurityHeaders, Shielded
 from dashboard.web.wire import describe
 from laddvakt import __version__
-from laddvakt.settings import secret
+from laddvakt.settings import web_secret
 
 _DESCRIPTION = """
 Sign in with `Authorization: Bearer TOKEN` (`laddvakt token add`), or with the browser's session.
@@ -68,6 +69,7 @@ def create_api(context: AppContext) -> FastAPI:
     app.state.metrics = make_registry(context, pulses)
     problems.install(app)
     for module in (
+        acknowledge,
         commands,
         stations,
         sessions,
@@ -106,7 +108,7 @@ def _shield(
     settings = context.settings
     public_origin = origin_of(settings.web.public_url)
     https = public_origin.startswith("https:")
-    key = secret(settings, "web.secret", settings.web.secret)
+    key = web_secret(settings)
 
     def wrap(inner: ASGIApp) -> ASGIApp:
         guard = Guard(inner, directory=directory, ended=ended, clock=context.clock, public_origin=public_origin)

@@ -14,7 +14,7 @@ from dashboard.web.wire import WireResponse, answers
 from dashboard.web.wiring import Asking, Context, Identifier, PageQuery, cursor_of, needs
 from laddvakt.domain.errors import NotFoundError
 from laddvakt.domain.tickets import Severity, Ticket, TicketAction, TicketState
-from laddvakt.stores.ports import Page
+from laddvakt.stores.ports import Delivery, Page
 
 router = APIRouter(prefix="/api/v1/tickets", tags=["tickets"], dependencies=[needs(Action.VIEW_TICKETS)])
 
@@ -88,6 +88,16 @@ def get_ticket(context: Context, ticket_id: Identifier) -> WireResponse:
     if ticket is None:
         raise NotFoundError(f"there is no ticket {ticket_id}.")
     return WireResponse(ticket)
+
+
+@router.get("/{ticket_id}/deliveries", **answers(Page[Delivery], errors=(404,)))
+def list_deliveries(context: Context, ticket_id: Identifier) -> WireResponse:
+    """Who was told of a ticket, by which way, and what came of it; oldest first, always all of them."""
+    with context.records.read() as work:
+        if work.tickets.get(ticket_id) is None:
+            raise NotFoundError(f"there is no ticket {ticket_id}.")
+        deliveries = work.routes.deliveries([ticket_id])
+    return WireResponse(Page(items=tuple(deliveries)))
 
 
 @router.post("/{ticket_id}/acknowledge", **_AFTER_ACTION)

@@ -13,7 +13,7 @@ from dash.development.base_component import Component
 
 from dashboard import auth, formats, queries
 from dashboard.auth import Action, Principal
-from dashboard.components import desk, shell, tiles, words
+from dashboard.components import deliveries, desk, shell, tiles, words
 from dashboard.components.shell import aria
 from dashboard.context import AppContext
 from dashboard.pages.wiring import permitted
@@ -290,6 +290,7 @@ def detail(found: queries.TicketDetail, *, zone: ZoneInfo, now: datetime) -> Com
             )
         ),
         others(found.others),
+        deliveries.told(found.deliveries, zone),
     ]
     return html.Div([part for part in parts if part is not None], className="card")
 

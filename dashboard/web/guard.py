@@ -24,6 +24,7 @@ from dashboard.web.directory import Directory
 from dashboard.web.origin import crosses_sites
 from dashboard.web.problems import of_error, problem
 from dashboard.web.sessions import BrowserSession, EndedSessions, believed, read_session
+from laddvakt.acknowledging import PATH
 from laddvakt.domain.errors import StoreError, StoreUnavailableError
 
 logger = logging.getLogger(__name__)
@@ -45,7 +46,7 @@ class Place(StrEnum):
     """What kind of thing a path is."""
 
     PROBE = "probe"  # health and metrics: open, and must not touch the records
-    OPEN = "open"  # the sign-in page and what it needs
+    OPEN = "open"  # the sign-in page and what it needs, and links of messages
     API = "api"  # programs: refused with a problem
     INNER = "inner"  # Dash's own requests: refused with a problem, never sent to the sign-in page
     PAGE = "page"  # people: sent to the sign-in page
@@ -60,7 +61,7 @@ def place_of(path: str) -> Place:
     """The kind of a path."""
     if path in _PROBES:
         return Place.PROBE
-    if path in _OPEN or path.startswith("/api/docs/"):
+    if path in _OPEN or path.startswith(("/api/docs/", PATH)):
         return Place.OPEN
     if path.startswith("/assets/") and path.endswith(_OPEN_ASSETS):
         return Place.OPEN

@@ -1,22 +1,20 @@
-"""Whom to tell of which event of a ticket. Pure."""
+"""Whom to tell: which routes concern a ticket, and the addresses behind them. Pure."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from detector.tickets import ACTOR
-from laddvakt.domain.tickets import Severity, Ticket, TicketAction, TicketEvent, TicketState
+from detector.notify.hours import in_force
+from laddvakt.domain.oncall import OnCall
+from laddvakt.domain.tickets import Severity, Ticket
 from laddvakt.stores.ports import Route
 
-NEWS = timedelta(hours=1)
-"""An event older than this is no news: after a long standstill nobody is told of what is past."""
-
-_DAYS = ("Mo", "Tu", "We", "Th", "Fr", "Sa", "Su")
+MAY_WAIT = frozenset({Severity.P3, Severity.P4})
+"""What a route's quiet hours hold back."""
 
 
 class Event(StrEnum):
@@ -25,8 +23,10 @@ class Event(StrEnum):
     OPENED = "opened"  # a new ticket
     REOPENED = "reopened"  # the fault came back
     WORSE = "worse"  # its severity rose
-    RESOLVED = "resolved"  # the fault is gone
     ESCALATED = "escalated"  # nobody took it within the route's time
+    REMINDER = "reminder"  # nobody has taken it since
+    EXPLAINED = "explained"  # another ticket is the cause of this one
+    RESOLVED = "resolved"  # the fault is gone, or somebody says so
 
 
 class Reason(StrEnum):
@@ -35,147 +35,94 @@ class Reason(StrEnum):
     TOLD = "told"  # it matches
     OTHER_SITE = "other_site"  # the route is for other sites
     OTHER_SEVERITY = "other_severity"  # the route is for other severities
-    OUTSIDE_HOURS = "outside_hours"  # the route is not in force now
+    OUTSIDE_HOURS = "outside_hours"  # the route is not in force then
     ESCALATION_ONLY = "escalation_only"  # the route is told when nobody takes the ticket
 
 
-class News(NamedTuple):
-    """One event of a ticket that people may be told of. `number` tells events of a ticket apart."""
+class Recipient(NamedTuple):
+    """One address, named without saying it: the `number`th of a contact, or of the route itself."""
 
-    event: Event
-    at: datetime
+    route_id: str
+    contact: str
     number: int
 
 
-class Telling(NamedTuple):
-    """One message to one address. `delivery_id` is made of ticket, event, route and address: it is sent once."""
+class Address(NamedTuple):
+    """A recipient and the URL, which carries secrets."""
 
-    delivery_id: str
-    ticket_id: str
-    route_id: str
+    to: Recipient
     url: str
-    event: Event
-    at: datetime
 
 
-def news_of(ticket: Ticket) -> list[News]:
-    """The events of a ticket that the detector caused. What a person did, that person knows."""
-    found = []
-    worst: str = ""
-    for number, event in enumerate(ticket.events):
-        kind = _kind(event, worst)
-        severity = event.data.get("severity")
-        if event.actor == ACTOR and isinstance(severity, str):
-            worst = min(worst or severity, severity)
-        if kind is not None:
-            found.append(News(kind, event.at, number))
-    return found
+class Book(NamedTuple):
+    """All that is known of who wants to be told. `zone` is where a site does not say."""
+
+    routes: Sequence[Route]
+    on_call: OnCall
+    zones: Mapping[str, ZoneInfo]  # of sites
+    zone: ZoneInfo
+
+    def zone_of(self, ticket: Ticket) -> ZoneInfo:
+        """Hours are the site's own."""
+        return self.zones.get(ticket.site_id or "", self.zone)
 
 
-def _kind(event: TicketEvent, worst: str) -> Event | None:
-    if event.actor != ACTOR:
-        return None
-    if event.action is TicketAction.UPDATED:
-        return Event.WORSE if str(event.data.get("severity", "P9")) < worst else None
-    kinds = {
-        TicketAction.OPENED: Event.OPENED,
-        TicketAction.REOPENED: Event.REOPENED,
-        TicketAction.CLEARED: Event.RESOLVED,
-    }
-    return kinds.get(event.action)
-
-
-def in_force(hours: str | None, now: datetime, zone: ZoneInfo) -> bool:
-    """Whether a route with these hours (`08:00-17:00`, `Mo-Fr 08:00-17:00`; over midnight too) is told now."""
-    if not hours:
-        return True
-    days, _, times = hours.rpartition(" ")
-    begin, _, end = times.partition("-")
-    local = now.astimezone(zone)
-    clock = f"{local.hour:02}:{local.minute:02}"
-    if begin <= end:
-        return begin <= clock < end and _on_day(days, local.weekday())
-    if clock >= begin:
-        return _on_day(days, local.weekday())
-    return clock < end and _on_day(days, (local.weekday() - 1) % 7)  # the night that began yesterday
-
-
-def _on_day(days: str, weekday: int) -> bool:
-    if not days:
-        return True
-    first, _, last = days.partition("-")
-    begin, end = _DAYS.index(first), _DAYS.index(last or first)
-    return begin <= weekday <= end if begin <= end else weekday >= begin or weekday <= end
-
-
-def judge(route: Route, ticket: Ticket, event: Event, now: datetime, zone: ZoneInfo) -> Reason:
-    """Whether a route is told of an event."""
+def judge(route: Route, ticket: Ticket, event: Event, at: datetime, zone: ZoneInfo) -> Reason:
+    """Whether a route is told of an event at this moment."""
     if route.sites and ticket.site_id not in route.sites:
         return Reason.OTHER_SITE
     if route.severities and Severity(ticket.severity) not in route.severities:
         return Reason.OTHER_SEVERITY
-    if not in_force(route.hours, now, zone):
+    if not in_force(route.hours, at, zone):
         return Reason.OUTSIDE_HOURS
-    if route.escalate_after_s is not None and event not in (Event.ESCALATED, Event.RESOLVED):
+    if route.escalate_after_s is not None and event not in (Event.ESCALATED, Event.REMINDER):
         return Reason.ESCALATION_ONLY
     return Reason.TOLD
 
 
-def tellings(ticket: Ticket, routes: Iterable[Route], now: datetime, zone: ZoneInfo) -> list[Telling]:
-    """Everything about a ticket that is news now, with one telling per route and address. Those that were sent
-    before are among them: whoever sends compares the ids with the recorded deliveries."""
-    found = []
-    for news in news_of(ticket):
-        if now - news.at > NEWS:
-            continue
-        for route in routes:
-            if judge(route, ticket, news.event, now, zone) is Reason.TOLD:
-                found += _to(route, ticket, news)
-    return found
+def escalation_delay(route: Route, ticket: Ticket) -> timedelta | None:
+    """How long the route waits for somebody to take the ticket; None: it is told at once."""
+    seconds = route.escalate_after_s
+    if ticket.severity == Severity.P1 and route.escalate_p1_after_s is not None:
+        seconds = route.escalate_p1_after_s
+    return None if seconds is None else timedelta(seconds=seconds)
 
 
-def escalations(ticket: Ticket, routes: Iterable[Route], now: datetime, zone: ZoneInfo) -> list[Telling]:
-    """What is due because nobody took the ticket in time."""
-    if ticket.state is not TicketState.OPEN:
-        return []
-    opened = [news for news in news_of(ticket) if news.event in (Event.OPENED, Event.REOPENED)]
-    if not opened:
-        return []
-    found = []
-    for route in routes:
-        if route.escalate_after_s is None:
-            continue
-        due = opened[-1].at + timedelta(seconds=route.escalate_after_s)
-        if due <= now <= due + NEWS and judge(route, ticket, Event.ESCALATED, now, zone) is Reason.TOLD:
-            found += _to(route, ticket, News(Event.ESCALATED, due, opened[-1].number))
-    return found
+def is_quiet(route: Route, ticket: Ticket, at: datetime, zone: ZoneInfo) -> bool:
+    """Whether what is to be told now has to wait for the end of the route's quiet hours."""
+    if route.quiet is None or Severity(ticket.severity) not in MAY_WAIT:
+        return False
+    return in_force(route.quiet, at, zone)
 
 
-def escalation_of(telling: Telling, ticket: Ticket, route: Route) -> str | None:
-    """The delivery that must have gone out before an escalation route hears of the end; None for other routes."""
-    if route.escalate_after_s is None or telling.event is not Event.RESOLVED:
+def addresses(route: Route, on_call: OnCall, at: datetime) -> list[Address]:
+    """Everybody whom the route reaches at this moment, each once. A contact who is gone is left out."""
+    own = [Address(Recipient(route.route_id, "", n), url) for n, url in enumerate(route.urls)]
+    people = dict.fromkeys((*route.contacts, *_on_duty(route, on_call, at)))
+    return own + [address for name in people for address in _of_contact(route, on_call, name)]
+
+
+def find_address(to: Recipient, book: Book) -> Address | None:
+    """The address of somebody who was told before; None where it is no longer in the book."""
+    route = next((route for route in book.routes if route.route_id == to.route_id), None)
+    if route is None:
         return None
-    before = [n for n in news_of(ticket) if n.event in (Event.OPENED, Event.REOPENED) and n.at <= telling.at]
-    if not before:
-        return None
-    return _delivery_id(ticket.ticket_id, route.route_id, telling.url, Event.ESCALATED, before[-1].number)
+    if to.contact:
+        known = list(_of_contact(route, book.on_call, to.contact))
+    else:
+        known = [Address(Recipient(route.route_id, "", n), url) for n, url in enumerate(route.urls)]
+    return next((address for address in known if address.to == to), None)
 
 
-def _to(route: Route, ticket: Ticket, news: News) -> list[Telling]:
-    return [
-        Telling(
-            _delivery_id(ticket.ticket_id, route.route_id, url, news.event, news.number),
-            ticket.ticket_id,
-            route.route_id,
-            url,
-            news.event,
-            news.at,
-        )
-        for url in route.urls
-    ]
+def _on_duty(route: Route, on_call: OnCall, at: datetime) -> Iterator[str]:
+    duty = on_call.on_duty(route.rota, at) if route.rota else None
+    if duty is not None:
+        name = duty.backup if route.backup else duty.first
+        if name is not None:
+            yield name
 
 
-def _delivery_id(ticket_id: str, route_id: str, url: str, event: Event, number: int) -> str:
-    """The address is part of it only as a digest: it may carry a password."""
-    text = "\x1f".join((ticket_id, route_id, url, event, str(number)))
-    return f"{ticket_id}-{event}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+def _of_contact(route: Route, on_call: OnCall, name: str) -> Iterator[Address]:
+    contact = on_call.contact(name)
+    for number, url in enumerate(contact.urls if contact is not None else ()):
+        yield Address(Recipient(route.route_id, name, number), url)

@@ -66,5 +66,9 @@ class FrameError(LaddvaktError):
         self.kind = kind
 
 
+class LinkError(LaddvaktError):
+    """A signed link cannot be used: it is not one of ours, or too old."""
+
+
 class PayloadError(LaddvaktError):
     """An MQTT payload cannot be read as readings."""

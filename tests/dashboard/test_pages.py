@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 from laddvakt.clock import utc_now
 from laddvakt.domain.commands import CommandStatus
 from laddvakt.domain.tickets import TicketState
-from laddvakt.stores.ports import SecurityEvent, Variable
+from laddvakt.stores.ports import Delivery, SecurityEvent, Variable
 from tests.dashboard.conftest import DESK, PHONE, WALL, OpenPage
 from tests.support import scene
 from tests.support.dashboard import Running
@@ -104,6 +104,20 @@ def test_a_viewer_reads_tickets_and_is_told_who_may_act(dashboard: Running, open
     expect(page.locator("#ticket-head")).to_contain_text("Plug overheat")
     expect(page.locator("#ticket-actions")).to_contain_text("Maintainers and managers")
     expect(page.get_by_role("button", name="Acknowledge")).to_have_count(0)
+
+
+def test_a_ticket_says_who_was_told(dashboard: Running, open_page: OpenPage) -> None:
+    with dashboard.context.records.begin() as work:
+        work.routes.record(
+            Delivery(
+                delivery_id="d", ticket_id="T-heat", route_id="duty", contact="eva", way="mailto", event="opened",
+                at=utc_now(), ok=True, tries=2,
+            )
+        )  # fmt: skip
+    page = open_page(dashboard.url, "/tickets?ticket=T-heat", "viewer")
+    table = page.get_by_role("table", name="Told")
+    expect(table.get_by_role("row").last).to_contain_text("eva")
+    expect(table.get_by_role("row").last).to_contain_text("delivered, 2 tries")
 
 
 def test_the_gravest_ticket_is_open_from_the_start_on_a_desk(dashboard: Running, open_page: OpenPage) -> None:

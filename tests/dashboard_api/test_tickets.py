@@ -19,7 +19,7 @@ from laddvakt.domain.tickets import (
     TicketState,
     apply_event,
 )
-from laddvakt.stores.ports import User
+from laddvakt.stores.ports import Delivery, User
 from tests.support.webapp import NOON, Web, published, quick_hash
 
 
@@ -237,3 +237,29 @@ def test_act_works_without_a_feed(web: Web) -> None:
     context = dataclasses.replace(web.context, feed=None)
     ticket = web.run(act(context, ticket_id="T-1", action=TicketAction.ACKNOWLEDGED, actor="x"))
     assert ticket.state is TicketState.ACKNOWLEDGED
+
+
+def test_who_was_told_is_listed_without_addresses(web: Web) -> None:
+    with web.records.begin() as work:
+        for number, ok in enumerate((False, True)):
+            work.routes.record(
+                Delivery(
+                    delivery_id=f"d{number}",
+                    ticket_id="T-1",
+                    route_id="duty",
+                    contact="eva",
+                    way="mailto",
+                    event="opened",
+                    at=NOON + timedelta(seconds=number),
+                    ok=ok,
+                    tries=1,
+                    detail="" if ok else "it is away",
+                )
+            )
+    viewer = web.program("viewer")
+    items = viewer.get("/api/v1/tickets/T-1/deliveries").json()["items"]
+    assert [(item["contact"], item["way"], item["ok"]) for item in items] == [
+        ("eva", "mailto", False),
+        ("eva", "mailto", True),
+    ]
+    assert viewer.get("/api/v1/tickets/T-404/deliveries").status_code == 404

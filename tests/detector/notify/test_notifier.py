@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import hmac
 import json
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
 from email import message_from_bytes, policy
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, TypeVar
 
+import msgspec
 import pytest
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from detector.notify import webhook
-from detector.notify.notifier import SENDING, WAITING, Notifier
-from detector.notify.routes import tellings
-from detector.tickets import decide
+from detector.notify.notifier import Notifier
+from detector.notify.plan import Telling, plan
+from detector.notify.postman import SENDING, WAITING
+from detector.notify.routes import Book
+from detector.tickets import ACTOR, decide
+from laddvakt.clock import utc_now
+from laddvakt.domain.oncall import Contact, OnCall, Rota
+from laddvakt.domain.silences import Silence, SilenceScope
 from laddvakt.domain.stations import ConnectorState, Site
-from laddvakt.domain.tickets import Ticket, TicketAction
+from laddvakt.domain.tickets import Asset, Ticket, TicketAction, TicketEvent, apply_event
 from laddvakt.settings import Settings
 from laddvakt.stores.ports import Delivery, Records, Route
 from laddvakt.stores.sql.engine import open_records
@@ -126,7 +134,12 @@ def open_ticket(records: Records, *urls: str) -> Ticket:
 
 @asynccontextmanager
 async def notifying(
-    settings: Settings, records: Records, ticket: Ticket, tries: int = 3, after: timedelta = timedelta(minutes=1)
+    settings: Settings,
+    records: Records,
+    ticket: Ticket,
+    tries: int = 3,
+    after: timedelta = timedelta(minutes=1),
+    clock: Callable[[], datetime] | None = None,
 ) -> Any:
     async def in_thread(work: Callable[[], T]) -> T:
         return await asyncio.to_thread(work)
@@ -139,7 +152,7 @@ async def notifying(
     notifier = Notifier(
         settings,
         records,
-        clock=lambda: ticket.opened_at + after,
+        clock=clock or (lambda: ticket.opened_at + after),
         in_thread=in_thread,
         changed=on_change,
         tries=tries,
@@ -154,10 +167,15 @@ async def notifying(
             await task
 
 
-def delivery(settings: Settings, records: Records, ticket: Ticket, number: int = 0) -> Delivery | None:
+def first_telling(settings: Settings, records: Records, ticket: Ticket) -> Telling:
     with records.read() as work:
-        found = tellings(ticket, work.routes.all(), ticket.opened_at, settings.zone)
-        return work.routes.delivery(found[number].delivery_id)
+        book = Book(work.routes.all(), work.routes.on_call(), {}, settings.zone)
+    return plan(ticket, book, (), ticket.opened_at)[0]
+
+
+def delivery(settings: Settings, records: Records, ticket: Ticket) -> Delivery | None:
+    with records.read() as work:
+        return work.routes.delivery(first_telling(settings, records, ticket).delivery_id)
 
 
 def delivered(settings: Settings, records: Records, ticket: Ticket) -> Callable[[], bool]:
@@ -176,7 +194,10 @@ async def test_a_webhook_is_signed_and_carries_an_idempotency_key(
         await eventually(lambda: changed, what="the telling")
     ((headers, body, path),) = receiver.got
     assert path == "/hook?team=a"
-    assert headers["X-Laddvakt-Signature"] == webhook.sign("hush", body)
+    timestamp = headers["X-Laddvakt-Timestamp"]
+    assert datetime.fromtimestamp(int(timestamp), UTC) == ticket.opened_at + timedelta(minutes=1)
+    expected = hmac.new(b"hush", timestamp.encode() + b"." + body, hashlib.sha256).hexdigest()
+    assert headers["X-Laddvakt-Signature"] == f"sha256={expected}"
     said = json.loads(body)
     assert headers["Idempotency-Key"] == said["delivery_id"]
     assert headers["X-Laddvakt-Event"] == said["event"] == "opened"
@@ -186,7 +207,8 @@ async def test_a_webhook_is_signed_and_carries_an_idempotency_key(
     with records.read() as work:
         assert work.tickets.get(ticket.ticket_id) == changed[0]
         found = work.routes.delivery(said["delivery_id"])
-    assert found is not None and found.ok
+    assert found is not None
+    assert (found.ok, found.way, found.tries, found.tickets, found.detail) == (True, "webhook", 1, 1, "")
 
 
 async def test_no_signature_without_a_secret(settings: Settings, records: Records, receiver: Receiver) -> None:
@@ -205,6 +227,8 @@ async def test_a_receiver_that_stumbles_is_tried_again_under_the_same_key(
         await eventually(lambda: changed, what="the telling")
     assert len({headers["Idempotency-Key"] for headers, _, _ in receiver.got}) == 1
     assert len(receiver.got) == 3
+    found = delivery(settings, records, ticket)
+    assert found is not None and (found.ok, found.tries) == (True, 3)
 
 
 async def test_a_receiver_that_refuses_is_asked_once(
@@ -246,8 +270,8 @@ async def test_mail_cut_short_in_its_sending_is_not_repeated_but_one_that_waited
     settings: Settings, records: Records, mailbox: Mailbox, detail: str, told: int
 ) -> None:
     ticket = open_ticket(records, mailbox.url)
+    telling = first_telling(settings, records, ticket)
     with records.begin() as work:
-        (telling,) = tellings(ticket, work.routes.all(), ticket.opened_at, settings.zone)
         work.routes.record(
             Delivery(
                 delivery_id=telling.delivery_id,
@@ -269,8 +293,8 @@ async def test_a_webhook_cut_short_is_repeated_under_its_key(
     settings: Settings, records: Records, receiver: Receiver
 ) -> None:
     ticket = open_ticket(records, receiver.url)
+    telling = first_telling(settings, records, ticket)
     with records.begin() as work:
-        (telling,) = tellings(ticket, work.routes.all(), ticket.opened_at, settings.zone)
         work.routes.record(
             Delivery(
                 delivery_id=telling.delivery_id,
@@ -300,6 +324,10 @@ async def test_mail_arrives(settings: Settings, records: Records, mailbox: Mailb
     text = body.get_content()
     assert "Where: North, station SE-1, connector 1" in text
     assert f"https://charge.example/tickets?ticket={ticket.ticket_id}" in text
+    page = mail.get_body(("html",))
+    assert page is not None
+    for line in ("What to bring", "Where", "station SE-1, connector 1"):
+        assert line in page.get_content()
 
 
 async def test_who_asked_for_it_is_told_when_nobody_took_the_ticket(
@@ -347,3 +375,133 @@ async def test_one_dead_address_delays_no_other(settings: Settings, records: Rec
     async with notifying(settings, records, ticket, tries=1_000_000) as changed:
         await eventually(lambda: changed, what="the living one")
     assert len(receiver.got) == 1
+
+
+def more_tickets(records: Records, ticket: Ticket, count: int) -> list[Ticket]:
+    """The same fault at other stations."""
+    made = []
+    with records.begin() as work:
+        for number in range(count):
+            asset = Asset(kind="station", id=f"SE-{number + 2}")
+            other = msgspec.structs.replace(
+                ticket, ticket_id=f"T-{number}", asset=asset, station_id=asset.id, connector_id=None
+            )
+            work.tickets.save(other)
+            made.append(other)
+    return made
+
+
+async def test_many_tickets_at_once_are_one_message_on_record_with_each(
+    settings: Settings, records: Records, receiver: Receiver
+) -> None:
+    ticket = open_ticket(records, receiver.url)
+    others = more_tickets(records, ticket, 19)
+    async with notifying(settings, records, ticket) as changed:
+        await eventually(lambda: len(changed) == 20, what="a line in each ticket's history")
+    ((headers, body, _),) = receiver.got
+    said = json.loads(body)
+    assert (headers["X-Laddvakt-Event"], len(said["tickets"])) == ("digest", 20)
+    assert headers["Idempotency-Key"] == said["delivery_id"]
+    with records.read() as work:
+        kept = work.routes.deliveries([ticket.ticket_id, *(other.ticket_id for other in others)])
+    assert [(d.ok, d.tickets) for d in kept] == [(True, 20)] * 20
+
+
+async def test_the_contact_on_call_is_told_and_named_and_hears_of_the_end(
+    settings: Settings, records: Records, receiver: Receiver
+) -> None:
+    ticket = open_ticket(records)
+    with records.begin() as work:
+        work.routes.save([Route(route_id="duty", rota="field")])
+        work.routes.save_on_call(
+            OnCall(
+                contacts=(Contact(contact_id="eva", name="Eva", urls=(receiver.url,)),),
+                rotas=(Rota(rota_id="field", contacts=("eva",), first=date(2026, 11, 16)),),
+            )
+        )
+    async with notifying(settings, records, ticket) as changed:
+        await eventually(lambda: changed, what="the telling")
+        over = TicketEvent(at=ticket.opened_at, action=TicketAction.CLEARED, actor=ACTOR)
+        with records.begin() as work:
+            work.tickets.save(apply_event(changed[0], over))
+    async with notifying(settings, records, ticket) as changed:
+        await eventually(lambda: changed, what="the end")
+    assert [headers["X-Laddvakt-Event"] for headers, _, _ in receiver.got] == ["opened", "resolved"]
+    with records.read() as work:
+        kept = work.routes.deliveries([ticket.ticket_id])
+    assert {(d.route_id, d.contact, d.event, d.ok) for d in kept} == {
+        ("duty", "eva", "opened", True),
+        ("duty", "eva", "resolved", True),
+    }
+
+
+async def test_nobody_is_reminded_in_a_silence(settings: Settings, records: Records, receiver: Receiver) -> None:
+    ticket = open_ticket(records)
+    silence = Silence(
+        silence_id="s", scope=SilenceScope.SITE, target="site-1", from_=ticket.opened_at,
+        until=ticket.opened_at + timedelta(hours=8), reason="new cables", created_by="erik",
+        created_at=ticket.opened_at,
+    )  # fmt: skip
+    with records.begin() as work:
+        work.silences.save(silence)
+        work.routes.save([Route(route_id="boss", urls=(receiver.url,), escalate_after_s=60)])
+    after = timedelta(minutes=2)
+    elsewhere = msgspec.structs.replace(ticket, ticket_id="T-2", site_id="site-2")
+    with records.begin() as work:
+        work.tickets.save(elsewhere)
+    async with notifying(settings, records, ticket, after=after) as changed:
+        await eventually(lambda: changed, what="the escalation elsewhere")
+    assert [json.loads(body)["ticket"]["ticket_id"] for _, body, _ in receiver.got] == ["T-2"]
+
+
+async def test_what_waits_is_told_when_it_falls_due(
+    settings: Settings, records: Records, receiver: Receiver
+) -> None:
+    """Escalation after a second: nobody polls for half a minute."""
+    ticket = open_ticket(records)
+    with records.begin() as work:
+        work.routes.save([Route(route_id="boss", urls=(receiver.url,), escalate_after_s=2)])
+    begun = utc_now()
+    moved = timedelta(seconds=1) - (begun - ticket.opened_at)
+    async with notifying(settings, records, ticket, clock=lambda: utc_now() + moved) as changed:
+        await eventually(lambda: changed, deadline_s=5, what="the escalation")
+    assert utc_now() - begun >= timedelta(seconds=1)
+
+
+async def test_no_address_is_ever_shown(
+    settings: Settings, records: Records, receiver: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG", logger="detector")
+    receiver.answers = [410]
+    secret = f"{receiver.url}?secret=hush"
+    ticket = open_ticket(records, secret, "mailto://eva:hush@127.0.0.1:9/?to=eva@example.org")
+    async with notifying(settings, records, ticket, tries=1):
+
+        def over() -> bool:
+            with records.read() as work:
+                kept = work.routes.deliveries([ticket.ticket_id])
+            return len(kept) == 2 and all(d.detail not in (SENDING, WAITING) for d in kept)
+
+        await eventually(over, what="both outcomes")
+    with records.read() as work:
+        kept = work.routes.deliveries([ticket.ticket_id])
+    assert {d.way for d in kept} == {"webhook", "mailto"}
+    assert "hush" not in caplog.text + repr(kept)
+
+
+async def test_the_documented_way_to_check_a_signature_works(
+    settings: Settings, records: Records, receiver: Receiver
+) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "how-to" / "notifications.md").read_text("utf-8")
+    place: dict[str, Any] = {}
+    exec(page.partition("```python\n")[2].partition("```")[0], place)  # noqa: S102  # what people will copy
+    ticket = open_ticket(records, f"{receiver.url}?secret=hush")
+    async with notifying(settings, records, ticket, after=timedelta(0)) as changed:
+        await eventually(lambda: changed, what="the telling")
+    headers, body, _ = receiver.got[0]
+    place["time"] = SimpleNamespace(time=ticket.opened_at.timestamp)
+    assert place["is_ours"]("hush", headers, body)
+    assert not place["is_ours"]("other", headers, body)
+    assert not place["is_ours"]("hush", headers, body + b" ")
+    place["time"] = SimpleNamespace(time=utc_now().timestamp)
+    assert not place["is_ours"]("hush", headers, body)

@@ -1,82 +1,24 @@
-"""Whom to tell: sites, severities, hours, escalation; each telling once."""
+"""Whom to tell: sites, severities, hours, contacts and whoever is on call."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo
+from datetime import date, timedelta
 
-import msgspec
 import pytest
 
-from detector.notify.routes import (
-    Event,
-    Reason,
-    escalation_of,
-    escalations,
-    in_force,
-    judge,
-    news_of,
-    tellings,
-)
-from detector.tickets import ACTOR
-from laddvakt.domain.tickets import Asset, Severity, Ticket, TicketAction, TicketEvent, apply_event
-from laddvakt.stores.ports import Route
+from detector.notify.routes import Event, Reason, Recipient, addresses, find_address, judge
+from laddvakt.domain.oncall import Contact, OnCall, Rota
+from laddvakt.domain.tickets import Severity
 from tests.support.detector import START
+from tests.support.telling import STOCKHOLM, book, route, ticket
 
-STOCKHOLM = ZoneInfo("Europe/Stockholm")
-
-
-def event(action: TicketAction, minutes: float = 0, *, severity: str = "P2", actor: str = ACTOR) -> TicketEvent:
-    return TicketEvent(
-        at=START + timedelta(minutes=minutes), action=action, actor=actor, data={"severity": severity}
-    )
-
-
-def ticket(*events: TicketEvent, site_id: str | None = "site-1") -> Ticket:
-    opened = Ticket(
-        ticket_id="T-1",
-        fault="offline",
-        asset=Asset(kind="station", id="SE-1"),
-        station_id="SE-1",
-        site_id=site_id,
-        severity=Severity.P2,
-        opened_at=START,
-        updated_at=START,
-        events=(event(TicketAction.OPENED),),
-    )
-    for item in events:
-        opened = apply_event(opened, item)
-    return opened
-
-
-def route(**how: object) -> Route:
-    return msgspec.structs.replace(Route(route_id="ops", urls=("https://example.org/hook",)), **how)
-
-
-def test_news_are_what_the_detector_caused() -> None:
-    lived = ticket(
-        event(TicketAction.UPDATED, 60),
-        event(TicketAction.UPDATED, 61, severity="P1"),
-        event(TicketAction.UPDATED, 121, severity="P1"),
-        event(TicketAction.ACKNOWLEDGED, 122, actor="eva"),
-        event(TicketAction.CLEARED, 130),
-        event(TicketAction.REOPENED, 140),
-        event(TicketAction.RESOLVED, 150, actor="eva"),
-    )
-    assert [news.event for news in news_of(lived)] == [Event.OPENED, Event.WORSE, Event.RESOLVED, Event.REOPENED]
-
-
-def test_a_route_without_limits_is_told_of_everything_once_per_address() -> None:
-    both = route(urls=("https://a.example", "mailto://b.example"))
-    first = tellings(ticket(), [both], START, STOCKHOLM)
-    again = tellings(ticket(), [both], START + timedelta(minutes=5), STOCKHOLM)
-    assert len({telling.delivery_id for telling in first}) == 2
-    assert [t.delivery_id for t in first] == [t.delivery_id for t in again]
-    assert all("example" not in telling.delivery_id for telling in first)
-
-
-def test_what_is_past_is_no_news() -> None:
-    assert tellings(ticket(), [route()], START + timedelta(minutes=61), STOCKHOLM) == []
+ON_CALL = OnCall(
+    contacts=(
+        Contact(contact_id="eva", name="Eva", urls=("mailto://eva.example", "tgram://1")),
+        Contact(contact_id="nils", name="Nils", urls=("mailto://nils.example",)),
+    ),
+    rotas=(Rota(rota_id="field", contacts=("eva", "nils"), first=date(2026, 11, 16)),),
+)
 
 
 @pytest.mark.parametrize(
@@ -96,39 +38,32 @@ def test_limits_of_a_route(limits: dict[str, object], reason: Reason) -> None:
     assert judge(route(**limits), ticket(), Event.OPENED, START, STOCKHOLM) is reason
 
 
-@pytest.mark.parametrize(
-    ("hours", "at", "told"),
-    [
-        ("Mo-Fr 08:00-17:00", datetime(2026, 11, 20, 12, tzinfo=UTC), True),  # a Friday
-        ("Mo-Fr 08:00-17:00", datetime(2026, 11, 21, 12, tzinfo=UTC), False),
-        ("Sa-Mo 08:00-17:00", datetime(2026, 11, 22, 12, tzinfo=UTC), True),
-        ("Sa-Mo 08:00-17:00", datetime(2026, 11, 24, 12, tzinfo=UTC), False),
-        ("Fr 22:00-06:00", datetime(2026, 11, 20, 22, tzinfo=UTC), True),
-        ("Fr 22:00-06:00", datetime(2026, 11, 21, 3, tzinfo=UTC), True),  # the night of Friday
-        ("Fr 22:00-06:00", datetime(2026, 11, 20, 3, tzinfo=UTC), False),
-        ("22:00-06:00", datetime(2026, 11, 20, 12, tzinfo=UTC), False),
-        ("00:00-24:00", datetime(2026, 11, 20, 22, 59, tzinfo=UTC), True),
-        (None, datetime(2026, 11, 20, 3, tzinfo=UTC), True),
-    ],
-)
-def test_hours_are_the_places_own_and_may_cross_midnight(hours: str | None, at: datetime, told: bool) -> None:
-    assert in_force(hours, at, STOCKHOLM) is told
+def test_a_rota_reaches_whoever_is_on_call_then() -> None:
+    field = route(urls=(), rota="field")
+    assert [a.url for a in addresses(field, ON_CALL, START)] == ["mailto://eva.example", "tgram://1"]
+    next_week = START + timedelta(days=7)
+    assert [a.url for a in addresses(field, ON_CALL, next_week)] == ["mailto://nils.example"]
+    backup = route(urls=(), rota="field", backup=True)
+    assert [a.url for a in addresses(backup, ON_CALL, START)] == ["mailto://nils.example"]
 
 
-def test_escalation_when_nobody_takes_it() -> None:
-    boss = route(escalate_after_s=900)
-    assert escalations(ticket(), [boss], START + timedelta(seconds=899), STOCKHOLM) == []
-    (telling,) = escalations(ticket(), [boss], START + timedelta(seconds=900), STOCKHOLM)
-    assert telling.event is Event.ESCALATED
-    taken = ticket(event(TicketAction.ACKNOWLEDGED, 5, actor="eva"))
-    assert escalations(taken, [boss], START + timedelta(seconds=900), STOCKHOLM) == []
-    assert escalations(ticket(), [route()], START + timedelta(seconds=900), STOCKHOLM) == []
+def test_everybody_is_reached_once_and_who_is_gone_is_left_out() -> None:
+    both = route(urls=("https://a.example",), contacts=("eva", "gone", "eva"), rota="field")
+    assert [a.to for a in addresses(both, ON_CALL, START)] == [
+        Recipient("ops", "", 0),
+        Recipient("ops", "eva", 0),
+        Recipient("ops", "eva", 1),
+    ]
+    assert addresses(route(urls=(), rota="gone"), ON_CALL, START) == []
 
 
-def test_the_end_is_told_to_those_who_were_called() -> None:
-    boss = route(escalate_after_s=900)
-    (called,) = escalations(ticket(), [boss], START + timedelta(seconds=900), STOCKHOLM)
-    over = ticket(event(TicketAction.CLEARED, 30))
-    (end,) = tellings(over, [boss], START + timedelta(minutes=31), STOCKHOLM)
-    assert escalation_of(end, over, boss) == called.delivery_id
-    assert escalation_of(end, over, route()) is None
+def test_who_was_told_is_found_again_whoever_is_on_call_now() -> None:
+    known = book(route(urls=("https://a.example",), rota="field"), on_call=ON_CALL)
+    for to, url in (
+        (Recipient("ops", "nils", 0), "mailto://nils.example"),
+        (Recipient("ops", "", 0), "https://a.example"),
+    ):
+        found = find_address(to, known)
+        assert found is not None and found.url == url
+    for gone in (Recipient("ops", "nils", 1), Recipient("ops", "bo", 0), Recipient("other", "", 0)):
+        assert find_address(gone, known) is None

@@ -365,10 +365,10 @@ class Engine:
             return ripe_at
         if slot.raised is None and rule.code in self._gathered:
             self._judge_site(state, rule.code, at, changes)  # a site's finding takes its place
-        if slot.raised is None and self._held_back(rule, state, subject.connector_id):
-            return at + HELD_RECHECK
         limits = self._limits(subject)[rule.code]
         finding = rule.describe(subject, slot.memory, limits, at)
+        if slot.raised is None and self._held_back(rule, finding, state, subject.connector_id):
+            return at + HELD_RECHECK
         before, slot.raised = slot.raised, finding
         slot.variant, slot.described_at = verdict.variant, at
         if before is not None and finding_key(before) == finding_key(finding):
@@ -411,7 +411,7 @@ class Engine:
         for (code, connector_id), slot in state.slots.items():
             if slot.raised is None or finding.fault not in self._by_code[code].absorbed_by:
                 continue
-            if not _concerns(finding, connector_id):
+            if not _concerns(finding, connector_id) or not _explains(finding, slot.raised, self._by_code[code]):
                 continue
             before, slot.raised = slot.raised, None
             slot.described_at, slot.variant = None, ""
@@ -430,14 +430,15 @@ class Engine:
                 self._judge_one(state, rule, self._subject(state, connector, NOTHING), at, changes)
         self._schedule(state)
 
-    def _held_back(self, rule: Rule, state: StationState, connector_id: int | None) -> bool:
+    def _held_back(self, rule: Rule, finding: Finding, state: StationState, connector_id: int | None) -> bool:
         """Inhibition: a connector under its station offline, a station under its site, an anomaly under a rule."""
         site = self._states.get(SITE + (self._world.site_of(state.view.station_id) or ""))
         standing = [f for f in state.standing() if _concerns(f, connector_id)]
-        held_by = {f.fault for f in [*standing, *(site.standing() if site is not None else ())]} - {rule.code}
-        if "*" in rule.inhibited_by and held_by:
+        standing += site.standing() if site is not None else ()
+        others = [other for other in standing if other.fault != rule.code]
+        if any(other.fault in rule.inhibited_by for other in others) or ("*" in rule.inhibited_by and others):
             return True
-        return not held_by.isdisjoint((*rule.inhibited_by, *rule.absorbed_by))
+        return any(o.fault in rule.absorbed_by and _explains(o, finding, rule) for o in others)
 
     def _share_all(self, state: StationState) -> None:
         """What its rules share, after a restart."""
@@ -452,6 +453,11 @@ class Engine:
 def _concerns(finding: Finding, connector_id: int | None) -> bool:
     """Whether a finding is about this connector: its own, the whole station, or the site."""
     return not finding.connector_id or not connector_id or finding.connector_id == connector_id
+
+
+def _explains(finding: Finding, other: Finding, rule: Rule) -> bool:
+    """Whether a finding takes the place of another, which is of `rule`."""
+    return rule.explained is None or rule.explained(finding, other)
 
 
 def _stranger(entry: Entry) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -20,8 +20,10 @@ from detector.view import (
     Sample,
     SessionEnded,
     SessionView,
+    Shown,
     StationView,
 )
+from detector.vocabulary import implied
 from laddvakt.domain.entries import Entry, EntryKind
 from laddvakt.domain.facts import (
     Booted,
@@ -30,7 +32,9 @@ from laddvakt.domain.facts import (
     LinkDown,
     LinkUp,
     Measured,
+    RemoteStartAsked,
     StatusReported,
+    TokenPresented,
     TransactionReported,
     TransactionStarted,
     TransactionStopped,
@@ -47,6 +51,9 @@ _WITH_ENERGY = {ConnectorState.CHARGING, ConnectorState.SUSPENDED_EV, ConnectorS
 _FLOW_W = 100.0
 _LEAST_LIMIT_A = 6.0  # IEC 61851-1: no pilot says less
 _MAX_ERRORS = 8
+_GOOD_WH = 100.0
+_TRIED_S = 120.0  # less may be a driver's change of mind
+_ANSWERED_WITHIN = timedelta(minutes=5)
 
 Pseudonymise = Callable[[str], str]
 
@@ -58,7 +65,7 @@ class Folded(NamedTuple):
     samples: dict[int, list[Sample]]
 
 
-def fold(view: StationView, entry: Entry, pseudonymise: Pseudonymise) -> Folded:
+def fold(view: StationView, entry: Entry, pseudonymise: Pseudonymise) -> Folded:  # noqa: PLR0912  # one row a fact
     """Take `entry` into `view`; what is new in it."""
     if entry.kind in (EntryKind.OCPP_IN, EntryKind.CONNECTED):
         _alive(view, entry.received_at)
@@ -73,11 +80,17 @@ def fold(view: StationView, entry: Entry, pseudonymise: Pseudonymise) -> Folded:
                 view.clock.note(fact.at, entry.received_at)
                 ended += _status(view, fact, entry.received_at)
             case TransactionReported():
-                ended += _reported(view, fact, entry.received_at)
+                ended += _reported(view, fact, entry.received_at, pseudonymise)
             case TransactionStarted():
                 ended += _started(view, fact, entry.received_at, pseudonymise)
             case TransactionStopped():
                 ended += _stopped(view, fact, entry.received_at)
+            case TokenPresented():
+                vehicle = pseudonymise(normal_form(fact.id_tag, fact.token_kind))
+                view.shown = Shown(entry.received_at, vehicle, fact.accepted)
+            case RemoteStartAsked():
+                vehicle = pseudonymise(normal_form(fact.id_tag, None))
+                view.asked = Shown(entry.received_at, vehicle, connector_id=fact.connector_id)
             case EventReported():
                 view.clock.note(fact.at, entry.received_at)
                 _event(view, fact, entry.received_at)
@@ -150,7 +163,7 @@ def _status(view: StationView, fact: StatusReported, heard_at: datetime) -> list
     if fact.reported == "Occupied" and connector.session is not None and connector.status in _WITH_ENERGY:
         fact = replace(fact, status=connector.status)  # OCPP 2.x says no more; the transaction has said it
     if fact.status is not connector.status or connector.status_since is None:
-        connector.status_since = fact.at
+        connector.status_since, connector.status_before = fact.at, connector.status
         _charging(connector, fact.status, fact.at)
     connector.status, connector.status_at, connector.status_heard = fact.status, fact.at, heard_at
     connector.stale = False
@@ -190,12 +203,15 @@ def _event(view: StationView, fact: EventReported, heard_at: datetime) -> None:
     name = f"{fact.component}/{fact.variable}"[:MAX_NAME]
     said = fact.value.strip().lower()
     gone = fact.cleared or said == "false"
-    if not gone and not fact.mrec and (fact.variable, said) != ("Problem", "true"):
+    codes = fact.mrec or implied(fact.component, fact.variable)
+    if not gone and not fact.mrec and said != "true":
         return  # a value, not a fault
-    problems = {key: codes for key, codes in connector.problems.items() if key != name}
-    connector.problems = problems if gone else {**problems, name: fact.mrec[:8]}
+    if not gone and not codes and fact.variable != "Problem":
+        return
+    problems = {key: found for key, found in connector.problems.items() if key != name}
+    connector.problems = problems if gone else {**problems, name: codes[:8]}
     if connector.session is not None and not gone:
-        _erred(connector.session, (fact.mrec or ("OtherError",))[0])
+        _erred(connector.session, (codes or ("OtherError",))[0])
     while len(connector.problems) > _MAX_PROBLEMS:
         del connector.problems[next(iter(connector.problems))]
     if connector.connector_id == 0:  # the whole station, which has no status of its own in OCPP 2.x
@@ -203,9 +219,16 @@ def _event(view: StationView, fact: EventReported, heard_at: datetime) -> None:
         connector.status_at, connector.status_heard, connector.stale = fact.at, heard_at, False
 
 
-def _reported(view: StationView, fact: TransactionReported, heard_at: datetime) -> list[SessionEnded]:
-    """The charging state that an OCPP 2.x transaction says; its connector may only be known from the start."""
+def _reported(
+    view: StationView, fact: TransactionReported, heard_at: datetime, pseudonymise: Pseudonymise
+) -> list[SessionEnded]:
+    """The charging state that an OCPP 2.x transaction says; its connector may only be known from the start. A
+    transaction that began with the plug learns its token later."""
     connector = connector_of(view, fact.connector_id, fact.transaction_id)
+    session = connector.session if connector is not None else None
+    if session is not None and session.vehicle is None and fact.id_tag and fact.event != "Ended":
+        session.vehicle = pseudonymise(normal_form(fact.id_tag, fact.token_kind))
+        session.token_kind, session.refused = fact.token_kind or "", fact.refused is not None
     if connector is None or not connector.connector_id or fact.charging_state is None or fact.event == "Ended":
         return []
     view.clock.note(fact.at, heard_at)
@@ -237,19 +260,29 @@ def _started(
     if current is not None and fact.refused is not None:
         return []  # a start that was refused ends no live session
     ended = [] if current is None else _end(view, connector, fact.at, heard_at, None)
+    vehicle = pseudonymise(normal_form(fact.id_tag, fact.token_kind)) if fact.id_tag else None
     connector.session = SessionView(
         transaction_id=fact.transaction_id[:MAX_TEXT],
-        vehicle=pseudonymise(normal_form(fact.id_tag, fact.token_kind)) if fact.id_tag else None,
+        vehicle=vehicle,
         started_at=fact.at,
         heard_at=heard_at,
         meter_start_wh=fact.meter_start_wh,
         boots=view.boots,
         refused=fact.refused is not None,
         token_kind=fact.token_kind or "",
+        remote=_remote(view, connector.connector_id, vehicle, heard_at),
         charging_since=fact.at if connector.status is ConnectorState.CHARGING else None,
     )
     connector.power = connector.register = None
     return ended
+
+
+def _remote(view: StationView, connector_id: int, vehicle: str | None, heard_at: datetime) -> bool:
+    """Whether a command asked for this start a moment ago."""
+    asked = view.asked
+    if asked is None or vehicle != asked.vehicle or asked.connector_id not in (0, connector_id):
+        return False
+    return heard_at - asked.at <= _ANSWERED_WITHIN
 
 
 def _stopped(view: StationView, fact: TransactionStopped, heard_at: datetime) -> list[SessionEnded]:
@@ -277,6 +310,11 @@ def _end(
     if session.charging_since is not None:
         charging_s += max((at - session.charging_since).total_seconds(), 0.0)
     connector.session = None
+    connector.last_vehicle, connector.last_ended_at = session.vehicle_key, at
+    if energy_wh >= _GOOD_WH:
+        connector.good_at = at
+    elif session.errors or (charging_s >= _TRIED_S and session.first_flow_at is None and not session.limited):
+        connector.bad_at = at
     connector.last_transactions = [*connector.last_transactions[-3:], session.transaction_id]
     return [
         SessionEnded(

@@ -127,6 +127,16 @@ class Clock(msgspec.Struct, omit_defaults=True):
         return (heard_at - at) - timedelta(seconds=self.behind_s) > LATE
 
 
+class Shown(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Somebody asked to charge: at the station (Authorize), or from afar (a remote start). `vehicle` is the
+    token's pseudonym; `connector_id` 0: not said."""
+
+    at: datetime
+    vehicle: str
+    accepted: bool = True
+    connector_id: int = 0
+
+
 class SessionView(msgspec.Struct, kw_only=True, omit_defaults=True):
     """The session on a connector. `vehicle` is the pseudonym of the token that started it."""
 
@@ -205,7 +215,12 @@ class ConnectorView(msgspec.Struct, kw_only=True, omit_defaults=True):
     vendor_error_code: str = ""
     mrec: tuple[str, ...] = ()
     problems: dict[str, tuple[str, ...]] = {}  # `component/variable` of an event (OCPP 2.x) -> its ChargeX codes
+    status_before: ConnectorState = ConnectorState.UNKNOWN  # what it was before its last change
     session: SessionView | None = None
+    last_vehicle: str = ""  # of the last session that ended
+    last_ended_at: datetime | None = None
+    good_at: datetime | None = None  # when the last session ended that charged
+    bad_at: datetime | None = None  # when the last one ended in which nothing flowed, or that an error ended
     last_transactions: list[str] = []  # the last few that ended, so that a retried start opens nothing
     latest: dict[str, Latest] = {}  # field, or `location/field` away from the outlet
     devices: dict[str, Latest] = {}  # the same from MQTT devices
@@ -248,6 +263,8 @@ class StationView(msgspec.Struct, kw_only=True, omit_defaults=True):
     firmware_status: str = ""
     firmware_status_at: datetime | None = None
     clock: Clock = msgspec.field(default_factory=Clock)
+    shown: Shown | None = None  # the last token shown at the station
+    asked: Shown | None = None  # the last remote start
     connectors: dict[int, ConnectorView] = {}
 
     def connector(self, connector_id: int) -> ConnectorView | None:

@@ -324,6 +324,28 @@ MREC: dict[str, Code] = {
 """ChargeX minimum required error codes."""
 
 
+COMPONENTS: dict[str, str] = {
+    "CableBreakawaySensor": "CX026",
+    "ConnectorPlugRetentionLock": "CX001",
+    "CPPWMController": "CX014",
+    "EmergencyStopSensor": "CX008",
+    "EVRetentionLock": "CX001",
+    "GroundIsolationProtection": "CX022",
+    "OverCurrentProtection": "CX004",
+    "PowerContactor": "CX017",
+    "RCD": "CX002",
+}
+"""OCPP 2.0.1 part 2 appendix 3.1, standardised components: the ChargeX code that one of them in trouble means."""
+
+_IN_TROUBLE = frozenset({"Problem", "Tripped", "Fault"})
+
+
+def implied(component: str, variable: str) -> tuple[str, ...]:
+    """The ChargeX code of an event that names a standardised component and no code; () where there is none."""
+    code = COMPONENTS.get(component)
+    return (code,) if code is not None and variable in _IN_TROUBLE else ()
+
+
 def look_up(error_code: str, mrec: tuple[str, ...]) -> tuple[str, Code]:
     """The most urgent known meaning of what a station reported, and the code it was found under. ChargeX codes
     say more than the OCPP code that carries them, so they come first; an unknown code is an OtherError."""

@@ -5,15 +5,32 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping
 
-from detector.rules import anomaly, meter_rollback, no_power, offline, reported_fault, site_outage
+from detector.rules import (
+    anomaly,
+    emergency_stop,
+    failed_starts,
+    isolation,
+    meter_rollback,
+    no_power,
+    offline,
+    pilot_proximity,
+    rcd_trip,
+    reported_fault,
+    site_outage,
+)
 from detector.rules.base import Rule
 from laddvakt.domain.errors import SettingsError
 
 RULES: tuple[Rule, ...] = (
     site_outage.RULE,
     offline.RULE,  # stations before connectors: it holds the others back
+    emergency_stop.RULE,
+    rcd_trip.RULE,  # these before the report as such, which they put under them
+    isolation.RULE,
+    pilot_proximity.RULE,
     reported_fault.RULE,
     no_power.RULE,
+    failed_starts.RULE,
     meter_rollback.RULE,
     anomaly.RULE,  # last: what a rule names, no model need name
 )

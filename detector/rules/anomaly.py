@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from detector.assets import cable_asset, station_asset
 from detector.features import FEATURES
 from detector.rules.base import (
     Rule,
@@ -18,9 +19,7 @@ from detector.rules.base import (
     Thresholds,
     Verdict,
     Wake,
-    cable_asset,
     place,
-    station_asset,
 )
 from detector.view import Cause, ScoredWindow
 from laddvakt.domain.tickets import Evidence, Finding, Severity

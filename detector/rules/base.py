@@ -21,7 +21,7 @@ from detector.features import Window
 from detector.view import ConnectorView, Sample, ScoredWindow, SessionEnded, StationView
 from laddvakt.domain.facts import Fact
 from laddvakt.domain.stations import Connector, Station
-from laddvakt.domain.tickets import Asset, Finding, Severity
+from laddvakt.domain.tickets import Finding, Severity
 
 
 class Scope(StrEnum):
@@ -225,26 +225,12 @@ class Rule:
         str, ...
     ] = ()  # while one of these stands on its station or site, none is raised; "*": any
     absorbed_by: tuple[str, ...] = ()  # the same, and one that stands already is put under it
+    explained: Callable[[Finding, Finding], bool] | None = None  # whether one in `absorbed_by` (first) explains it
     gathers: tuple[str, ...] = ()  # of a SITE rule: the rules of its stations whose findings wake it
     share: Callable[[Any], Mapping[str, float]] | None = None  # of its memory: what peers are compared by
 
     def defaults(self) -> dict[str, float]:
         return {threshold.name: threshold.default for threshold in self.thresholds}
-
-
-def station_asset(subject: Subject) -> Asset:
-    return Asset(kind="station", id=subject.view.station_id)
-
-
-def cable_asset(subject: Subject) -> Asset:
-    """The connector's fixed cable where the network file names one, else the connector itself."""
-    connector_id = subject.connector_id or 0
-    if connector_id == 0:
-        return station_asset(subject)
-    known = subject.station.connector(connector_id) if subject.station is not None else None
-    if known is not None and known.cable_id:
-        return Asset(kind="cable", id=known.cable_id)
-    return Asset(kind="connector", id=f"{subject.view.station_id}/{connector_id}")
 
 
 def place(subject: Subject) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from detector.assets import station_asset
 from detector.rules.base import (
     Rule,
     Scope,
@@ -18,7 +19,6 @@ from detector.rules.base import (
     Verdict,
     Wake,
     place,
-    station_asset,
 )
 from detector.view import Register, SessionView
 from laddvakt.domain.tickets import Evidence, Finding, Severity

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from detector.assets import station_asset
 from detector.rules.base import (
     Rule,
     Scope,
@@ -18,7 +19,6 @@ from detector.rules.base import (
     Verdict,
     Wake,
     place,
-    station_asset,
 )
 from detector.view import ConnectorView, Power, SessionView
 from laddvakt.domain.stations import ConnectorState

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from detector.assets import station_asset
 from detector.rules.base import (
     Rule,
     Scope,
@@ -19,7 +20,6 @@ from detector.rules.base import (
     Verdict,
     Wake,
     span,
-    station_asset,
 )
 from detector.view import StationView
 from laddvakt.domain.stations import ConnectorState

@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from detector.assets import cable_asset, station_asset
 from detector.rules.base import (
     Rule,
     Scope,
@@ -15,9 +16,7 @@ from detector.rules.base import (
     Thresholds,
     Verdict,
     Wake,
-    cable_asset,
     place,
-    station_asset,
 )
 from detector.view import ConnectorView
 from detector.vocabulary import Code, Lean, look_up
@@ -118,6 +117,14 @@ def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
     )
 
 
+def explained(specific: Finding, report: Finding) -> bool:
+    """A finding about the very code takes the report's place; a report that says no more than that something is
+    wrong is explained by any that is as urgent."""
+    if report.mrec:
+        return not set(specific.mrec).isdisjoint(report.mrec)
+    return specific.severity <= report.severity
+
+
 RULE = Rule(
     code="reported_fault",
     title="Station reports a fault",
@@ -152,4 +159,6 @@ RULE = Rule(
     describe=describe,
     wakes=frozenset({Wake.STATUS, Wake.EVENT, Wake.LINK, Wake.BOOT}),
     inhibited_by=("offline",),
+    absorbed_by=("emergency_stop", "rcd_trip", "isolation", "pilot_proximity"),
+    explained=explained,
 )

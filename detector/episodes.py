@@ -1,0 +1,139 @@
+"""Errors that come and go at a connector: how often, and with which vehicles. Pure; for rules that count them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime, timedelta
+from enum import StrEnum
+from itertools import chain
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from detector.view import ConnectorView, StationView
+from laddvakt.domain.attempts import GOOD_WH
+from laddvakt.domain.stations import ConnectorState
+
+if TYPE_CHECKING:
+    from detector.rules.base import Subject
+
+NOBODY = "-"
+"""No vehicle was plugged in: the equipment is alone with it."""
+_MAX_EPISODES = 8
+_MAX_GOOD = 3
+_GOOD = 2
+_JUST_NOW = timedelta(minutes=5)
+
+
+class Episode(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Once. `vehicle`: pseudonym, `NOBODY`, or "" where it is not known; `what`: the code, or a value in words."""
+
+    at: datetime
+    vehicle: str
+    what: str
+
+
+class Repeats(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Episodes, oldest first; whether the last of them lasts; vehicles that charged well since."""
+
+    episodes: tuple[Episode, ...] = ()
+    lasts: bool = False
+    good: tuple[str, ...] = ()
+
+    @property
+    def vehicles(self) -> int:
+        """How many vehicles are known to have been there."""
+        return len({episode.vehicle for episode in self.episodes} - {NOBODY})
+
+    @property
+    def alone(self) -> bool:
+        """It happened with nothing plugged in."""
+        return any(episode.vehicle == NOBODY for episode in self.episodes)
+
+
+def codes_of(view: StationView, connector: ConnectorView) -> tuple[str, ...]:
+    """Error codes and ChargeX codes that a connector reports now, as news."""
+    said = (connector.error_code, *connector.mrec) if view.status_is_news(connector) else ()
+    found = chain(said, chain.from_iterable(connector.problems.values()))
+    return tuple(dict.fromkeys(code for code in found if code not in ("", "NoError")))
+
+
+def vehicle_at(subject: Subject, now: datetime) -> str:
+    """Who is plugged in, or was a moment ago."""
+    connector, view = subject.connector, subject.view
+    if connector is None:
+        return ""
+    if connector.session is not None:
+        return connector.session.vehicle_key
+    if ConnectorState.AVAILABLE in (connector.status, connector.status_before):
+        recent = connector.last_ended_at is not None and now - connector.last_ended_at <= _JUST_NOW
+        if connector.status is ConnectorState.FAULTED or not recent:
+            return NOBODY
+    if connector.last_ended_at is not None and now - connector.last_ended_at <= _JUST_NOW:
+        return connector.last_vehicle
+    shown = view.shown or view.asked
+    return shown.vehicle if shown is not None and now - shown.at <= _JUST_NOW else ""
+
+
+def with_news(
+    repeats: Repeats, subject: Subject, codes: Collection[str], window_s: float, now: datetime
+) -> Repeats:
+    """After the news: one more episode where a code has come up, vehicles that charged well, old ones dropped."""
+    connector = subject.connector
+    if connector is None:
+        return repeats
+    for session in subject.news.ended:
+        if session.energy_wh >= GOOD_WH and not set(codes).intersection(session.errors):
+            repeats = charged(repeats, session.vehicle)
+    found = [code for code in codes_of(subject.view, connector) if code in codes]
+    if found and not repeats.lasts:
+        repeats = one_more(repeats, Episode(now, vehicle_at(subject, now), found[0]))
+    if not connector.stale:  # else the code may stand or not: nobody has said
+        repeats = _lasting(repeats, bool(found))
+    return repeats if repeats.lasts else within(repeats, window_s, now)
+
+
+def one_more(repeats: Repeats, episode: Episode) -> Repeats:
+    return Repeats(episodes=(*repeats.episodes[-(_MAX_EPISODES - 1) :], episode), lasts=repeats.lasts)
+
+
+def charged(repeats: Repeats, vehicle: str) -> Repeats:
+    if not repeats.episodes or vehicle in repeats.good or len(repeats.good) >= _MAX_GOOD:
+        return repeats
+    return msgspec.structs.replace(repeats, good=(*repeats.good, vehicle))
+
+
+def within(repeats: Repeats, window_s: float, now: datetime) -> Repeats:
+    oldest = now - timedelta(seconds=window_s)
+    if not repeats.episodes or repeats.episodes[0].at >= oldest:
+        return repeats
+    return msgspec.structs.replace(repeats, episodes=tuple(e for e in repeats.episodes if e.at >= oldest))
+
+
+def _lasting(repeats: Repeats, lasts: bool) -> Repeats:
+    return repeats if repeats.lasts is lasts else msgspec.structs.replace(repeats, lasts=lasts)
+
+
+class Reason(StrEnum):
+    """Why a rule that counts episodes holds what it holds."""
+
+    NONE = "none"  # it did not happen within the window
+    FEW = "few"  # not often enough
+    ONE_VEHICLE = "one_vehicle"  # often, but with one vehicle alone
+    CHARGES_AGAIN = "charges_again"  # two vehicles charged well since
+    REPEATED = "repeated"  # often, with several vehicles or with none plugged in
+
+
+def judge(
+    repeats: Repeats, *, times: float, vehicles: float, window_s: float
+) -> tuple[Repeats, Reason, datetime | None]:
+    """What the episodes amount to, what is kept of them, and when the oldest is too old to count."""
+    if len(repeats.good) >= _GOOD and not repeats.lasts:
+        return Repeats(), Reason.CHARGES_AGAIN, None
+    if not repeats.episodes:
+        return repeats, Reason.NONE, None
+    if len(repeats.episodes) < times:
+        return repeats, Reason.FEW, None
+    if repeats.vehicles < vehicles and not repeats.alone:
+        return repeats, Reason.ONE_VEHICLE, None
+    return repeats, Reason.REPEATED, repeats.episodes[0].at + timedelta(seconds=window_s + 1)

@@ -1,0 +1,134 @@
+"""failed_starts: several drivers try, and nothing begins."""
+
+from __future__ import annotations
+
+import pytest
+
+from detector.changes import ChangeKind
+from detector.rules import failed_starts
+from detector.rules.failed_starts import p_below
+from laddvakt.domain.facts import TokenPresented
+from laddvakt.domain.stations import ConnectorState
+from tests.support.detector import Story, make_engine
+
+
+@pytest.fixture
+def story() -> Story:
+    story = Story(make_engine(rules=(failed_starts.RULE,)))
+    story.connect()
+    story.status(ConnectorState.AVAILABLE)
+    return story
+
+
+def _show(story: Story, card: str, *, accepted: bool = True) -> None:
+    answer = "Accepted" if accepted else "Invalid"
+    story.say(TokenPresented(at=story.now, id_tag=card, accepted=accepted, answer=answer))
+
+
+def _no_start(story: Story, card: str, *, accepted: bool = True, wait_s: float = 300) -> None:
+    story.status(ConnectorState.PREPARING)
+    story.wait(10)
+    _show(story, card, accepted=accepted)
+    story.wait(wait_s)
+    story.status(ConnectorState.AVAILABLE)
+    story.wait(3600)
+
+
+def _session(
+    story: Story,
+    number: int,
+    card: str,
+    *,
+    wh: int = 0,
+    minutes: float = 5,
+    status: ConnectorState = ConnectorState.CHARGING,
+    gap_s: float = 3600,
+) -> None:
+    story.start(str(number), card)
+    story.status(status)
+    story.wait(minutes * 60)
+    story.stop(str(number), meter_wh=wh)
+    story.status(ConnectorState.AVAILABLE)
+    story.wait(gap_s)
+
+
+def test_three_failed_visits_of_two_drivers_fire(story: Story) -> None:
+    _no_start(story, "A")
+    _session(story, 1, "B")
+    assert story.kinds() == []
+    _no_start(story, "A")
+    (finding,) = story.standing
+    assert (finding.fault, finding.connector_id) == ("failed_starts", 1)
+    assert "3 of the last 3" in finding.explanation
+    assert sum(suspect.share for suspect in finding.suspects) == pytest.approx(1, abs=0.01)
+
+
+def test_one_driver_who_tries_again_and_again_is_one_driver(story: Story) -> None:
+    for number in range(8):
+        _session(story, number, "A", gap_s=60 if number % 2 else 7200)
+    assert story.kinds() == []
+
+
+def test_tries_within_half_an_hour_are_one_visit(story: Story) -> None:
+    for number, card in enumerate("AAABBB"):
+        _session(story, number, card, gap_s=60)
+    assert story.kinds() == []
+
+
+def test_refused_tokens_are_no_fault_of_the_station(story: Story) -> None:
+    for card in "ABCDE":
+        _no_start(story, card, accepted=False)
+    assert story.kinds() == []
+
+
+def test_drivers_who_leave_within_seconds_do_not_count(story: Story) -> None:
+    for number, card in enumerate("ABCDE"):
+        _no_start(story, card, wait_s=20)
+        _session(story, number, card, minutes=0.5)
+    assert story.kinds() == []
+
+
+def test_vehicles_that_want_nothing_do_not_count(story: Story) -> None:
+    for number, card in enumerate("ABCDE"):
+        _session(story, number, card, status=ConnectorState.SUSPENDED_EV)
+    assert story.kinds() == []
+
+
+def test_parked_cars_do_not_count(story: Story) -> None:
+    for _ in range(5):
+        story.status(ConnectorState.PREPARING)
+        story.wait(3600)
+        story.status(ConnectorState.AVAILABLE)
+        story.wait(60)
+    assert story.kinds() == []
+
+
+def test_clears_when_two_visits_in_a_row_charge(story: Story) -> None:
+    for number, card in enumerate("ABC"):
+        _session(story, number, card)
+    _session(story, 10, "D", wh=5000)
+    assert len(story.standing) == 1
+    _session(story, 11, "E", wh=5000)
+    assert story.standing == []
+
+
+def test_clears_when_nobody_comes_for_a_week(story: Story) -> None:
+    for number, card in enumerate("ABC"):
+        _session(story, number, card)
+    story.wait(8 * 86_400)
+    assert [kind for kind in story.kinds() if kind is not ChangeKind.STILL] == [
+        ChangeKind.RAISED,
+        ChangeKind.CLEARED,
+    ]
+
+
+def test_a_start_that_mostly_fails_fires_without_three_in_a_row(story: Story) -> None:
+    for number in range(16):
+        _session(story, number, f"CARD{number}", wh=5000 if number % 3 == 2 else 0)
+    assert [finding.fault for finding in story.standing] == ["failed_starts"]
+
+
+def test_the_posterior_is_the_beta_distribution() -> None:
+    assert p_below(0.6, 0, 0) == pytest.approx(0.6**3)
+    assert p_below(0.6, 0, 3) == pytest.approx(0.8208, abs=1e-4)
+    assert p_below(0.6, 10, 0) < 0.01

@@ -181,8 +181,9 @@ class WorkingSet:
             connectors = tuple(connector if c is before else c for c in station.connectors)
         station = replace(station, connectors=connectors)
         self._keep(station)
-        if before is None or before.status is not connector.status:
-            self._note(station, (connector,), connector.status_since or self._seen[station_id])
+        said = before is None or before.status is not connector.status
+        if said and connector.status_since is not None:  # else only a device has spoken of it
+            self._note(station, (connector,), connector.status_since)
         return station
 
     def _open(self, station_id: str) -> list[Session]:

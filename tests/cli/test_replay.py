@@ -8,12 +8,30 @@ from pathlib import Path
 from click.testing import CliRunner
 
 from laddvakt.cli.main import cli
+from laddvakt.domain.tickets import Asset
+from simulator.faults import FaultPlan
 from simulator.log import LogOptions, write_log
+from simulator.world import DEFAULT_START_S
+
+
+def _silent(station_id: str, hours: float) -> FaultPlan:
+    since_s = DEFAULT_START_S + 3600 * hours
+    return FaultPlan(
+        fault="offline",
+        asset=Asset(kind="station", id=station_id),
+        station_id=station_id,
+        connector_id=None,
+        since_s=since_s,
+        until_s=since_s + 7200,
+        strength=1.0,
+        detail="power",
+    )
 
 
 def test_other_settings_are_compared_with_those_in_force(tmp_path: Path) -> None:
     log, other, out = tmp_path / "log.jsonl", tmp_path / "other.toml", tmp_path / "out.json"
-    write_log(LogOptions(stations=4, seed=5, days=0.5, faults=4), log, tmp_path / "truth.json")
+    plans = tuple(_silent(station, hours) for station, hours in (("SIM-0001", 3), ("SIM-0003", 5)))
+    write_log(LogOptions(stations=4, seed=5, days=0.5, plans=plans), log, tmp_path / "truth.json")
     other.write_text("[detector.rules.offline]\nafter_s = 600\nheartbeats = 1\n")
     args = ["replay", str(log), "--compare", str(other), "--out", str(out)]
     result = CliRunner().invoke(cli, args)

@@ -12,11 +12,11 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from detector.changes import Change, ChangeKind, clear, finding_key, not_met, told
-from detector.features import Window, collect
-from detector.fold import Pseudonymise, fold
+from detector.features import Window, collect, gather
+from detector.fold import Folded, Pseudonymise, fold
 from detector.network import LONG_AGO, World
 from detector.news import Told
-from detector.rules import RULES, Limits
+from detector.rules import RULES, Limits, anomaly
 from detector.rules.base import NOTHING, News, Rule, Scope, Standing, Subject, Verdict, Wake
 from detector.state import SITE, Slot, StationState, decode, encode
 from detector.timers import Timers
@@ -135,21 +135,26 @@ class Engine:
         for session in folded.ended:
             self._world.vehicles.note(session)
             changes.append(Change(kind=ChangeKind.SESSION, at=at, station_id=entry.station_id, session=session))
-        windows = self._windows(state, entry, partition, at)
+        windows = self._windows(state, entry, folded, at)
         self._judge_told(state, Told(state.view, entry, folded, windows, at), changes)
 
-    def _windows(self, state: StationState, entry: Entry, partition: int, at: datetime) -> list[Window]:
-        """Stretches of charging that this entry completed; the models judge them at the next whole minute."""
+    def _windows(self, state: StationState, entry: Entry, folded: Folded, at: datetime) -> list[Window]:
+        """Stretches of charging that this entry completed. The models judge them, and sessions and days that are
+        over, at the next whole minute."""
         windows: list[Window] = []
+        station = self._world.station(entry.station_id)
         for fact in entry.facts:
             if isinstance(fact, Measured):
-                station = self._world.station(entry.station_id)
                 windows += collect(state.opened, state.view, fact, entry.received_at, station)
-        if windows and self._watch is not None:
-            state.unscored += windows
+        if self._watch is None:
+            return windows
+        rows = [*windows, *gather(state.gathered, state.view, entry, folded, windows, at, station)]
+        if rows:
+            state.unscored += rows
             if state.score_at is None:
                 step = SCORE_EVERY.total_seconds()
                 state.score_at = at + timedelta(seconds=step - at.timestamp() % step)
+                partition = self._partition_of(entry.station_id)
                 self._unscored.setdefault(partition, []).append(entry.station_id)
         return windows
 
@@ -366,7 +371,7 @@ class Engine:
         if slot.raised is None and rule.code in self._gathered:
             self._judge_site(state, rule.code, at, changes)  # a site's finding takes its place
         limits = self._limits(subject)[rule.code]
-        finding = rule.describe(subject, slot.memory, limits, at)
+        finding = self._weighed(state, subject, rule.describe(subject, slot.memory, limits, at))
         if slot.raised is None and self._held_back(rule, finding, state, subject.connector_id):
             return at + HELD_RECHECK
         before, slot.raised = slot.raised, finding
@@ -378,6 +383,13 @@ class Engine:
             clear(state, before, "now_reported_otherwise", at, changes)
         changes.append(told(ChangeKind.RAISED, at, finding, slot.reason))
         return at + REFRESH
+
+    def _weighed(self, state: StationState, subject: Subject, finding: Finding) -> Finding:
+        """The finding, surer or less sure by what the models make of the same connector."""
+        slot = state.slots.get((anomaly.RULE.code, finding.connector_id))
+        if slot is None or slot.memory is None:
+            return finding
+        return anomaly.second_opinion(finding, slot.memory, self._limits(subject)[anomaly.RULE.code])
 
     # Sites, and what holds what back
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from detector.features import OpenWindow, Window
+from detector.features import Gathered, OpenWindow, Window
 from detector.rules.base import Rule
 from detector.view import StationView
 from laddvakt.domain.tickets import Finding
@@ -49,6 +49,7 @@ class StationState(msgspec.Struct, kw_only=True):
     slots: dict[SlotKey, Slot] = msgspec.field(default_factory=dict)
     check_at: datetime | None = None  # when something may change without a message
     opened: dict[int, OpenWindow] = msgspec.field(default_factory=dict)  # windows being gathered, by connector
+    gathered: Gathered = msgspec.field(default_factory=Gathered)  # sessions and days being gathered
     unscored: list[Window] = msgspec.field(default_factory=list)  # complete, and not yet judged by the models
     score_at: datetime | None = None  # when they will be
 
@@ -80,6 +81,7 @@ class _WireState(msgspec.Struct, kw_only=True):
     slots: list[_WireSlot]
     check_at: datetime | None = None
     opened: dict[int, OpenWindow] = {}
+    gathered: Gathered = msgspec.field(default_factory=Gathered)
     unscored: list[Window] = []
     score_at: datetime | None = None
 
@@ -106,6 +108,7 @@ def encode(state: StationState) -> bytes:
             slots=slots,
             check_at=state.check_at,
             opened=state.opened,
+            gathered=state.gathered,
             unscored=state.unscored,
             score_at=state.score_at,
         )
@@ -137,6 +140,7 @@ def decode(data: bytes, rules: dict[str, Rule]) -> StationState | None:
         slots=slots,
         check_at=wire.check_at,
         opened=wire.opened,
+        gathered=wire.gathered,
         unscored=wire.unscored,
         score_at=wire.score_at,
     )

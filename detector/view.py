@@ -87,10 +87,11 @@ class Cause(msgspec.Struct, frozen=True, kw_only=True):
     normal: float
     share: float
     current_a: float
+    against: str = ""  # whose normal it is: `this model`, or `this connector` where its own past is another
 
 
 class ScoredWindow(msgspec.Struct, frozen=True, kw_only=True):
-    """A model's judgement of five minutes of charging."""
+    """A model's judgement of five minutes of charging, of a session, or of a day (`span`)."""
 
     start: datetime
     transaction_id: str
@@ -98,6 +99,7 @@ class ScoredWindow(msgspec.Struct, frozen=True, kw_only=True):
     p_value: float
     flagged: bool
     causes: tuple[Cause, ...] = ()
+    span: str = "window"
 
 
 class Clock(msgspec.Struct, omit_defaults=True):

@@ -16,7 +16,7 @@ import numpy as np
 from detector.changes import Change, ChangeKind, finding_key
 from detector.evaluation.baselines import Array, Ecod, ewma
 from detector.evaluation.truth import Alarm, alarms_of
-from detector.features import FEATURES_OF, WINDOW, Window
+from detector.features import FEATURES_OF, Window
 from detector.models.calibration import Calibration
 from detector.models.model import FRAME, Model, TrainingError, train
 from detector.models.samples import Floats, Samples
@@ -110,6 +110,7 @@ def _scored(window: Window, p_value: float, flagged: bool, column: int, residual
         p_value=p_value,
         flagged=flagged,
         causes=causes,
+        span=window.span,
     )
 
 
@@ -178,14 +179,14 @@ def _by_part(
 
 def _tickets(scored: list[tuple[Window, ScoredWindow]], stations: Mapping[str, Station]) -> Iterable[Ticket]:
     """What the rule makes of the flags: findings come and go."""
-    scored.sort(key=lambda pair: (pair[0].start, pair[0].connector))
+    scored.sort(key=lambda pair: (pair[0].complete_at, pair[0].connector))
     places = _Places(stations)
     memories: dict[str, Any] = {}
     raised: dict[str, Finding] = {}
     tickets: dict[str, Ticket] = {}
     newest: dict[tuple[str, str, str], str] = {}
     for window, one in scored:
-        place, at = window.connector, window.start + WINDOW
+        place, at = window.connector, window.complete_at
         subject = places.subject(window, one)
         verdict = anomaly.RULE.evaluate(subject, memories.get(place), _LIMITS, at)
         memories[place] = verdict.memory

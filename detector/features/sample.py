@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -16,6 +16,8 @@ _SOC_EDGES_PCT = (20.0, 50.0, 80.0)
 _AMBIENT_EDGES_C = (-5.0, 5.0, 15.0, 25.0)
 _DC_VOLTS = 300.0
 UNKNOWN = -1
+WINDOW = timedelta(minutes=5)
+DAY = timedelta(days=1)
 
 
 class Span(StrEnum):
@@ -24,6 +26,9 @@ class Span(StrEnum):
     WINDOW = "window"  # five minutes of steady charging
     SESSION = "session"  # one session, from start to stop
     DAY = "day"  # one connector's day (UTC)
+
+
+_LENGTH = {Span.WINDOW: WINDOW, Span.DAY: DAY}
 
 
 class Context(NamedTuple):
@@ -51,10 +56,16 @@ class Window(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     firmware: str = ""
     connector_type: str = ""
     span: Span = Span.WINDOW
+    ended_at: datetime | None = None  # of a session
 
     @property
     def connector(self) -> str:
         return f"{self.station_id}/{self.connector_id}"
+
+    @property
+    def complete_at(self) -> datetime:
+        """When it could be judged."""
+        return self.ended_at or self.start + _LENGTH.get(self.span, timedelta())
 
     @property
     def make(self) -> str:

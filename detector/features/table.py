@@ -13,6 +13,7 @@ _SUPPLY = "Measure the supply voltage with and without load; tighten terminals."
 _PLUG = "Look at the plug's contacts for discolouration and wear; clean or replace the cable."
 _COOLING = "Check fans and filters; tighten power terminals."
 _START = "Try a session with a known good vehicle; look at plug, lock, reader and contactor."
+_ROOT = "2 sqrt(n + 3/8)"
 _LINK = "Check antenna, modem, SIM and power supply of the controller."
 
 
@@ -28,6 +29,11 @@ class Feature(NamedTuple):
     source: str
     remedy: str
     ratio: bool = False
+    counts: bool = False  # its value is 2 sqrt(n + 3/8) of a count n
+
+    def shown(self, value: float) -> float:
+        """A value as people are told it."""
+        return max((value / 2) ** 2 - 0.375, 0.0) if self.counts else value
 
 
 WINDOW_FEATURES: dict[str, Feature] = {
@@ -204,7 +210,7 @@ SESSION_FEATURES: dict[str, Feature] = {
 }
 
 DAY_FEATURES: dict[str, Feature] = {
-    "sessions": Feature("sessions of the day", "", "station", 0.7, "2 sqrt(n + 3/8)", "sessions", _START),
+    "sessions": Feature("sessions of the day", "", "station", 0.7, _ROOT, "sessions", _START, counts=True),
     "failed_share": Feature(
         "share of failed starts", "", "station", 0.15, "(failed + 1/2) / (starts + 1)", "sessions", _START
     ),
@@ -230,9 +236,11 @@ DAY_FEATURES: dict[str, Feature] = {
         "Read the station's own log; restart it.",
     ),
     "status_changes": Feature(
-        "status changes", "", "station", 1.0, "2 sqrt(n + 3/8)", "status notifications", _CONTACT
+        "status changes", "", "station", 1.0, _ROOT, "status notifications", _CONTACT, counts=True
     ),
-    "error_count": Feature("error reports", "", "station", 0.7, "2 sqrt(n + 3/8)", "status notifications", _START),
+    "error_count": Feature(
+        "error reports", "", "station", 0.7, _ROOT, "status notifications", _START, counts=True
+    ),
     "repeats": Feature(
         "starts tried again",
         "",
@@ -241,9 +249,10 @@ DAY_FEATURES: dict[str, Feature] = {
         "2 sqrt(n + 3/8) of starts within 5 min of the session before",
         "sessions",
         _START,
+        counts=True,
     ),
-    "reconnects": Feature("reconnects", "", "station", 0.7, "2 sqrt(n + 3/8)", "link", _LINK),
-    "boots": Feature("restarts", "", "station", 0.7, "2 sqrt(n + 3/8)", "boot notifications", _LINK),
+    "reconnects": Feature("reconnects", "", "station", 0.7, _ROOT, "link", _LINK, counts=True),
+    "boots": Feature("restarts", "", "station", 0.7, _ROOT, "boot notifications", _LINK, counts=True),
     "oddness": Feature(
         "oddness of the day's windows",
         "",

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from detector.features.sample import (
+    WINDOW,
     Context,
     Window,
     ambient_bin,
@@ -24,7 +25,6 @@ from detector.view import ConnectorView, SessionView, StationView
 from laddvakt.domain.facts import Measured
 from laddvakt.domain.stations import Station
 
-WINDOW = timedelta(minutes=5)
 RAMP = timedelta(seconds=120)
 MIN_CURRENT_A = 3.0
 UNSTEADY = 0.3

@@ -49,7 +49,7 @@ def keep_rows(states: DetectorStates, gathered: Sequence[Window], progress: byte
 def plan(need: Need, work: Work, *, budget: float, now: datetime) -> Task:
     """What is to be learnt for a need."""
     tickets = [*work.tickets.unsettled(), *work.tickets.settled_since(now - TRAILING)]
-    return task_for(need.key, tickets, budget=budget, now=now)
+    return task_for(need, tickets, budget=budget, now=now)
 
 
 def rows(records: Records, key: ModelKey, now: datetime) -> Iterator[bytes]:

@@ -86,6 +86,18 @@ class Judged(NamedTuple):
     residuals: Floats
 
 
+class _Usual(NamedTuple):
+    """What is normal for one row: for its connector, and for others of its make."""
+
+    own: Floats
+    peers: Floats
+    spread: Floats
+
+    def alike(self, column: int) -> bool:
+        """Whether the connector's own past is about that of others."""
+        return bool(abs(self.own[column] - self.peers[column]) <= self.spread[column])
+
+
 class Model:
     """Judges rows of one span and kind. `total` calibrates the score, `top` its largest share."""
 
@@ -131,7 +143,8 @@ class Model:
             some = samples.where(at)
             own, peers = self.baseline.normal(some), self.baseline.peers(some)
             for line, number in enumerate(at.tolist()):
-                causes[number] = self._causes(windows[number], judged, number, own.middle[line], peers, line)
+                usual = _Usual(own.middle[line], peers.middle[line], peers.spread[line])
+                causes[number] = self._causes(windows[number], judged, number, usual)
         return [
             ScoredWindow(
                 start=window.start,
@@ -140,13 +153,12 @@ class Model:
                 p_value=p_value,
                 flagged=number in causes,
                 causes=causes.get(number, ()),
+                span=window.span,
             )
             for number, (window, p_value) in enumerate(zip(windows, judged.p_values.tolist(), strict=True))
         ]
 
-    def _causes(
-        self, window: Window, judged: Judged, number: int, own: Floats, peers: Normal, line: int
-    ) -> tuple[Cause, ...]:
+    def _causes(self, window: Window, judged: Judged, number: int, usual: _Usual) -> tuple[Cause, ...]:
         shares = judged.shares[number]
         whole = float(np.maximum(shares, 0).sum()) or 1.0
         names = tuple(FEATURES_OF[self.info.span])
@@ -160,9 +172,10 @@ class Model:
                     feature=names[column],
                     z=z,
                     value=window.values[names[column]],
-                    normal=float(own[column]),
+                    normal=float(usual.own[column]),
                     share=float(shares[column]) / whole,
                     current_a=window.current_a,
+                    against="this model" if usual.alike(column) else "this connector",
                 )
             )
         return tuple(found)
@@ -238,15 +251,15 @@ def train(
     seed: int = 7,
     contextual: bool = True,
     fit: Fit = Forest.fit,
-    sessions_per_day: float | None = None,
+    kept: float = 1.0,
 ) -> Model:
     """A model of rows of one span and kind. The same rows and seed give the same model. Raises TrainingError.
 
     Whole sessions are held out for calibration: neighbouring windows resemble each other too much to be apart.
-    `sessions_per_day`: per connector, where the rows are not sessions or their windows.
+    `kept`: the share of what happened that the rows are of.
     """
     samples = samples.where(np.asarray(np.isfinite(samples.values).any(axis=1)))
-    per_day, sessions = _rates(samples)
+    per_day, sessions = (rate / kept for rate in _rates(samples))
     samples = thinned(samples, most=MOST_ROWS)
     apart = _held_out(samples.group, seed)
     seen, held_out = samples.where(~apart), samples.where(apart)
@@ -270,7 +283,7 @@ def train(
         _groups(held_out, p_values),
         budget=budget,
         rows_per_day=per_day,
-        sessions_per_day=sessions if sessions_per_day is None else sessions_per_day,
+        sessions_per_day=sessions,
     )
     info = ModelInfo(
         span=samples.span,

@@ -14,8 +14,8 @@ _LENGTH = 4
 
 
 class Task(msgspec.Struct):
-    """Train a model of one span and kind; `budget` is false tickets per connector-day. `sessions_per_day`: per
-    connector, where it is known from elsewhere."""
+    """Train a model of one span and kind; `budget` is false tickets per connector-day. `kept`: the share of what
+    happened that was kept to learn from."""
 
     span: Span
     kind: str
@@ -24,6 +24,7 @@ class Task(msgspec.Struct):
     now: datetime
     since: int  # seconds since 1970: older rows are not used
     exclusions: list[Exclusion]
+    kept: float = 1.0
     contextual: bool = True
 
 

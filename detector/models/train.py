@@ -22,7 +22,9 @@ def train_task(task: Task, data: Iterable[bytes]) -> Model:
     parts = [part for chunk in data if (part := _wanted(task, chunk)) is not None]
     if not parts:
         raise TrainingError(f"there are no {task.kind} rows ({task.span}) to learn from.")
-    return train(joined(parts), budget=task.budget, seed=task.seed, now=task.now, contextual=task.contextual)
+    return train(
+        joined(parts), budget=task.budget, seed=task.seed, now=task.now, contextual=task.contextual, kept=task.kept
+    )
 
 
 def _wanted(task: Task, data: bytes) -> Samples | None:

@@ -14,7 +14,7 @@ import msgspec
 
 from detector.models.history import exclusions
 from detector.models.task import Task, framed
-from detector.models.watch import TRAILING, ModelKey
+from detector.models.watch import TRAILING, Need
 from laddvakt.domain.tickets import Ticket
 
 if TYPE_CHECKING:
@@ -26,16 +26,17 @@ SEED = 7
 TIMEOUT_S = 900.0
 
 
-def task_for(key: ModelKey, tickets: Iterable[Ticket], *, budget: float, now: datetime) -> Task:
+def task_for(need: Need, tickets: Iterable[Ticket], *, budget: float, now: datetime) -> Task:
     """What is to be learnt: the last 28 days, but for what tickets say was broken."""
     return Task(
-        span=key.span,
-        kind=key.kind,
+        span=need.key.span,
+        kind=need.key.kind,
         budget=budget,
         seed=SEED,
         now=now,
         since=int((now - TRAILING).timestamp()),
         exclusions=exclusions(tickets, now),
+        kept=need.kept,
     )
 
 

@@ -59,11 +59,12 @@ class Why(StrEnum):
 
 
 class Need(NamedTuple):
-    """A training that is due. `detail`: for the log."""
+    """A training that is due. `detail`: for the log. `kept`: the share of sessions whose rows were kept."""
 
     key: ModelKey
     why: Why
     detail: str = ""
+    kept: float = 1.0
 
 
 class Decision(NamedTuple):
@@ -96,6 +97,8 @@ class Progress(msgspec.Struct, kw_only=True):
 
     begun: datetime | None = None  # the first row that was ever gathered
     rows: int = 0  # gathered ever
+    sessions: int = 0  # whose windows were seen
+    kept: int = 0  # of these, whose windows were kept
     tried_at: datetime | None = None  # the last training
     strangers: int = 0  # rows since then of makes that the model does not know
 
@@ -185,13 +188,13 @@ class ModelWatch:
             return
         progress = self._of(ModelKey(window.span, window.kind))
         progress.begun = progress.begun or window.start
-        if window.span is Span.WINDOW and not self._keeps(window):
+        if window.span is Span.WINDOW and not self._keeps(window, progress):
             return
         progress.rows += 1
         if len(self._waiting) < MOST_WAITING:
             self._waiting.append(window)
 
-    def _keeps(self, window: Window) -> bool:
+    def _keeps(self, window: Window, progress: Progress) -> bool:
         """Whole sessions, as long as the connector's bucket holds out."""
         bucket = self._buckets.get(window.connector)
         if bucket is None:
@@ -200,6 +203,8 @@ class ModelWatch:
         bucket.left, bucket.at = min(bucket.left + days * WINDOWS_A_DAY, _BURST), window.start
         if bucket.transaction_id != window.transaction_id:
             bucket.transaction_id, bucket.keeps = window.transaction_id, bucket.left >= 1
+            progress.sessions += 1
+            progress.kept += bucket.keeps
         bucket.left -= bucket.keeps
         return bucket.keeps
 
@@ -221,7 +226,8 @@ class ModelWatch:
             for kind in KINDS:
                 need = self._need(ModelKey(span, kind), now)
                 if need is not None:
-                    return need
+                    progress = self._of(need.key)
+                    return need._replace(kept=progress.kept / progress.sessions if progress.kept else 1.0)
         return None
 
     def _need(self, key: ModelKey, now: datetime) -> Need | None:

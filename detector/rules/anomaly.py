@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from detector.assets import cable_asset, station_asset
-from detector.features import FEATURES
+from detector.features import FEATURES, Span
 from detector.rules.base import (
     Rule,
     Scope,
@@ -26,6 +26,26 @@ from laddvakt.domain.tickets import Evidence, Finding, Severity
 
 _SESSIONS_KEPT = 12
 _WINDOWS_KEPT = 8
+_DAYS_KEPT = 8
+_WORTH_A_RATIO = 1.2
+
+SEEN_BY_MODELS = frozenset(
+    {
+        "meter_drift",
+        "module_loss",
+        "no_energy_sessions",
+        "no_power",
+        "phase_imbalance",
+        "phase_loss",
+        "plug_overheat",
+        "plug_resistance",
+        "power_mismatch",
+        "supply_resistance",
+        "thermal_derate",
+        "failed_starts",
+    }
+)
+"""Faults that features of the models show."""
 
 
 class Reason(StrEnum):
@@ -36,66 +56,120 @@ class Reason(StrEnum):
     SOME_SESSIONS = "some_sessions"  # odd, but not in enough sessions
     ONE_VEHICLE = "one_vehicle"  # odd with one vehicle only: evidence about the vehicle
     UNUSUAL = "unusual"  # odd in several sessions of several vehicles
+    UNUSUAL_DAYS = "unusual_days"  # odd on several days that had sessions of several vehicles
 
 
-class SessionScore(msgspec.Struct, frozen=True):
-    """One session as the model saw it."""
+class SessionScore(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One session as the models saw it: its windows and, once it is over, the session as a whole."""
 
     transaction: str
     vehicle: str
     since: datetime
     flags: tuple[bool, ...] = ()
     odd: bool = False
+    judged: bool = False  # as a whole
     causes: tuple[Cause, ...] = ()
     p_value: float = 1.0
 
+    def tells(self, windows: float) -> bool:
+        """Whether it was long enough to tell."""
+        return self.odd or self.judged or len(self.flags) >= windows
+
+
+class DayScore(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One day as the model saw it."""
+
+    since: datetime
+    odd: bool
+    causes: tuple[Cause, ...] = ()
+
 
 class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The last sessions, the running one last."""
+    """The last sessions and days, the newest last."""
 
     sessions: tuple[SessionScore, ...] = ()
+    days: tuple[DayScore, ...] = ()
+
+
+class _Case(NamedTuple):
+    """What speaks for a finding."""
+
+    since: datetime
+    causes: tuple[Cause, ...]
+    sessions: int
+    vehicles: int
+    days: int = 0  # where it is days that are odd
 
 
 def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetime) -> Verdict:
     memory = memory or Memory()
-    for window in subject.news.scored:
-        memory = _take(memory, window, thresholds)
-    if not memory.sessions:
-        return Verdict(standing=Standing.NOT_MET, reason=Reason.NOTHING_SCORED, memory=memory)
-    odd = _odd(memory, thresholds)
-    if len(odd) < thresholds["sessions"]:
-        reason = Reason.SOME_SESSIONS if odd else Reason.USUAL
+    for row in subject.news.scored:
+        memory = _take(memory, row, thresholds)
+    reason, case = _judged(memory, thresholds)
+    if case is None:
         return Verdict(standing=Standing.NOT_MET, reason=reason, memory=memory)
-    if len({session.vehicle for session in odd}) < thresholds["vehicles"]:
-        return Verdict(standing=Standing.NOT_MET, reason=Reason.ONE_VEHICLE, memory=memory)
-    return Verdict(
-        standing=Standing.MET, reason=Reason.UNUSUAL, variant=_main_cause(odd[-1].causes), memory=memory
-    )
+    return Verdict(standing=Standing.MET, reason=reason, variant=_main_cause(case.causes), memory=memory)
+
+
+def _judged(memory: Memory, thresholds: Thresholds) -> tuple[Reason, _Case | None]:
+    if not memory.sessions and not memory.days:
+        return Reason.NOTHING_SCORED, None
+    odd = _odd(memory, thresholds)
+    vehicles = len({session.vehicle for session in odd})
+    if len(odd) >= thresholds["sessions"] and vehicles >= thresholds["vehicles"]:
+        causes = min(odd[-int(thresholds["sessions"]) :], key=lambda session: session.p_value).causes
+        return Reason.UNUSUAL, _Case(odd[0].since, causes, len(odd), vehicles)
+    days = [day for day in memory.days[-int(thresholds["of_days"]) :] if day.odd]
+    if len(days) >= thresholds["days"]:
+        case = _of_days(memory, days)
+        if case.sessions >= thresholds["sessions"] and case.vehicles >= thresholds["vehicles"]:
+            return Reason.UNUSUAL_DAYS, case
+    if len(odd) >= thresholds["sessions"]:
+        return Reason.ONE_VEHICLE, None
+    return (Reason.SOME_SESSIONS if odd or days else Reason.USUAL), None
+
+
+def _of_days(memory: Memory, days: list[DayScore]) -> _Case:
+    """Odd days count with the sessions that they had."""
+    meanwhile = [session for session in memory.sessions if session.since >= days[0].since]
+    vehicles = {session.vehicle for session in meanwhile}
+    return _Case(days[0].since, days[-1].causes, len(meanwhile), len(vehicles), len(days))
 
 
 def _odd(memory: Memory, thresholds: Thresholds) -> list[SessionScore]:
     """The odd ones of the last sessions that were long enough to tell."""
-    long_enough = [s for s in memory.sessions if s.odd or len(s.flags) >= thresholds["windows"]]
-    return [session for session in long_enough[-int(thresholds["of_sessions"]) :] if session.odd]
+    telling = [session for session in memory.sessions if session.tells(thresholds["windows"])]
+    return [session for session in telling[-int(thresholds["of_sessions"]) :] if session.odd]
 
 
-def _take(memory: Memory, window: ScoredWindow, thresholds: Thresholds) -> Memory:
+def _take(memory: Memory, row: ScoredWindow, thresholds: Thresholds) -> Memory:
+    if row.span == Span.DAY:
+        day = DayScore(row.start, row.flagged, row.causes)
+        return msgspec.structs.replace(memory, days=(*memory.days[-(_DAYS_KEPT - 1) :], day))
     sessions = memory.sessions
-    if not sessions or sessions[-1].transaction != window.transaction_id:
-        new = SessionScore(window.transaction_id, window.vehicle, window.start)
+    known = next((n for n, s in enumerate(sessions) if s.transaction == row.transaction_id), None)
+    if known is None:
+        new = SessionScore(row.transaction_id, row.vehicle, row.start)
         sessions = (*sessions[-(_SESSIONS_KEPT - 1) :], new)
-    session = sessions[-1]
-    flags = (*session.flags[-(_WINDOWS_KEPT - 1) :], window.flagged)
-    odd = session.odd or sum(flags[-int(thresholds["of_windows"]) :]) >= thresholds["windows"]
-    worse = window.flagged and (not session.causes or window.p_value < session.p_value)
-    session = msgspec.structs.replace(
+        known = len(sessions) - 1
+    session = _with(sessions[known], row, thresholds)
+    return msgspec.structs.replace(memory, sessions=(*sessions[:known], session, *sessions[known + 1 :]))
+
+
+def _with(session: SessionScore, row: ScoredWindow, thresholds: Thresholds) -> SessionScore:
+    """The session with one more judgement."""
+    if row.span == Span.SESSION:
+        session = msgspec.structs.replace(session, judged=True, odd=session.odd or row.flagged)
+    else:
+        flags = (*session.flags[-(_WINDOWS_KEPT - 1) :], row.flagged)
+        odd = session.odd or sum(flags[-int(thresholds["of_windows"]) :]) >= thresholds["windows"]
+        session = msgspec.structs.replace(session, flags=flags, odd=odd)
+    worse = row.flagged and (not session.causes or row.p_value < session.p_value)
+    return msgspec.structs.replace(
         session,
-        flags=flags,
-        odd=odd,
-        causes=window.causes if worse else session.causes,
-        p_value=min(session.p_value, window.p_value),
+        causes=row.causes if worse else session.causes,
+        p_value=min(session.p_value, row.p_value),
     )
-    return msgspec.structs.replace(memory, sessions=(*sessions[:-1], session))
 
 
 def _main_cause(causes: tuple[Cause, ...]) -> str:
@@ -103,24 +177,28 @@ def _main_cause(causes: tuple[Cause, ...]) -> str:
 
 
 def in_words(cause: Cause) -> str:
-    """`plug heat over current squared is 4.2 deviations above normal for this model at 28 A (34.1 against
-    21.0 mK/A2)`. A deviation is 1.4826 MAD of like windows."""
+    """`plug heat over current squared is 2.4 times normal for this model at 28 A (50.4 against 21.0 mK/A2)`, or
+    `voltage is 4.2 deviations below normal for this connector ...`. A deviation is 1.4826 MAD of like rows."""
     feature = FEATURES[cause.feature]
-    side = "above" if cause.z > 0 else "below"
+    value, normal = feature.shown(cause.value), feature.shown(cause.normal)
+    at = f" at {cause.current_a:.0f} A" if cause.current_a else ""
+    how = f"{abs(cause.z):.1f} deviations {'above' if cause.z > 0 else 'below'}"
+    if feature.ratio and normal > 0 and value >= _WORTH_A_RATIO * normal:
+        how = f"{value / normal:.1f} times"
     unit = f" {feature.unit}" if feature.unit else ""
     return (
-        f"{feature.label} is {abs(cause.z):.1f} deviations {side} normal for this model "
-        f"at {cause.current_a:.0f} A ({cause.value:.4g} against {cause.normal:.4g}{unit})"
+        f"{feature.label} is {how} normal for {cause.against or 'this model'}{at} "
+        f"({value:.4g} against {normal:.4g}{unit})"
     )
 
 
 def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetime) -> Finding:
-    odd = _odd(memory, thresholds)
-    causes = odd[-1].causes
-    feature = FEATURES.get(_main_cause(causes))
+    _, case = _judged(memory or Memory(), thresholds)
+    case = case or _Case(now, (), 0, 0)
+    feature = FEATURES.get(_main_cause(case.causes))
     cable = feature is not None and feature.asset == "cable"
-    vehicles = len({session.vehicle for session in odd})
-    words = in_words(causes[0]) if causes else "several readings together are unusual"
+    words = in_words(case.causes[0]) if case.causes else "several readings together are unusual"
+    when = f"on {case.days} days" if case.days else f"in {case.sessions} sessions of {case.vehicles} vehicles"
     return Finding(
         fault=RULE.code,
         asset=cable_asset(subject) if cable else station_asset(subject),
@@ -128,21 +206,43 @@ def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
         connector_id=subject.connector_id,
         severity=RULE.severity,
         at=now,
-        since=odd[0].since,
+        since=case.since,
         probable_cause=f"Not known; what stands out: {words}.",
-        explanation=f"{place(subject)} charged unusually in {len(odd)} sessions of {vehicles} vehicles: {words}.",
+        explanation=f"{place(subject)} behaved unusually {when}: {words}.",
         suggested_action=feature.remedy if feature is not None else RULE.action,
-        evidence=tuple(
-            Evidence(
-                label=FEATURES[cause.feature].label,
-                value=f"{cause.value:.4g} {FEATURES[cause.feature].unit}".strip(),
-                threshold=f"normal {cause.normal:.4g}",
-                peers=f"{cause.z:+.1f} deviations; {cause.share * 100:.0f} % of the score",
-                at=odd[-1].since,
-            )
-            for cause in causes
-        ),
+        evidence=tuple(_evidence(cause, case.since) for cause in case.causes),
         confidence=0.5,
+    )
+
+
+def _evidence(cause: Cause, at: datetime) -> Evidence:
+    feature = FEATURES[cause.feature]
+    return Evidence(
+        label=feature.label,
+        value=f"{feature.shown(cause.value):.4g} {feature.unit}".strip(),
+        threshold=f"normal {feature.shown(cause.normal):.4g}",
+        peers=f"{cause.z:+.1f} deviations; {cause.share * 100:.0f} % of the score",
+        at=at,
+    )
+
+
+def second_opinion(finding: Finding, memory: Any, thresholds: Thresholds) -> Finding:
+    """A rule's finding about what charging looks like, with what the models make of the same connector: each odd
+    session of the last ones doubles the odds, up to eightfold; six that are usual halve them. What a station
+    reports itself, and what its link does, is as sure as it was."""
+    if finding.fault not in SEEN_BY_MODELS or not isinstance(memory, Memory) or not 0 < finding.confidence < 1:
+        return finding
+    of = int(thresholds["of_sessions"])
+    telling = [session for session in memory.sessions if session.tells(thresholds["windows"])][-of:]
+    odd = sum(session.odd for session in telling)
+    if not odd and len(telling) < of:
+        return finding
+    odds = finding.confidence / (1 - finding.confidence) * (2.0 ** min(odd, 3) if odd else 0.5)
+    said = Evidence(
+        label="isolation forest", value=f"{odd} of the last {len(telling)} sessions unusual", at=finding.at
+    )
+    return msgspec.structs.replace(
+        finding, confidence=round(odds / (1 + odds), 3), evidence=(*finding.evidence, said)
     )
 
 
@@ -161,13 +261,16 @@ RULE = Rule(
         Threshold(name="sessions", default=3, unit="sessions", doc="odd sessions that make a finding"),
         Threshold(name="of_sessions", default=6, unit="sessions", doc="last sessions they must be among"),
         Threshold(name="vehicles", default=2, unit="vehicles", doc="vehicles they must be of"),
+        Threshold(name="days", default=3, unit="days", doc="odd days that make a finding"),
+        Threshold(name="of_days", default=5, unit="days", doc="last days they must be among"),
     ),
-    clears="Fewer than 3 of the last 6 sessions are odd.",
+    clears="Fewer than 3 of the last 6 sessions, and of the last 5 days, are odd.",
     action="Watch it; compare with its neighbours at the next visit.",
     doc=(
-        "The isolation forest finds 3 of 5 windows odd, in 3 of the last 6 sessions, with 2 vehicles. It compares "
-        "with the connector's own past, its model and the fleet under like conditions. Held back while a rule "
-        "names a fault of the station. Never more urgent than P4."
+        "Isolation forests find 3 of the last 6 sessions odd, with 2 vehicles: by 3 of 5 windows of five minutes, "
+        "or the session as a whole; or they find 3 of the last 5 days odd, with as many sessions and vehicles. "
+        "They compare with the connector's own past, its model and the fleet under like conditions. Held back "
+        "while a rule names a fault of the station. Never more urgent than P4."
     ),
     evaluate=evaluate,
     describe=describe,

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
+import pytest
+
+from detector.features.day import counted
 from detector.network import World
 from detector.rules import anomaly
 from detector.rules.base import News, Standing, Subject
-from detector.view import ConnectorView, ScoredWindow, StationView
-from laddvakt.domain.tickets import Severity
+from detector.view import Cause, ConnectorView, ScoredWindow, StationView
+from laddvakt.domain.tickets import Asset, Finding, Severity
 from tests.support.detector import START
 
 
@@ -59,3 +64,134 @@ def test_good_sessions_clear() -> None:
     assert _rule(odd + fine)[0] is Standing.NOT_MET
     short = [(str(n), str(n), [False]) for n in range(3, 9)]
     assert _rule(odd + short)[0] is Standing.MET  # too short to tell
+
+
+CAUSE = Cause(feature="plug_heat", z=6.5, value=50.4, normal=21.0, share=0.8, current_a=28.0, against="this model")
+
+
+def _row(
+    transaction: str, *, span: str = "session", flagged: bool = True, vehicle: str = "A", day: int = 0
+) -> ScoredWindow:
+    return ScoredWindow(
+        start=START + timedelta(days=day),
+        transaction_id=transaction,
+        vehicle=vehicle,
+        p_value=0.001 if flagged else 0.5,
+        flagged=flagged,
+        causes=(CAUSE,) if flagged else (),
+        span=span,
+    )
+
+
+def _subject(*rows: ScoredWindow) -> Subject:
+    return Subject(
+        view=StationView(station_id="SE-1"),
+        connector=ConnectorView(connector_id=1),
+        station=None,
+        network=World({}, 300),
+        news=News(scored=rows),
+    )
+
+
+def _memory(rows: list[ScoredWindow]) -> anomaly.Memory:
+    memory = anomaly.evaluate(_subject(*rows), None, anomaly.RULE.defaults(), START).memory
+    assert isinstance(memory, anomaly.Memory)
+    return memory
+
+
+def _verdict(rows: list[ScoredWindow]) -> tuple[Standing, str]:
+    verdict = anomaly.evaluate(_subject(*rows), None, anomaly.RULE.defaults(), START)
+    return verdict.standing, str(verdict.reason)
+
+
+def test_a_session_is_odd_by_its_windows_or_as_a_whole() -> None:
+    whole = [_row("1"), _row("2", vehicle="B"), _row("3")]
+    assert _verdict(whole) == (Standing.MET, "unusual")
+    by_windows = [_row("3", span="window", flagged=flag) for flag in ODD]
+    assert _verdict([*whole[:2], *by_windows, _row("3", flagged=False)]) == (Standing.MET, "unusual")
+    too_few = [*whole[:2], *by_windows[:2], _row("3", flagged=False)]
+    assert _verdict(too_few) == (Standing.NOT_MET, "some_sessions")
+
+
+def test_odd_days_need_sessions_of_two_vehicles() -> None:
+    days = [_row(f"day {n}", span="day", day=n) for n in range(3)]
+    assert _verdict(days) == (Standing.NOT_MET, "some_sessions")
+    sessions = [_row(str(n), flagged=False, vehicle="AB"[n % 2], day=n) for n in range(3)]
+    assert _verdict([*days, *sessions]) == (Standing.MET, "unusual_days")
+    one_vehicle = [_row(str(n), flagged=False, day=n) for n in range(3)]
+    assert _verdict([*days, *one_vehicle])[0] is Standing.NOT_MET
+    usual = [_row(f"day {n}", span="day", day=n, flagged=False) for n in range(3, 6)]
+    assert _verdict([*days, *sessions, *usual])[0] is Standing.NOT_MET
+
+
+def test_the_finding_says_what_stands_out() -> None:
+    memory = _memory([_row("1"), _row("2", vehicle="B"), _row("3")])
+    finding = anomaly.describe(_subject(), memory, anomaly.RULE.defaults(), START)
+    assert finding.asset == Asset(kind="connector", id="SE-1/1")
+    assert finding.explanation == (
+        "SE-1 connector 1 behaved unusually in 3 sessions of 2 vehicles: plug heat over current squared is "
+        "2.4 times normal for this model at 28 A (50.4 against 21 mK/A2)."
+    )
+    assert finding.evidence[0].peers == "+6.5 deviations; 80 % of the score"
+    assert finding.severity is Severity.P4
+
+
+def _cause(feature: str, z: float, value: float, normal: float, current_a: float, against: str) -> Cause:
+    return Cause(feature=feature, z=z, value=value, normal=normal, share=1, current_a=current_a, against=against)
+
+
+@pytest.mark.parametrize(
+    ("cause", "words"),
+    [
+        (
+            _cause("voltage_level", -4.2, 219, 231, 16, "this connector"),
+            "voltage is 4.2 deviations below normal for this connector at 16 A (219 against 231 V)",
+        ),
+        (
+            _cause("reconnects", 5, counted(12), counted(1), 0, ""),
+            "reconnects is 5.0 deviations above normal for this model (12 against 1)",
+        ),
+        (
+            _cause("plug_heat", 3, 22, 21, 6, "this model"),
+            "plug heat over current squared is 3.0 deviations above normal for this model at 6 A "
+            "(22 against 21 mK/A2)",
+        ),
+    ],
+)
+def test_causes_in_words(cause: Cause, words: str) -> None:
+    assert anomaly.in_words(cause) == words
+
+
+def _finding(fault: str = "plug_resistance", confidence: float = 0.7) -> Finding:
+    return Finding(
+        fault=fault,
+        asset=Asset(kind="connector", id="SE-1/1"),
+        station_id="SE-1",
+        connector_id=1,
+        severity=Severity.P3,
+        at=START,
+        since=START,
+        probable_cause="",
+        explanation="",
+        suggested_action="",
+        confidence=confidence,
+    )
+
+
+def test_models_make_a_rules_finding_surer_or_less_sure() -> None:
+    limits = anomaly.RULE.defaults()
+    odd = _memory([_row("1"), _row("2", vehicle="B"), _row("3", flagged=False)])
+    usual = _memory([_row(str(n), flagged=False) for n in range(6)])
+    few = _memory([_row(str(n), flagged=False) for n in range(3)])
+    surer = anomaly.second_opinion(_finding(), odd, limits)
+    assert surer.confidence == pytest.approx(28 / 31, abs=0.001)  # odds of 7 to 3, doubled twice
+    assert surer.evidence[-1].value == "2 of the last 3 sessions unusual"
+    assert anomaly.second_opinion(_finding(), usual, limits).confidence == pytest.approx(7 / 13, abs=0.001)
+    assert anomaly.second_opinion(_finding(), few, limits) == _finding()
+    assert anomaly.second_opinion(_finding(), anomaly.Memory(), limits) == _finding()
+
+
+@pytest.mark.parametrize("finding", [_finding("offline"), _finding(confidence=1.0), _finding("reported_fault")])
+def test_what_models_cannot_see_is_as_sure_as_it_was(finding: Finding) -> None:
+    odd = _memory([_row("1"), _row("2"), _row("3")])
+    assert anomaly.second_opinion(finding, odd, anomaly.RULE.defaults()) == finding

@@ -6,14 +6,14 @@ import io
 import subprocess
 import sys
 from collections import defaultdict
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cache
 
 import msgspec
 import numpy as np
 import pytest
 
-from detector.features import FEATURES, Span, Window
+from detector.features import FEATURES, Context, Span, Window
 from detector.models.chunk import Chunk, chunks
 from detector.models.history import Exclusion
 from detector.models.model import MIN_ROWS, PER_CONNECTOR, Model, TrainingError, thinned, train
@@ -68,15 +68,15 @@ def tickets(model: Model, windows: list[Window]) -> int:
 
 
 @pytest.mark.parametrize(
-    ("name", "factor", "side"),
+    ("name", "factor", "how"),
     [
-        ("plug_heat", 1.5, "above"),
-        ("current_ripple", 3.0, "above"),
-        ("register_balance", 0.96, "below"),
-        ("voltage_level", 0.96, "below"),
+        ("plug_heat", 1.5, "times"),
+        ("current_ripple", 3.0, "times"),
+        ("register_balance", 0.96, "deviations below"),
+        ("voltage_level", 0.96, "deviations below"),
     ],
 )
-def test_drift_is_found_and_the_right_feature_named(name: str, factor: float, side: str) -> None:
+def test_drift_is_found_and_the_right_feature_named(name: str, factor: float, how: str) -> None:
     model, fleet = learnt()
     windows = fleet.days(4, since=LATER, only=5, bend=bent(name, factor))
     assert tickets(model, windows) >= 1
@@ -86,7 +86,7 @@ def test_drift_is_found_and_the_right_feature_named(name: str, factor: float, si
     assert named.count(name) > 0.9 * len(named)
     cause = next(scored.causes[0] for scored in flagged if scored.causes[0].feature == name)
     assert f"{FEATURES[name].label} is" in in_words(cause)
-    assert f"deviations {side} normal for this model at" in in_words(cause)
+    assert f"{how} normal for this " in in_words(cause)
 
 
 def test_health_stays_within_the_budget_of_false_tickets() -> None:
@@ -236,3 +236,48 @@ def test_detection_without_models_needs_neither_numpy_nor_scikit_learn() -> None
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def rows_of_sessions(
+    days: int, *, since: datetime, seed: int, latency: float = 1.0, only: int | None = None
+) -> list[Window]:
+    """Three sessions a day of forty connectors, as a whole."""
+    random = np.random.default_rng(seed)
+    found = []
+    for connector in range(40) if only is None else [only]:
+        for number in range(3 * days):
+            values = {
+                "start_latency": float(random.normal(20 + connector % 5, 4)) * latency,
+                "load_factor": float(random.normal(0.9, 0.05)),
+                "ended_badly": float(random.random() < 0.01),
+                "pauses": float(random.poisson(0.1)),
+            }
+            found.append(
+                Window(
+                    station_id=f"SE-{connector}",
+                    connector_id=1,
+                    transaction_id=f"{since:%d}-{number}",
+                    vehicle=f"v{number}",
+                    start=since + timedelta(hours=8 * number),
+                    kind="AC",
+                    model="Acme",
+                    context=Context(3, -1, 3),
+                    current_a=16.0,
+                    values=values,
+                    span=Span.SESSION,
+                )
+            )
+    return found
+
+
+def test_sessions_have_a_forest_of_their_own() -> None:
+    model = train(Samples.of(rows_of_sessions(14, since=START, seed=1)), budget=BUDGET, now=LATER)
+    assert model.info.span is Span.SESSION
+    healthy = model.score(rows_of_sessions(14, since=LATER, seed=2))
+    assert (healthy <= model.info.flag_below).mean() < 3 * model.info.flag_below
+    slow = rows_of_sessions(14, since=LATER, seed=3, latency=4, only=7)
+    scored = model.judge(slow)
+    assert sum(row.flagged for row in scored) > 0.8 * len(scored)
+    assert {row.span for row in scored} == {"session"}
+    assert scored[0].causes[0].feature == "start_latency"
+    assert " times normal for this model" in in_words(scored[0].causes[0])

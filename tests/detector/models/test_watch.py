@@ -40,6 +40,9 @@ def test_a_busy_connector_is_kept_in_whole_sessions_up_to_its_share() -> None:
     feed(watch, windows)
     kept = watch.take_gathered()
     assert watch.take_gathered() == []
+    need = watch.due(LATER + DAY)
+    assert need is not None
+    assert need.kept == pytest.approx(len(kept) / len(windows), rel=0.2)
     assert 0.8 < len(kept) / (28 * WINDOWS_A_DAY) < 1.3
     every = dict.fromkeys(map(group_of, windows), 0)
     for window in windows:

@@ -1,0 +1,166 @@
+"""A whole session in numbers: how it started, what flowed, how warm it was at the end, how it ended."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+from detector.features.sample import (
+    UNKNOWN,
+    Context,
+    Span,
+    Window,
+    current_bin,
+    equipment,
+    kind_of,
+    soc_bin,
+)
+from detector.view import ConnectorView, Power, Sample, SessionEnded, StationView
+from laddvakt.domain.stations import Station
+
+GOOD_SESSION_WH = 100.0
+FLOWS_W = 100.0
+_REDUCED = 0.8
+_GAP_S = 600.0
+"""Power is not carried on over a longer silence."""
+_COVERED = 0.9
+"""Share of the session that power must be known for, to hold the register against it."""
+_LEAST_WH = 500.0
+_LEAST_S = 600.0
+_LAST_WINDOWS = 3
+_BY_EQUIPMENT = frozenset(
+    {
+        "EmergencyStop",
+        "GroundFault",
+        "HardReset",
+        "ImmediateReset",
+        "OvercurrentFault",
+        "Other",
+        "PowerLoss",
+        "PowerQuality",
+        "Reboot",
+        "SoftReset",
+    }
+)
+"""OCPP 1.6 section 7.39 Reason, 2.0.1 part 2 section 3.75 ReasonEnumType: ends that nobody there asked for."""
+
+
+class OpenSession(msgspec.Struct, array_like=True):
+    """A session being gathered. Sums are over time: watt-hours, seconds."""
+
+    transaction_id: str
+    at: datetime | None = None  # of the newest power
+    watts: float = 0.0
+    wh: float = 0.0  # integral of power that was measured
+    known_s: float = 0.0  # that power was known for
+    flow_s: float = 0.0  # that it flowed
+    reduced_s: float = 0.0  # that it flowed under 80 % of the largest so far
+    peak_w: float = 0.0
+    pauses: int = 0
+    by_register: bool = False  # power was worked out from the register, which it cannot be held against
+    phases: int = UNKNOWN
+    ambient_bin: int = UNKNOWN
+    offered: tuple[float, ...] = ()  # what windows said, the last few
+    heat: tuple[float, ...] = ()
+    cabinet: tuple[float, ...] = ()
+
+    def add(self, power: Power) -> None:
+        """Power in the order of time."""
+        self.by_register = self.by_register or power.basis == "register"
+        if self.at is not None:
+            seconds = (power.at - self.at).total_seconds()
+            if seconds <= 0:
+                return
+            if seconds <= _GAP_S:
+                self._spend(seconds, power.watts)
+        self.pauses += self.watts >= FLOWS_W > power.watts
+        self.at, self.watts, self.peak_w = power.at, power.watts, max(self.peak_w, power.watts)
+
+    def _spend(self, seconds: float, watts: float) -> None:
+        mean_w = (self.watts + watts) / 2
+        self.wh += mean_w * seconds / 3600
+        self.known_s += seconds
+        if mean_w >= FLOWS_W:
+            self.flow_s += seconds
+            self.reduced_s += seconds if mean_w < _REDUCED * self.peak_w else 0.0
+
+    def note(self, window: Window) -> None:
+        """A window of this session."""
+        self.phases, self.ambient_bin = window.context.phases, window.context.ambient_bin
+        for name, mine in (("offer_share", "offered"), ("plug_heat", "heat"), ("cabinet_rise", "cabinet")):
+            if name in window.values:
+                setattr(self, mine, (*getattr(self, mine)[-(_LAST_WINDOWS - 1) :], window.values[name]))
+
+
+def add_samples(open_: OpenSession, samples: list[Sample]) -> None:
+    for sample in samples:
+        if sample.power is not None and sample.transaction == open_.transaction_id:
+            open_.add(sample.power)
+
+
+def close_session(
+    open_: OpenSession | None,
+    ended: SessionEnded,
+    retries: int,
+    view: StationView,
+    connector: ConnectorView,
+    station: Station | None,
+) -> Window | None:
+    """The row of a session that ended; None for one that nobody saw run, or that was refused."""
+    if ended.late or ended.refused or not ended.stop_reason:
+        return None
+    open_ = open_ or OpenSession(ended.transaction_id)
+    soc = ended.soc_last_pct
+    thing = equipment(view, connector, station, kind_of(soc, connector.value("voltage_v") or 0.0))
+    return Window(
+        station_id=view.station_id,
+        connector_id=connector.connector_id,
+        transaction_id=ended.transaction_id,
+        vehicle=ended.vehicle,
+        start=ended.started_at,
+        kind=thing.kind,
+        model=thing.model,
+        context=Context(
+            current_bin(ended.current_max_a), soc_bin(ended.soc_first_pct), open_.phases, open_.ambient_bin
+        ),
+        current_a=ended.current_max_a,
+        values=_values(open_, ended, retries),
+        firmware=thing.firmware,
+        connector_type=thing.connector_type,
+        span=Span.SESSION,
+        ended_at=ended.ended_at,
+    )
+
+
+def _values(open_: OpenSession, ended: SessionEnded, retries: int) -> dict[str, float]:
+    """What a pause of the vehicle's, or a limit, explains is left out."""
+    free = not ended.limited and not ended.suspended_by
+    values = {
+        "ended_badly": float(ended.stop_reason in _BY_EQUIPMENT),
+        "without_energy": float(free and ended.energy_wh < GOOD_SESSION_WH),
+        "retries": float(retries),
+        "errors": float(len(ended.errors)),
+    }
+    for name, last in (("offer_use", open_.offered), ("heat_end", open_.heat), ("cabinet_end", open_.cabinet)):
+        if last:
+            values[name] = sum(last) / len(last)
+    if free:
+        values |= _flow(open_, ended)
+    covered = open_.known_s >= _COVERED * ended.duration_s and not open_.by_register
+    if covered and min(open_.wh, ended.energy_wh) >= _LEAST_WH:
+        values["energy_balance"] = ended.energy_wh / open_.wh
+    return values
+
+
+def _flow(open_: OpenSession, ended: SessionEnded) -> dict[str, float]:
+    values: dict[str, float] = {}
+    if ended.first_flow_at is not None:
+        values["start_latency"] = max((ended.first_flow_at - ended.started_at).total_seconds(), 0.0)
+        seconds = (ended.ended_at - ended.first_flow_at).total_seconds()
+        if seconds >= _LEAST_S and ended.power_max_w >= FLOWS_W:
+            values["load_factor"] = ended.energy_wh / (ended.power_max_w * seconds / 3600)
+    if open_.flow_s >= _LEAST_S:
+        values["taper_share"] = open_.reduced_s / open_.flow_s
+        values["pauses"] = float(open_.pauses)
+    return values

@@ -9,24 +9,24 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
+from detector.sampling import Samples, connector_of, take_event, take_values
 from detector.view import (
-    MAX_FIELDS,
     MAX_NAME,
     MAX_TEXT,
     ConnectorView,
-    Latest,
-    Power,
-    Register,
-    Sample,
     SessionEnded,
     SessionView,
     Shown,
     StationView,
 )
 from detector.vocabulary import implied
+from laddvakt.domain.commands import CommandStatus
 from laddvakt.domain.entries import Entry, EntryKind
 from laddvakt.domain.facts import (
     Booted,
+    ChargingLimitReported,
+    CommandAnswered,
+    CommandSent,
     EventReported,
     FirmwareReported,
     LinkDown,
@@ -40,16 +40,12 @@ from laddvakt.domain.facts import (
     TransactionStopped,
 )
 from laddvakt.domain.identification import normal_form
-from laddvakt.domain.readings import Reading
 from laddvakt.domain.stations import ConnectorState
 
-_DEFAULT_VOLTAGE_V = 230.0
 _MAX_PROBLEMS = 8
 _PAUSES = {ConnectorState.SUSPENDED_EV: "EV", ConnectorState.SUSPENDED_EVSE: "EVSE"}
 _WITH_ENERGY = {ConnectorState.CHARGING, ConnectorState.SUSPENDED_EV, ConnectorState.SUSPENDED_EVSE}
 
-_FLOW_W = 100.0
-_LEAST_LIMIT_A = 6.0  # IEC 61851-1: no pilot says less
 _MAX_ERRORS = 8
 _GOOD_WH = 100.0
 _TRIED_S = 120.0  # less may be a driver's change of mind
@@ -62,47 +58,82 @@ class Folded(NamedTuple):
     """What an entry brought that rules are given: sessions that ended, samples by connector."""
 
     ended: list[SessionEnded]
-    samples: dict[int, list[Sample]]
+    samples: Samples
 
 
-def fold(view: StationView, entry: Entry, pseudonymise: Pseudonymise) -> Folded:  # noqa: PLR0912  # one row a fact
+def fold(view: StationView, entry: Entry, pseudonymise: Pseudonymise) -> Folded:
     """Take `entry` into `view`; what is new in it."""
     if entry.kind in (EntryKind.OCPP_IN, EntryKind.CONNECTED):
         _alive(view, entry.received_at)
     ended: list[SessionEnded] = []
-    samples: dict[int, list[Sample]] = {}
+    samples: Samples = {}
     for fact in entry.facts:
         match fact:
             case Measured():
                 view.clock.note(fact.at, entry.received_at)
-                _measured(view, fact, entry.received_at, samples)
+                take_values(view, fact, entry.received_at, samples)
             case StatusReported():
                 view.clock.note(fact.at, entry.received_at)
                 ended += _status(view, fact, entry.received_at)
-            case TransactionReported():
-                ended += _reported(view, fact, entry.received_at, pseudonymise)
-            case TransactionStarted():
-                ended += _started(view, fact, entry.received_at, pseudonymise)
-            case TransactionStopped():
-                ended += _stopped(view, fact, entry.received_at)
-            case TokenPresented():
-                vehicle = pseudonymise(normal_form(fact.id_tag, fact.token_kind))
-                view.shown = Shown(entry.received_at, vehicle, fact.accepted)
-            case RemoteStartAsked():
-                vehicle = pseudonymise(normal_form(fact.id_tag, None))
-                view.asked = Shown(entry.received_at, vehicle, connector_id=fact.connector_id)
+            case TransactionReported() | TransactionStarted() | TransactionStopped():
+                ended += _transaction(view, fact, entry.received_at, pseudonymise)
+            case TokenPresented() | RemoteStartAsked():
+                _token(view, fact, entry.received_at, pseudonymise)
             case EventReported():
                 view.clock.note(fact.at, entry.received_at)
                 _event(view, fact, entry.received_at)
+                take_event(view, fact, entry.received_at, samples)
             case LinkUp() | LinkDown():
                 _link(view, fact, entry.received_at)
             case Booted():
                 _booted(view, fact, entry)
             case FirmwareReported():
                 view.firmware_status, view.firmware_status_at = fact.status[:MAX_TEXT], entry.received_at
+            case CommandSent() | CommandAnswered() | ChargingLimitReported():
+                _told(view, fact)
             case _:
                 pass  # says nothing about health
     return Folded(ended, samples)
+
+
+def _transaction(
+    view: StationView,
+    fact: TransactionReported | TransactionStarted | TransactionStopped,
+    heard_at: datetime,
+    pseudonymise: Pseudonymise,
+) -> list[SessionEnded]:
+    match fact:
+        case TransactionReported():
+            return _reported(view, fact, heard_at, pseudonymise)
+        case TransactionStarted():
+            return _started(view, fact, heard_at, pseudonymise)
+        case TransactionStopped():
+            return _stopped(view, fact, heard_at)
+
+
+def _token(
+    view: StationView, fact: TokenPresented | RemoteStartAsked, heard_at: datetime, pseudonymise: Pseudonymise
+) -> None:
+    """Who asked to charge last, at the station and from afar."""
+    match fact:
+        case TokenPresented():
+            vehicle = pseudonymise(normal_form(fact.id_tag, fact.token_kind))
+            view.shown = Shown(heard_at, vehicle, fact.accepted)
+        case RemoteStartAsked():
+            vehicle = pseudonymise(normal_form(fact.id_tag, None))
+            view.asked = Shown(heard_at, vehicle, connector_id=fact.connector_id)
+
+
+def _told(view: StationView, fact: CommandSent | CommandAnswered | ChargingLimitReported) -> None:
+    """What limits the station: profiles that it was sent and took, and somebody outside."""
+    match fact:
+        case CommandSent():
+            view.profiles.sent(fact.command_id, fact.action, fact.request)
+        case CommandAnswered():
+            accepted = fact.status is CommandStatus.ACCEPTED
+            view.profiles.answered(fact.command_id, fact.at, accepted=accepted)
+        case ChargingLimitReported():
+            view.profiles.limited_outside(fact.connector_id, cleared=fact.cleared)
 
 
 def _alive(view: StationView, heard_at: datetime) -> None:
@@ -238,16 +269,6 @@ def _reported(
     return _status(view, status, heard_at)
 
 
-def connector_of(view: StationView, connector_id: int, transaction_id: str | None) -> ConnectorView | None:
-    """The connector that a message names, or whose session it names."""
-    if connector_id or transaction_id is None:
-        return view.connector(connector_id)
-    for connector in view.connectors.values():
-        if connector.session is not None and connector.session.transaction_id == transaction_id:
-            return connector
-    return view.connector(connector_id)
-
-
 def _started(
     view: StationView, fact: TransactionStarted, heard_at: datetime, pseudonymise: Pseudonymise
 ) -> list[SessionEnded]:
@@ -342,120 +363,3 @@ def _end(
             remote=session.remote,
         )
     ]
-
-
-def _measured(view: StationView, fact: Measured, heard_at: datetime, samples: dict[int, list[Sample]]) -> None:
-    connector = connector_of(view, fact.connector_id, fact.transaction_id)
-    if connector is None or view.clock.late(fact.at, heard_at):
-        return  # from a station's queue: it belongs to the session's energy, not to the state of now
-    ours = of_session(connector, fact) if fact.source == "ocpp" else connector.session is not None
-    transaction = connector.session.transaction_id if ours and connector.session is not None else ""
-    before = connector.register if ours else None
-    by_time = _by_time(view, connector, fact, heard_at)
-    for at in sorted(by_time):
-        sample = Sample(at, by_time[at], fact.source, transaction)
-        if fact.source == "ocpp":
-            sample = _in_session(connector, sample, before, ours=ours)
-            if "energy_wh" in sample.values:
-                before = Register(at, sample.values["energy_wh"])
-        samples.setdefault(connector.connector_id, []).append(sample)
-
-
-def _by_time(
-    view: StationView, connector: ConnectorView, fact: Measured, heard_at: datetime
-) -> dict[datetime, dict[str, float]]:
-    """Values by their moment; the newest of each field is kept."""
-    device = fact.source != "ocpp"
-    fields = connector.devices if device else connector.latest
-    by_time: dict[datetime, dict[str, float]] = {}
-    for reading in fact.readings:
-        if not device:
-            if reading.context.startswith("Transaction.") or view.clock.late(reading.at, heard_at):
-                continue
-            if reading.field == "energy_wh" and not _register(connector, fact, reading):
-                continue  # another meter, or out of order
-        outlet = device or reading.location in ("", "Outlet") or reading.field == "soc_pct"
-        name = reading.field if outlet else f"{reading.location.lower()}/{reading.field}"
-        _keep(fields, name, reading)
-        values = by_time.setdefault(reading.at, {})
-        values[name] = reading.value
-        if reading.location == "Inlet":
-            values.setdefault(reading.field, reading.value)
-    return by_time
-
-
-def _in_session(connector: ConnectorView, sample: Sample, before: Register | None, *, ours: bool) -> Sample:
-    """The sample with what flowed; what the session keeps of it."""
-    session = connector.session
-    power = power_of(sample.at, sample.values, before)
-    if session is None or not ours or sample.at < session.started_at:
-        return replace(sample, power=power) if power is not None else sample
-    soc = sample.values.get("soc_pct")
-    if soc is not None:
-        session.soc_first_pct = soc if session.soc_first_pct is None else session.soc_first_pct
-        session.soc_last_pct = soc
-    offered_a = sample.values.get("current_offered_a")
-    if offered_a is not None and offered_a < _LEAST_LIMIT_A:
-        session.limited = True
-    session.current_max_a = max([session.current_max_a, *sample.currents])
-    if power is None or (connector.power is not None and sample.at <= connector.power.at):
-        return sample
-    connector.power = power
-    session.power_max_w = max(session.power_max_w, power.watts)
-    if session.first_flow_at is None and power.watts > _FLOW_W:
-        session.first_flow_at = sample.at
-    return replace(sample, power=power)
-
-
-def of_session(connector: ConnectorView, fact: Measured) -> bool:
-    """Whether values belong to the connector's session. Stations leave the id out, or send 0, in mid-session."""
-    if connector.session is None:
-        return False
-    return fact.transaction_id in (None, "", "0", "-1", connector.session.transaction_id)
-
-
-def _keep(fields: dict[str, Latest], name: str, reading: Reading) -> None:
-    name = name[:MAX_NAME]
-    known = fields.get(name)
-    if known is None and len(fields) >= MAX_FIELDS:
-        return
-    if known is None or reading.at >= known.at:
-        fields[name] = Latest(reading.at, reading.value)
-
-
-def _register(connector: ConnectorView, fact: Measured, reading: Reading) -> bool:
-    """Take a register's sample into the session; False where it is not of its meter, or out of order."""
-    session = connector.session
-    if session is None or not of_session(connector, fact):
-        return True
-    if session.register_location is None:
-        session.register_location = reading.location
-    if reading.location != session.register_location:
-        return False  # another meter
-    if connector.register is not None and reading.at <= connector.register.at:
-        return False  # out of order, or the same sample again
-    if session.register_first_wh is None:
-        session.register_first_wh = reading.value
-    session.register_last_wh = reading.value
-    connector.register = Register(reading.at, reading.value)
-    session.energy_wh = max(session.energy_wh, reading.value - session.register_first_wh)
-    return True
-
-
-def power_of(at: datetime, values: dict[str, float], before: Register | None) -> Power | None:
-    """Power from what a station sends: as measured, or current times voltage, or the rise of the register."""
-    if "power_w" in values:
-        return Power(at, values["power_w"], "measured")
-    phases = [values[name] for name in ("power_l1_w", "power_l2_w", "power_l3_w") if name in values]
-    if phases:
-        return Power(at, sum(phases), "measured")
-    currents = [values[name] for name in ("current_l1_a", "current_l2_a", "current_l3_a") if name in values]
-    if not currents and "current_a" in values:
-        currents = [values["current_a"]]
-    if currents:
-        volts = values.get("voltage_v") or values.get("voltage_l1_v") or _DEFAULT_VOLTAGE_V
-        return Power(at, sum(currents) * volts, "current")
-    if "energy_wh" in values and before is not None and at > before.at:
-        seconds = (at - before.at).total_seconds()
-        return Power(at, max(values["energy_wh"] - before.wh, 0.0) * 3600 / seconds, "register")
-    return None

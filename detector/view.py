@@ -12,6 +12,7 @@ from itertools import chain
 
 import msgspec
 
+from detector.profiles import Profiles
 from laddvakt.domain.stations import ConnectorState
 
 MAX_CONNECTORS = 64
@@ -58,23 +59,9 @@ class Sample(msgspec.Struct, frozen=True, gc=False):
     source: str  # ocpp or mqtt
     transaction: str
     power: Power | None = None
-
-    @property
-    def currents(self) -> list[float]:
-        """Of the phases that are said, in amperes."""
-        return _phases(self.values, "current", "a")
-
-    @property
-    def voltages(self) -> list[float]:
-        """Of the phases that are said, phase to neutral (DC: of the output), in volts."""
-        return _phases(self.values, "voltage", "v")
-
-
-def _phases(values: dict[str, float], stem: str, unit: str) -> list[float]:
-    found = [v for p in ("l1", "l2", "l3") if (v := values.get(f"{stem}_{p}_{unit}")) is not None]
-    if not found and (single := values.get(f"{stem}_{unit}")) is not None:
-        return [single]
-    return found
+    currents: tuple[float, ...] = ()  # of the phases that are said, in amperes
+    voltages: tuple[float, ...] = ()  # the same, phase to neutral (DC: of the output), in volts
+    foreign: bool = False  # it names a transaction that is not the connector's session
 
 
 class Cause(msgspec.Struct, frozen=True, kw_only=True):
@@ -267,6 +254,7 @@ class StationView(msgspec.Struct, kw_only=True, omit_defaults=True):
     clock: Clock = msgspec.field(default_factory=Clock)
     shown: Shown | None = None  # the last token shown at the station
     asked: Shown | None = None  # the last remote start
+    profiles: Profiles = msgspec.field(default_factory=Profiles)
     connectors: dict[int, ConnectorView] = {}
 
     def connector(self, connector_id: int) -> ConnectorView | None:

@@ -20,7 +20,7 @@ from detector.features.sample import (
     soc_bin,
     surrounding,
 )
-from detector.fold import connector_of, of_session
+from detector.sampling import connector_of, of_session
 from detector.view import ConnectorView, SessionView, StationView
 from laddvakt.domain.facts import Measured
 from laddvakt.domain.stations import Station

@@ -13,6 +13,8 @@ from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 
+import msgspec
+
 from detector.notify.plan import LONGEST_QUIET, NEWS, Telling, plan
 from detector.notify.postman import UNDER_WAY, InThread, Postman
 from detector.notify.routes import Book, Recipient
@@ -118,7 +120,7 @@ class Notifier:
             book = self._book(work)
             if not book.routes:
                 return []
-            looked_at = _recent(work, book, now) if tickets is None else tickets
+            looked_at = _placed(work, _recent(work, book, now) if tickets is None else tickets)
             deliveries = work.routes.deliveries(ticket.ticket_id for ticket in looked_at)
             silences = work.silences.overlapping(now, now)
         told: dict[str, list[Delivery]] = {}
@@ -183,6 +185,17 @@ def _recent(work: Work, book: Book, now: datetime) -> list[Ticket]:
     """Tickets that can have news: what went in quiet hours is news when they end."""
     longest = NEWS + (LONGEST_QUIET if any(route.quiet for route in book.routes) else timedelta(0))
     return [*work.tickets.unsettled(), *work.tickets.settled_since(now - longest)]
+
+
+def _placed(work: Work, tickets: Sequence[Ticket]) -> list[Ticket]:
+    """With their sites also where the station came into the network file only after the ticket."""
+    lost = work.stations.many(ticket.station_id for ticket in tickets if ticket.site_id is None)
+    return [
+        msgspec.structs.replace(ticket, site_id=ticket.site_id or lost[ticket.station_id].site_id)
+        if ticket.station_id in lost
+        else ticket
+        for ticket in tickets
+    ]
 
 
 async def _first(event: asyncio.Event, wait: timedelta | None) -> None:

@@ -150,11 +150,11 @@ class Postman:
         ticket = work.tickets.get(telling.ticket_id)
         if ticket is None:
             return None
-        site = next((site for site in work.stations.sites() if site.site_id == ticket.site_id), None)
-        commands = work.commands.page(ticket.station_id, limit=1).items
-        return Subject(
-            ticket, site, work.stations.get(ticket.station_id), next(iter(commands), None), self._settings.zone
-        )
+        station = work.stations.get(ticket.station_id)
+        site_id = ticket.site_id or (station.site_id if station is not None else None)
+        site = next((site for site in work.stations.sites() if site.site_id == site_id), None)
+        told = next(iter(work.commands.page(ticket.station_id, limit=1).items), None)
+        return Subject(ticket, site, station, told, self._settings.zone)
 
     def _letter(self, tellings: Sequence[Telling], subjects: Sequence[tuple[Subject, Event]]) -> Letter:
         tickets = tuple(subject.ticket for subject, _ in subjects)

@@ -6,19 +6,15 @@ import asyncio
 import hashlib
 import hmac
 import json
-import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, date, datetime, timedelta
-from email import message_from_bytes, policy
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, TypeVar
 
 import msgspec
 import pytest
-from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from detector.notify.notifier import Notifier
 from detector.notify.plan import Telling, plan
@@ -34,75 +30,22 @@ from laddvakt.settings import Settings
 from laddvakt.stores.ports import Delivery, Records, Route
 from laddvakt.stores.sql.engine import open_records
 from tests.support.detector import Story
+from tests.support.receivers import Mailbox, Receiver, http_receiver, mail_server, text_of
 from tests.support.waiting import eventually
 
 T = TypeVar("T")
 
 
-class Receiver:
-    """An HTTP server that answers what the test says and keeps what it was sent."""
-
-    def __init__(self) -> None:
-        self.answers: list[int] = []
-        self.got: list[tuple[dict[str, str], bytes, str]] = []
-        receiver = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                receiver.got.append((dict(self.headers), body, self.path))
-                self.send_response(receiver.answers.pop(0) if receiver.answers else 200)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, *args: Any) -> None:
-                """The test looks at `got`."""
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.thread = threading.Thread(target=self.server.serve_forever)
-        self.thread.start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server.server_port}/hook"
-
-    def close(self) -> None:
-        self.server.shutdown()
-        self.thread.join()
-        self.server.server_close()
-
-
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    made = Receiver()
-    yield made
-    made.close()
-
-
-class Mailbox:
-    """An SMTP server that keeps what it is sent."""
-
-    def __init__(self) -> None:
-        self.got: list[bytes] = []
-        self.port = 0
-
-    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802  # aiosmtpd's name
-        self.got.append(envelope.content or b"")  # type: ignore[arg-type]  # bytes unless decode_data
-        return "250 kept"
-
-    @property
-    def url(self) -> str:
-        return f"mailto://127.0.0.1:{self.port}/?from=ladd@example.org&to=eva@example.org"
+    with http_receiver() as made:
+        yield made
 
 
 @pytest.fixture
-async def mailbox() -> AsyncIterator[Mailbox]:
-    made = Mailbox()
-    server = await asyncio.get_running_loop().create_server(lambda: SMTP(made), "127.0.0.1", 0)
-    made.port = server.sockets[0].getsockname()[1]
-    yield made
-    server.close()
-    await server.wait_closed()
+def mailbox() -> Iterator[Mailbox]:
+    with mail_server() as made:
+        yield made
 
 
 @pytest.fixture
@@ -269,7 +212,7 @@ async def test_a_restart_never_tells_twice(settings: Settings, records: Records,
 async def test_mail_cut_short_in_its_sending_is_not_repeated_but_one_that_waited_is(
     settings: Settings, records: Records, mailbox: Mailbox, detail: str, told: int
 ) -> None:
-    ticket = open_ticket(records, mailbox.url)
+    ticket = open_ticket(records, mailbox.url("eva@example.org"))
     telling = first_telling(settings, records, ticket)
     with records.begin() as work:
         work.routes.record(
@@ -283,7 +226,7 @@ async def test_mail_cut_short_in_its_sending_is_not_repeated_but_one_that_waited
                 detail=detail,
             )
         )
-        work.routes.save([*work.routes.all(), Route(route_id="z", urls=(f"{mailbox.url}&cc=z@example.org",))])
+        work.routes.save([*work.routes.all(), Route(route_id="z", urls=(mailbox.url("z@example.org"),))])
     async with notifying(settings, records, ticket) as changed:
         await eventually(lambda: len(changed) >= 1 + told, what="the telling of the other route")
     assert len(mailbox.got) == 1 + told
@@ -312,16 +255,13 @@ async def test_a_webhook_cut_short_is_repeated_under_its_key(
 
 
 async def test_mail_arrives(settings: Settings, records: Records, mailbox: Mailbox) -> None:
-    ticket = open_ticket(records, mailbox.url)
+    ticket = open_ticket(records, mailbox.url("eva@example.org"))
     async with notifying(settings, records, ticket) as changed:
         await eventually(lambda: changed, what="the telling")
-    (raw,) = mailbox.got
-    mail = message_from_bytes(raw, policy=policy.default)
+    (mail,) = mailbox.got
     assert mail["To"] == "eva@example.org"
     assert mail["Subject"] == "[P1] SE-1: Station reports a fault"
-    body = mail.get_body(("plain",))
-    assert body is not None
-    text = body.get_content()
+    text = text_of(mail)
     assert "Where: North, station SE-1, connector 1" in text
     assert f"https://charge.example/tickets?ticket={ticket.ticket_id}" in text
     page = mail.get_body(("html",))

@@ -18,7 +18,7 @@ from dashboard.api import create_api
 from dashboard.components import shell
 from dashboard.context import AppContext
 from dashboard.live import PUSH_EVERY_S, LiveState
-from dashboard.pages import quarantine, reliability, revenue, sessions, stations, tickets, wall
+from dashboard.pages import quarantine, reliability, revenue, sessions, silences, stations, tickets, wall
 
 ASSETS = Path(__file__).parent / "assets"
 
@@ -43,6 +43,7 @@ PAGES = (
     PageSpec("/wall", "Wall", wall.PARTS, wall.layout, wall.register),
     PageSpec("/sessions", "Sessions", sessions.PARTS, sessions.layout, sessions.register),
     PageSpec("/tickets", "Tickets", tickets.PARTS, tickets.layout, tickets.register),
+    PageSpec("/silences", "Planned work", silences.PARTS, silences.layout, silences.register),
     PageSpec("/stations", "Stations", stations.PARTS, stations.layout, stations.register),
     PageSpec("/revenue", "Revenue", revenue.PARTS, revenue.layout, revenue.register),
     PageSpec("/reliability", "Reliability", reliability.PARTS, reliability.layout, reliability.register),

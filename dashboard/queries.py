@@ -11,10 +11,12 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from dashboard import formats
+from dashboard.auth import Action, allowed
 from laddvakt.domain.commands import SentCommand
 from laddvakt.domain.facts import QuarantineReason
 from laddvakt.domain.quarantine import QuarantineState
 from laddvakt.domain.sessions import Session, SessionState
+from laddvakt.domain.silences import Silence
 from laddvakt.domain.stations import Site, Station
 from laddvakt.domain.tickets import UNSETTLED, Ticket, TicketState
 from laddvakt.domain.tokens import Token
@@ -36,7 +38,12 @@ SESSIONS_SHOWN = 500
 
 TICKETS_SHOWN = 200
 
+COMMANDS_SHOWN = 5
+"""Of a ticket's station."""
+
 QUARANTINE_SHOWN = 500
+
+SILENCES_SHOWN = 100
 
 CURVE_FIELDS = ("power_w", "soc_pct", "energy_wh")
 
@@ -176,6 +183,8 @@ class TicketDetail:
     station: Station | None
     site: Site | None
     others: list[Ticket]  # unsettled, of the same station
+    related: list[Ticket]  # those that it names, also settled ones
+    commands: list[SentCommand]  # what the station was told last
     deliveries: list[Delivery]  # oldest first
 
 
@@ -205,10 +214,42 @@ def ticket_detail(records: Records, ticket_id: str) -> TicketDetail | None:
         site = next((site for site in work.stations.sites() if site.site_id == site_id), None)
         unsettled = work.tickets.unsettled()
         deliveries = work.routes.deliveries([ticket_id])
+        known = {t.ticket_id: t for t in unsettled}
+        named = [known.get(name) or work.tickets.get(name) for name in ticket.related]
+        commands = list(work.commands.page(ticket.station_id, limit=COMMANDS_SHOWN).items)
     others = [t for t in unsettled if t.station_id == ticket.station_id and t.ticket_id != ticket_id]
+    related = [t for t in named if t is not None and t not in others]
     return TicketDetail(
-        ticket=ticket, station=station, site=site, others=by_gravity(others), deliveries=deliveries
+        ticket=ticket,
+        station=station,
+        site=site,
+        others=by_gravity(others),
+        related=by_gravity(related),
+        commands=commands,
+        deliveries=deliveries,
     )
+
+
+def hands(records: Records) -> list[str]:
+    """The users who may be given a ticket."""
+    with records.read() as work:
+        users = work.people.users()
+    return [user.name for user in users if not user.disabled and allowed(user.role, Action.WORK_ON_TICKETS)]
+
+
+# Silences
+
+
+def silences(records: Records, *, limit: int = SILENCES_SHOWN) -> list[Silence]:
+    """Those that begin last first."""
+    with records.read() as work:
+        return list(work.silences.page(limit=limit).items)
+
+
+def places(records: Records) -> tuple[list[Site], list[str]]:
+    """Sites, and the names of stations: where something can be planned."""
+    with records.read() as work:
+        return work.stations.sites(), [station.station_id for station in work.stations.bare()]
 
 
 # Stations

@@ -6,8 +6,10 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
+from dashboard.figures.evidence import MARKED, evidence_chart
 from dashboard.figures.revenue import BARS, revenue_bars
 from dashboard.figures.session import session_curves
+from laddvakt.domain.tickets import Chart, Series
 from laddvakt.stores.ports import RevenueRow, Sample
 
 NOW = datetime(2026, 11, 21, 10, tzinfo=UTC)
@@ -62,3 +64,26 @@ def test_bars_are_of_one_currency_and_not_too_many() -> None:
     figure = revenue_bars([*rows, bar("SE-E", "1", currency="EUR")], currency="SEK", by_day=False)
     assert len(figure.data[0].x) == BARS
     assert revenue_bars(rows, currency="EUR", by_day=False).layout.annotations[0].text.startswith("No ended")
+
+
+def series(name: str, points: int) -> Series:
+    return Series(name=name, points=tuple((NOW + timedelta(minutes=n), float(n)) for n in range(points)))
+
+
+def test_evidence_is_drawn_over_local_time_with_its_threshold_and_what_is_normal_named() -> None:
+    one = Chart(label="Heat", unit="K", series=(series("SE-1", 3), series("peers", 60)), threshold=21, normal=11.5)
+    figure = evidence_chart(one, zone=ZONE)
+    own, peers = figure.data
+    assert (own.name, list(own.y)) == ("SE-1", [0, 1, 2])
+    assert own.x[0] == datetime(2026, 11, 21, 11)  # noqa: DTZ001  plotly takes local times bare
+    assert (own.mode, peers.mode) == ("lines+markers", "lines")
+    assert [note.text for note in figure.layout.annotations] == ["threshold 21", "normal 11.5"]
+    assert figure.layout.yaxis.title.text == "Heat, K"
+    assert MARKED < 60
+
+
+def test_a_threshold_of_nothing_is_drawn_too_and_no_readings_are_said() -> None:
+    flat = Chart(label="Power", unit="W", series=(series("SE-1", 2),), threshold=0.0)
+    assert [note.text for note in evidence_chart(flat, zone=ZONE).layout.annotations] == ["threshold 0"]
+    empty = evidence_chart(Chart(label="Power", unit="W", series=()), zone=ZONE)
+    assert "No readings" in empty.layout.annotations[0].text

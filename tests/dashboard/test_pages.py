@@ -17,7 +17,16 @@ from tests.dashboard.conftest import DESK, PHONE, WALL, OpenPage
 from tests.support import scene
 from tests.support.dashboard import Running
 
-PAGES = ("/", "/sessions", "/tickets", "/tickets?ticket=T-heat", "/stations", "/revenue", "/quarantine")
+PAGES = (
+    "/",
+    "/sessions",
+    "/tickets",
+    "/tickets?ticket=T-heat",
+    "/silences",
+    "/stations",
+    "/revenue",
+    "/quarantine",
+)
 
 
 def state_of(dashboard: Running, ticket_id: str) -> str:

@@ -1,0 +1,241 @@
+"""`/silences`: planned work and quiet times: what holds tickets back, for how long, who said so and why."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import dash_mantine_components as dmc
+from dash import ALL, Dash, Input, Output, State, ctx, dcc, html, no_update
+from dash.development.base_component import Component
+
+from dashboard import auth, formats, queries
+from dashboard.auth import Action
+from dashboard.components import desk, shell
+from dashboard.components.shell import aria
+from dashboard.context import AppContext
+from dashboard.pages.wiring import permitted
+from dashboard.silences import WantedSilence, silence, take_back
+from laddvakt.domain.errors import LaddvaktError
+from laddvakt.domain.silences import Silence, SilenceKind, SilenceScope
+from laddvakt.domain.times import rfc3339
+
+PARTS = ()
+
+KINDS = (("maintenance", "Planned work"), ("quiet", "Quiet time"))
+KIND_WORDS = dict(KINDS)
+LASTING = {"1": "1 hour", "4": "4 hours", "8": "8 hours", "24": "1 day", "72": "3 days", "168": "1 week"}
+FLEET = "fleet|"
+REASON_LONGEST = 2_000
+
+
+def layout(context: AppContext) -> Any:
+    zone = context.settings.timezone
+
+    def page(**_query: str) -> Component:
+        who = auth.signed_in()
+        if who is None or not who.may(Action.VIEW_TICKETS):
+            return shell.refusal(who, "/tickets", "operators")
+        may = who.may(Action.SILENCE)
+        return shell.page(
+            desk.head(
+                "Planned work and quiet times",
+                html.A([shell.icon("back"), "Tickets"], href="/tickets", className="act"),
+                note=f"No tickets open there meanwhile. What still stands at the end becomes a ticket then. "
+                f"Times in {zone}.",
+            ),
+            html.Section(
+                [html.H2("New"), *_form()], className="card", hidden=not may, **aria(label="New silence")
+            ),
+            html.P(f"Your role is {who.role}: you can look.", className="note", hidden=may),
+            html.Section(id="silences-now", className="card", **aria(label="Now and planned")),
+            html.Section(id="silences-past", className="card", **aria(label="Past")),
+            dcc.Store(id="silence-done"),
+            scheme="desk",
+            active="/tickets",
+            who=who,
+        )
+
+    return page
+
+
+def _form() -> list[Component]:
+    return [
+        desk.choice("silence-kind", KINDS, "maintenance", label="Kind"),
+        html.P(
+            "The minutes of planned work are excluded from availability, those of a quiet time are not.",
+            className="note",
+        ),
+        html.Div(
+            [
+                dmc.Select(
+                    id="silence-place", label="Where", searchable=True, data=[], size="md", className="grow"
+                ),
+                dmc.Select(
+                    id="silence-connector",
+                    label="Only connector",
+                    placeholder="All",
+                    clearable=True,
+                    data=[],
+                    size="md",
+                    className="grow",
+                ),
+                dmc.DateTimePicker(
+                    id="silence-from",
+                    label="From",
+                    placeholder="Now",
+                    clearable=True,
+                    valueFormat="YYYY-MM-DD HH:mm",
+                    size="md",
+                    className="grow",
+                ),
+                dmc.Select(
+                    id="silence-lasting",
+                    label="For",
+                    data=[{"value": hours, "label": word} for hours, word in LASTING.items()],
+                    value="4",
+                    size="md",
+                    className="grow",
+                ),
+                dmc.TextInput(id="silence-reason", label="Why", size="md", className="grow"),
+            ],
+            className="pair",
+        ),
+        html.Button([shell.icon("bar"), "Hold tickets back"], id="silence-make", className="act primary"),
+        html.Div(id="silence-message", className="message", role="status"),
+    ]
+
+
+def register(app: Dash, context: AppContext) -> None:
+    _register_views(app, context)
+    _register_doing(app, context)
+
+
+def _register_views(app: Dash, context: AppContext) -> None:
+    @app.callback(
+        Output("silences-now", "children"), Output("silences-past", "children"), Input("silence-done", "data")
+    )
+    async def fill(_done: Any) -> Any:
+        who = permitted(Action.VIEW_TICKETS)
+        now, zone = context.clock(), context.settings.zone
+        found = await asyncio.to_thread(queries.silences, context.records)
+        coming = [one for one in found if one.end > now]
+        past = [one for one in found if one.end <= now]
+        return (
+            [html.H2("Now and planned"), listed(coming, now, zone, ends=who.may(Action.SILENCE))],
+            [html.H2("Past"), listed(past, now, zone, ends=False)],
+        )
+
+    @app.callback(Output("silence-place", "data"), Input("silence-done", "data"))
+    async def places(_done: Any) -> Any:
+        permitted(Action.SILENCE)
+        sites, stations = await asyncio.to_thread(queries.places, context.records)
+        return [
+            {"group": "Fleet", "items": [{"value": FLEET, "label": "Every station"}]},
+            {"group": "Sites", "items": [{"value": f"site|{s.site_id}", "label": s.name} for s in sites]},
+            {"group": "Stations", "items": [{"value": f"station|{name}", "label": name} for name in stations]},
+        ]
+
+    @app.callback(
+        Output("silence-connector", "data"), Output("silence-connector", "value"), Input("silence-place", "value")
+    )
+    async def connectors(place: str | None) -> Any:
+        permitted(Action.SILENCE)
+        kind, _, name = (place or "").partition("|")
+        station = await asyncio.to_thread(queries.station, context.records, name) if kind == "station" else None
+        found = [str(connector.connector_id) for connector in station.connectors] if station else []
+        return found, None
+
+
+def _register_doing(app: Dash, context: AppContext) -> None:
+    @app.callback(
+        Output("silence-done", "data"),
+        Output("silence-message", "children"),
+        Output("silence-message", "className"),
+        Input("silence-make", "n_clicks"),
+        Input({"type": "silence-end", "name": ALL}, "n_clicks"),
+        State("silence-kind", "value"),
+        State("silence-place", "value"),
+        State("silence-connector", "value"),
+        State("silence-from", "value"),
+        State("silence-lasting", "value"),
+        State("silence-reason", "value"),
+        prevent_initial_call=True,
+        running=[(Output("silence-make", "disabled"), True, False)],
+    )
+    async def do(made: int | None, ended: list[int | None], *form: str | None) -> Any:
+        who = permitted(Action.SILENCE)
+        button = ctx.triggered_id
+        if not made and not any(ended):
+            return no_update, no_update, no_update
+        try:
+            if button == "silence-make":
+                asked = wanted(form, now=context.clock(), zone=context.settings.zone)
+                if asked is None:
+                    return no_update, "Say where and why first.", "message message-bad"
+                await asyncio.to_thread(silence, context, asked, actor=who.name)
+                words = "Tickets are held back."
+            else:
+                await asyncio.to_thread(take_back, context, button["name"], actor=who.name)
+                words = "Ended."
+        except LaddvaktError as error:
+            return no_update, str(error), "message message-bad"
+        return rfc3339(context.clock()), words, "message message-good"
+
+
+def wanted(form: Sequence[str | None], *, now: datetime, zone: ZoneInfo) -> WantedSilence | None:
+    """What the form asks for; None while something is missing. Its times are those of `zone`."""
+    kind, place, connector, begin, lasting, reason = form
+    if not place or not (reason or "").strip():
+        return None
+    scope, _, target = place.partition("|")
+    if connector and scope == SilenceScope.STATION:
+        scope, target = SilenceScope.CONNECTOR, f"{target}/{connector}"
+    from_ = datetime.fromisoformat(begin).replace(tzinfo=zone).astimezone(UTC) if begin else now
+    return WantedSilence(
+        kind=SilenceKind(kind or "maintenance"),
+        scope=SilenceScope(scope),
+        target=target,
+        fault=None,
+        from_=from_,
+        until=from_ + timedelta(hours=float(lasting or "4")),
+        reason=(reason or "").strip()[:REASON_LONGEST],
+    )
+
+
+def listed(found: Sequence[Silence], now: datetime, zone: ZoneInfo, *, ends: bool) -> Component:
+    """As cards that fit a phone, each with who said so."""
+    if not found:
+        return html.P("None.", className="empty")
+    return html.Ul([html.Li(one_line(one, now, zone, ends=ends)) for one in found], className="bare silences")
+
+
+def one_line(one: Silence, now: datetime, zone: ZoneInfo, *, ends: bool) -> list[Component | None]:
+    fault = f", only {one.fault.replace('_', ' ')}" if one.fault else ""
+    state = "now" if one.in_force(now) else "planned" if one.from_ > now else "over"
+    when = f"{formats.local(one.from_, zone)} to {formats.local(one.end, zone)}, {state}"
+    early = f", ended by {one.ended_by}" if one.ended_by else ""
+    button = html.Button(
+        "End it",
+        id={"type": "silence-end", "name": one.silence_id},
+        className="act",
+        **aria(label=f"End {KIND_WORDS[one.kind].lower()} at {place_name(one)}"),
+    )
+    return [
+        html.Div(
+            [
+                html.Strong(f"{KIND_WORDS[one.kind]} at {place_name(one)}{fault}"),
+                html.Div(when),
+                html.Div(f"{one.reason} ({one.created_by}{early})", className="note history-detail"),
+            ],
+            className="grow-all",
+        ),
+        button if ends else None,
+    ]
+
+
+def place_name(one: Silence) -> str:
+    return "every station" if one.scope is SilenceScope.FLEET else f"{one.scope} {one.target}"

@@ -1,0 +1,168 @@
+"""What people do with a ticket, and what holds tickets back, in a browser: by mouse, by finger, by keyboard."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import msgspec
+import pytest
+from playwright.sync_api import expect
+
+from dashboard.pages.silences import wanted
+from laddvakt.clock import utc_now
+from laddvakt.domain.commands import CommandStatus, SentCommand
+from laddvakt.domain.silences import SilenceKind, SilenceScope
+from laddvakt.domain.tickets import Asset, Chart, Series, Suspect, Ticket, TicketState
+from tests.dashboard.conftest import DESK, PHONE, OpenPage
+from tests.support.dashboard import Running
+
+STOCKHOLM = ZoneInfo("Europe/Stockholm")
+
+
+def stored(dashboard: Running, ticket_id: str) -> Ticket:
+    with dashboard.context.records.read() as work:
+        found = work.tickets.get(ticket_id)
+    assert found is not None
+    return found
+
+
+def test_a_technician_takes_a_ticket_with_one_tap(dashboard: Running, open_page: OpenPage) -> None:
+    page = open_page(dashboard.url, "/tickets?ticket=T-heat", "maintainer", PHONE)
+    page.get_by_role("button", name="Take it").tap()
+    expect(page.locator("#ticket-message")).to_have_text("It is maintainer's now.")
+    expect(page.get_by_role("button", name="Take it")).to_have_count(0)
+    ticket = stored(dashboard, "T-heat")
+    assert (ticket.state, ticket.assignee) == (TicketState.IN_PROGRESS, "maintainer")
+
+
+def test_a_ticket_is_given_to_somebody_who_works_on_tickets(dashboard: Running, open_page: OpenPage) -> None:
+    page = open_page(dashboard.url, "/tickets?ticket=T-heat", "manager")
+    page.get_by_text("Give it to somebody").click()
+    page.get_by_role("button", name="Assign").click()
+    expect(page.locator("#ticket-message")).to_have_text("Choose somebody first.")
+    page.get_by_role("textbox", name="Give it to").click()
+    expect(page.get_by_role("option")).to_have_text(["admin", "maintainer", "manager"])
+    page.get_by_role("option", name="maintainer").click()
+    page.get_by_role("button", name="Assign").click()
+    expect(page.locator("#ticket-message")).to_have_text("It is maintainer's now.")
+    assert stored(dashboard, "T-heat").assignee == "maintainer"
+
+
+def test_a_verdict_names_the_right_asset_by_keyboard_alone(dashboard: Running, open_page: OpenPage) -> None:
+    page = open_page(dashboard.url, "/tickets?ticket=T-power", "maintainer")
+    page.get_by_text("Give it to somebody").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("textbox", name="Which asset")).to_have_count(0)
+    page.get_by_role("textbox", name="What was it?").focus()
+    for key in ("ArrowDown", "ArrowDown", "Enter"):
+        page.keyboard.press(key)
+    right = page.get_by_role("textbox", name="Which asset")
+    expect(right).to_be_visible()
+    right.focus()
+    for key in ("ArrowDown", "Enter"):
+        page.keyboard.press(key)
+    page.get_by_role("button", name="Save verdict").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#ticket-message")).to_have_text("Verdict saved.")
+    ticket = stored(dashboard, "T-power")
+    assert (ticket.verdict, ticket.right_asset) == ("wrong_asset", Asset(kind="station", id=ticket.station_id))
+    expect(page.locator("#ticket-body")).to_contain_text(f"wrong asset: it was station {ticket.station_id}")
+
+
+def test_a_resolved_ticket_is_closed(dashboard: Running, open_page: OpenPage) -> None:
+    page = open_page(dashboard.url, "/tickets?ticket=T-power", "manager")
+    page.get_by_role("button", name="Resolve").click()
+    expect(page.locator("#ticket-message")).to_have_text("Resolved.")
+    page.get_by_role("button", name="Close").click()
+    expect(page.locator("#ticket-message")).to_have_text("Closed.")
+    assert stored(dashboard, "T-power").state is TicketState.CLOSED
+
+
+def test_a_ticket_shows_its_evidence_whose_fault_it_is_and_what_the_station_was_told(
+    dashboard: Running, open_page: OpenPage
+) -> None:
+    now = utc_now()
+    ticket = stored(dashboard, "T-heat")
+    points = tuple((now - timedelta(hours=9 - n), 12.0 + n) for n in range(9))
+    known = msgspec.structs.replace(
+        ticket,
+        chart=Chart(label="Heat", unit="K", series=(Series(name="own", points=points),), threshold=18),
+        suspects=(
+            Suspect(asset=ticket.asset, share=0.75, why=("two vehicles show it",)),
+            Suspect(asset=Asset(kind="vehicle", id="tok_secret"), share=0.25),
+        ),
+        related=("T-power",),
+        storm="storm-x",
+        flapping_since=now,
+    )
+    told = SentCommand(
+        command_id="1",
+        station_id=ticket.station_id,
+        action="ClearChargingProfile",
+        actor="manager",
+        request="{}",
+        sent_at=now,
+        status=CommandStatus.ACCEPTED,
+    )
+    with dashboard.context.records.begin() as work:
+        work.tickets.save(known)
+        work.commands.save([told])
+    page = open_page(dashboard.url, "/tickets?ticket=T-heat", "viewer", DESK)
+    expect(page.get_by_role("img", name="Heat over time in K: own last 20, threshold 18")).to_be_visible()
+    expect(page.locator(".suspects")).to_contain_text("two vehicles show it")
+    expect(page.locator(".suspects")).to_contain_text("a vehicle")
+    expect(page.locator("#ticket-body")).not_to_contain_text("tok_secret")
+    expect(page.get_by_role("table", name="What the station was told last")).to_contain_text(
+        "ClearChargingProfile"
+    )
+    expect(page.locator("#ticket-head")).to_contain_text("comes and goes")
+    expect(page.locator("#ticket-head")).to_contain_text("One of many")
+    page.locator("#ticket-body").get_by_role("link", name="No power").click()
+    expect(page.locator("#ticket-head")).to_contain_text("No power")
+
+
+@pytest.mark.parametrize("viewport", [DESK, PHONE], ids=["desk", "phone"])
+def test_planned_work_is_written_down_and_ended(
+    dashboard: Running, open_page: OpenPage, viewport: dict[str, int]
+) -> None:
+    page = open_page(dashboard.url, "/tickets", "maintainer", viewport)
+    page.get_by_role("link", name="Planned work").click()
+    expect(page.locator("#silences-now")).to_contain_text("None.")
+    page.get_by_role("button", name="Hold tickets back").click()
+    expect(page.locator("#silence-message")).to_have_text("Say where and why first.")
+    place = page.get_by_role("textbox", name="Where")
+    place.fill("SE-003")
+    page.get_by_role("option", name="SE-003").click()
+    page.get_by_role("textbox", name="Only connector").click()
+    page.get_by_role("option", name="2").click()
+    page.get_by_label("Why").fill("new cable")
+    page.get_by_role("button", name="Hold tickets back").click()
+    expect(page.locator("#silences-now")).to_contain_text("Planned work at connector SE-003/2")
+    expect(page.locator("#silences-now")).to_contain_text("new cable (maintainer)")
+    with dashboard.context.records.read() as work:
+        (made,) = work.silences.page().items
+    assert made.until - made.from_ == timedelta(hours=4)
+    page.get_by_role("button", name="End planned work at connector SE-003/2").click()
+    expect(page.locator("#silences-past")).to_contain_text("ended by maintainer")
+    expect(page.locator("#silences-now")).to_contain_text("None.")
+
+
+def test_a_viewer_sees_planned_work_and_cannot_plan_any(dashboard: Running, open_page: OpenPage) -> None:
+    page = open_page(dashboard.url, "/silences", "viewer")
+    expect(page.locator("#silences-now")).to_contain_text("None.")
+    expect(page.get_by_role("button", name="Hold tickets back")).to_have_count(0)
+
+
+def test_the_forms_times_are_those_of_the_zone() -> None:
+    now = utc_now()
+    form = ("quiet", "site|hamnen", None, "2026-07-01 08:00:00", "24", " noise ")
+    asked = wanted(form, now=now, zone=STOCKHOLM)
+    assert asked is not None
+    assert (asked.kind, asked.scope, asked.target) == (SilenceKind.QUIET, SilenceScope.SITE, "hamnen")
+    assert asked.from_ == datetime(2026, 7, 1, 8, tzinfo=STOCKHOLM)
+    assert (asked.until - asked.from_, asked.reason) == (timedelta(days=1), "noise")
+    at_once = wanted(("maintenance", "fleet|", None, None, "1", "x"), now=now, zone=STOCKHOLM)
+    assert at_once is not None
+    assert (at_once.scope, at_once.target, at_once.from_) == (SilenceScope.FLEET, "", now)
+    assert wanted(("maintenance", None, None, None, "1", "x"), now=now, zone=STOCKHOLM) is None

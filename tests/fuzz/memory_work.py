@@ -113,5 +113,6 @@ class MemoryWork:
         self.tokens = _Tokens()
         self.commands = _Commands()
         self.quarantine = _Heap()
+        self.history = _Heap()
         self.inventory = _Heap()
         self.security_log = _Heap()

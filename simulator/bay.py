@@ -29,6 +29,8 @@ _PILOT_FAULTS = (
     Fault("OtherError", "plug partly inserted", "CX020"),
     Fault("OtherError", "proximity resistance out of range", "CX023"),
 )
+_LEAST_A = 6.0
+_WARMTH_EVERY_S = 60.0
 _STARTED_WH = 5.0  # a driver who sees less than this on the display concludes that it does not charge
 
 
@@ -74,8 +76,10 @@ class Bay:
         self.transaction: Transaction | None = None
         self.events = 0  # NotifyEvent counts them (2.x)
         self.guest: Callable[[Visit], Visit] | None = None  # makes of a usual visit an unusual one
+        self._warmth_at_s = 0.0
         self._began_wh = 0.0
-        self._limit_a = circuit.spec.max_current_a
+        self._limit_a = circuit.spec.max_current_a  # that charging profiles leave
+        self._phase_limit: int | None = None
 
     # Drivers come and go.
 
@@ -207,6 +211,7 @@ class Bay:
             desk.after(desk.rng.uniform(8, 40), now_s, lambda now: self._start_failed(transaction, now))
             return
         circuit.offered_a = self._limit_a
+        circuit.phase_limit = self._phase_limit
         circuit.close()
         circuit.paused = self._happens(self.flaws.refused)
         self._set_status(ConnectorState.CHARGING, now_s)
@@ -302,7 +307,12 @@ class Bay:
     def send_meter_values(self, now_s: float, context: str = "Sample.Periodic") -> None:
         """What the meter shows now, with the transaction where there is one."""
         self.desk.cabinet.advance(now_s)
-        self.desk.say(self.desk.speech.values(self, self.transaction, context, self.desk.clock(now_s)), now_s)
+        desk = self.desk
+        desk.say(desk.speech.values(self, self.transaction, context, desk.clock(now_s)), now_s)
+        if desk.dialect.temperature and now_s - self._warmth_at_s >= _WARMTH_EVERY_S:
+            self._warmth_at_s = now_s
+            for message in desk.speech.warmth(self, desk.clock(now_s)):
+                desk.say(message, now_s)
 
     def _follow(self, now_s: float) -> None:
         """The status that the control pilot tells the station: who is holding back?"""
@@ -315,6 +325,17 @@ class Bay:
             self._set_status(ConnectorState.SUSPENDED_EV, now_s)
         else:
             self._set_status(ConnectorState.CHARGING, now_s)
+
+    def limit(self, limit_a: float, phases: int | None, now_s: float) -> None:
+        """Charging profiles allow this much; less than the least current (IEC 61851-1: 6 A) is nothing."""
+        self.circuit.advance(now_s)
+        most_a = min(limit_a, self.circuit.spec.max_current_a)
+        self._limit_a = most_a if self.circuit.dc or most_a >= _LEAST_A else 0.0
+        self._phase_limit = phases
+        if self.transaction is not None:
+            self.circuit.offered_a = self._limit_a
+            self.circuit.phase_limit = phases
+            self._follow(now_s)
 
     def _plan_pause(self, transaction: Transaction, visit: Visit, now_s: float) -> None:
         """Now and then a vehicle takes a break, or the site's load management does: no fault in either."""

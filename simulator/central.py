@@ -50,3 +50,44 @@ def _reply_2x(action: str, payload: dict[str, Any], now_s: float) -> dict[str, A
         case "TransactionEvent" if "idToken" in payload:
             return {"idTokenInfo": {"status": "Accepted"}}
     return {}
+
+
+_PROFILE_ID = 7
+
+
+def limit_request(
+    protocol: str, limit_a: float, from_s: float, length_s: float, *, phases: int | None = None
+) -> tuple[str, dict[str, Any]]:
+    """SetChargingProfile for the whole station: at most this current per phase for a while."""
+    period: dict[str, Any] = {"startPeriod": 0, "limit": round(limit_a, 1)}
+    if phases is not None:
+        period["numberPhases"] = phases
+    schedule = {
+        "chargingRateUnit": "A",
+        "startSchedule": timestamp(from_s),
+        "duration": int(length_s),
+        "chargingSchedulePeriod": [period],
+    }
+    profile: dict[str, Any] = {
+        "stackLevel": 0,
+        "chargingProfilePurpose": "TxDefaultProfile",
+        "chargingProfileKind": "Absolute",
+    }
+    if protocol == "ocpp1.6":
+        told = {"chargingProfileId": _PROFILE_ID, **profile, "chargingSchedule": schedule}
+        return "SetChargingProfile", {"connectorId": 0, "csChargingProfiles": told}
+    told = {"id": _PROFILE_ID, **profile, "chargingSchedule": [{"id": 1, **schedule}]}
+    return "SetChargingProfile", {"evseId": 0, "chargingProfile": told}
+
+
+def clear_request(protocol: str) -> tuple[str, dict[str, Any]]:
+    """ClearChargingProfile for the one above."""
+    return "ClearChargingProfile", {"id" if protocol == "ocpp1.6" else "chargingProfileId": _PROFILE_ID}
+
+
+def availability_request(protocol: str, *, operative: bool) -> tuple[str, dict[str, Any]]:
+    """ChangeAvailability of the whole station."""
+    word = "Operative" if operative else "Inoperative"
+    if protocol == "ocpp1.6":
+        return "ChangeAvailability", {"connectorId": 0, "type": word}
+    return "ChangeAvailability", {"operationalStatus": word}

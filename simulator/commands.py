@@ -122,12 +122,29 @@ def _unlock(station: Station, payload: Payload, now_s: float) -> Payload:
     return {"status": "Unlocked"}
 
 
+def _set_profile(station: Station, payload: Payload, now_s: float) -> Payload:
+    """SetChargingProfile: 1.6 section 5.16.1, 2.0.1 part 2 K01."""
+    profile = payload.get("csChargingProfiles", payload.get("chargingProfile"))
+    if not isinstance(profile, dict):
+        raise TypeError("a charging profile is an object")
+    station.profiles.put(int(payload.get("connectorId", payload.get("evseId")) or 0), profile, now_s)
+    station.obey_limits(now_s)
+    return {"status": "Accepted"}
+
+
+def _clear_profile(station: Station, payload: Payload, now_s: float) -> Payload:
+    number = payload.get("id", payload.get("chargingProfileId"))
+    cleared = station.profiles.clear(number if isinstance(number, int) else None)
+    station.obey_limits(now_s)
+    return {"status": "Accepted" if cleared else "Unknown"}
+
+
 def _get_configuration(station: Station, payload: Payload, now_s: float) -> Payload:
     known = {
         "HeartbeatInterval": str(int(station.heartbeat_s)),
         "MeterValueSampleInterval": str(int(station.meter_interval_s)),
         "NumberOfConnectors": str(len(station.bays)),
-        "SupportedFeatureProfiles": "Core,FirmwareManagement,RemoteTrigger",
+        "SupportedFeatureProfiles": "Core,FirmwareManagement,RemoteTrigger,SmartCharging",
     }
     wanted = payload.get("key") or list(known)
     return {
@@ -225,7 +242,8 @@ HANDLERS: dict[str, Handler] = {
     "GetConfiguration": _get_configuration,
     "ChangeConfiguration": _change_configuration,
     "ClearCache": lambda station, payload, now_s: {"status": "Accepted"},
-    "ClearChargingProfile": lambda station, payload, now_s: {"status": "Unknown"},
+    "SetChargingProfile": _set_profile,
+    "ClearChargingProfile": _clear_profile,
     "DataTransfer": lambda station, payload, now_s: {"status": "UnknownVendorId"},
 }
 
@@ -241,7 +259,8 @@ HANDLERS_2X: dict[str, Handler] = {
     "SetVariables": _set_variables,
     "GetBaseReport": _base_report,
     "ClearCache": lambda station, payload, now_s: {"status": "Accepted"},
-    "ClearChargingProfile": lambda station, payload, now_s: {"status": "Unknown"},
+    "SetChargingProfile": _set_profile,
+    "ClearChargingProfile": _clear_profile,
     "CostUpdated": lambda station, payload, now_s: {},
     "DataTransfer": lambda station, payload, now_s: {"status": "UnknownVendorId"},
 }

@@ -63,8 +63,7 @@ def meter_value(
 ) -> dict[str, Any]:
     """One MeterValue (section 7.33) of everything that this dialect reports."""
     power_w = circuit.metered_w()
-    power = f"{power_w / 1000:.3f}" if dialect.power_unit == "kW" else f"{power_w:.1f}"
-    values = [energy_value(circuit, dialect), sampled(power, "Power.Active.Import", dialect.power_unit)]
+    values = [energy_value(circuit, dialect), *_powers(circuit, dialect, power_w)]
     values += _currents(circuit)
     if dialect.voltage:
         values += _voltages(circuit)
@@ -78,6 +77,17 @@ def meter_value(
         for value in values:
             value["context"] = context
     return {"timestamp": timestamp(now_s), "sampledValue": values}
+
+
+def _powers(circuit: Circuit, dialect: Dialect, power_w: float) -> list[dict[str, str]]:
+    def told(watts: float, **more: str) -> dict[str, str]:
+        text = f"{watts / 1000:.3f}" if dialect.power_unit == "kW" else f"{watts:.1f}"
+        return sampled(text, "Power.Active.Import", dialect.power_unit, **more)
+
+    if not dialect.phase_power or circuit.dc or len(circuit.amps) == 1:
+        return [told(power_w)]
+    total_a = sum(circuit.amps) or 1.0
+    return [told(power_w * a / total_a, phase=f"L{i}") for i, a in enumerate(circuit.amps, 1)]
 
 
 def _currents(circuit: Circuit) -> list[dict[str, str]]:
@@ -110,6 +120,10 @@ def device_meter(circuit: Circuit, now_s: float, gain: float) -> dict[str, Any]:
         "power_w": round(circuit.power_w * gain, 1),
         "plug_temperature_c": round(circuit.sensed_plug_c, 1),
     }
+    if not circuit.dc:
+        for phase, (amps, volts) in enumerate(zip(circuit.amps, circuit.volts, strict=True), 1):
+            payload[f"current_l{phase}_a"] = round(amps * gain, 2)
+            payload[f"voltage_l{phase}_v"] = round(volts, 1)
     if circuit.dc:
         payload["isolation_ohm_per_v"] = round(circuit.isolation_ohm_per_v)
     return payload

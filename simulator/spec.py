@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
@@ -51,6 +51,9 @@ class Dialect(NamedTuple):
     temperature: bool = True  # reports plug and body temperature over OCPP
     voltage: bool = True
     transaction_data: bool = True  # sends begin and end readings with StopTransaction
+    interval_s: float = 60.0  # between meter values of a session, as the model comes
+    aligned_s: float = 0.0  # between readings of an idle meter; 0: none
+    phase_power: bool = False  # says the power of each phase and not their sum
 
 
 _DIALECTS = (
@@ -59,6 +62,18 @@ _DIALECTS = (
     Dialect(energy_unit="kWh", power_unit="kW", register_step_wh=10),
     Dialect(voltage=False, transaction_data=False),
 )
+
+
+_HABITS: dict[str, dict[str, Any]] = {
+    "Fyr 22": {"aligned_s": 900.0},
+    "Fyr 11": {"energy_unit": "kWh", "power_unit": "kW", "register_step_wh": 10, "interval_s": 30.0},
+    "Stolpe T2": {"interval_s": 10.0, "aligned_s": 300.0},
+    "Blixt 150": {"interval_s": 10.0, "register_step_wh": 10, "aligned_s": 900.0},
+    "Rapid 60": {"register_step_wh": 100},
+    "Torget 22": {"interval_s": 300.0, "phase_power": True, "register_step_wh": 10, "aligned_s": 900.0},
+    "Hamn 7": {"interval_s": 5.0},
+}
+"""What stations of our own models do, beside the dialect of their maker."""
 
 
 class _Model(NamedTuple):
@@ -70,6 +85,7 @@ class _Model(NamedTuple):
     connectors: int
     type: str
     fixed_cable: bool
+    phases: int = 3
 
 
 _MODELS = (
@@ -78,13 +94,16 @@ _MODELS = (
     _Model("Kontakt Verk", "Stolpe T2", "AC", 22_080, 32, 2, "IEC_62196_T2", True),
     _Model("Kontakt Verk", "Blixt 150", "DC", 150_000, 400, 2, "IEC_62196_T2_COMBO", True),
     _Model("Havsvolt", "Rapid 60", "DC", 60_000, 150, 1, "IEC_62196_T2_COMBO", True),
+    _Model("Havsvolt", "Torget 22", "AC", 22_080, 32, 2, "IEC_62196_T2", False),
+    _Model("Norrsken Energi", "Hamn 7", "AC", 7_360, 32, 1, "IEC_62196_T2", True, 1),
 )
-_MIX = (0, 1, 0, 2, 3, 1, 2, 4)  # which models, in turn: three quarters AC
+_MIX = (0, 1, 0, 2, 3, 1, 2, 4, 5, 0, 6, 3)  # which models, in turn: three quarters AC
 
 
 def dialect_of(spec: StationSpec) -> Dialect:
     """The dialect of a vendor and model; the same for all stations of that model."""
-    return _DIALECTS[random.Random(f"dialect/{spec.vendor}/{spec.model}").randrange(len(_DIALECTS))]
+    base = _DIALECTS[random.Random(f"dialect/{spec.vendor}/{spec.model}").randrange(len(_DIALECTS))]
+    return base._replace(**_HABITS.get(spec.model, {}))
 
 
 def is_dc(spec: StationSpec) -> bool:
@@ -127,6 +146,7 @@ def _make(number: int, model: _Model) -> StationSpec:
         model=model.model,
         current=model.current,
         max_power_w=model.max_power_w,
+        phases=model.phases,
         connectors=connectors,
         site_id=f"SITE-{(number - 1) // 5 + 1}",
     )

@@ -18,6 +18,7 @@ from simulator.circuit import Circuit
 from simulator.drivers import Habits, Population
 from simulator.faults import FaultPlan, begin, end
 from simulator.firmware import limits_of
+from simulator.limits import ChargingLimits
 from simulator.outbox import OnReply, Outbox
 from simulator.site import Site, make_site
 from simulator.spec import StationSpec, dialect_of, is_dc
@@ -55,10 +56,11 @@ class StationOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How a station is run, beside its nameplate."""
 
     habits: Habits = Habits()
-    meter_interval_s: float = 60.0
+    meter_interval_s: float | None = 60.0  # None: as the model does
     mqtt: bool = False  # has independent devices that speak MQTT
     mqtt_interval_s: float = 30.0
     firmware_updates_per_day: float = 0.02
+    aligned: bool = False  # reads idle meters, too, where the model does that
 
 
 class Station:
@@ -88,8 +90,9 @@ class Station:
         self._boot_reason = "PowerUp"
         self.habits = self.options.habits
         self.population = population
-        self.meter_interval_s = self.options.meter_interval_s
+        self.meter_interval_s = self.options.meter_interval_s or self.dialect.interval_s
         self.heartbeat_s = 300.0
+        self.profiles = ChargingLimits(phases=spec.phases, dc=is_dc(spec))
         self.powered = True
         self.network = True
         self._agenda: list[tuple[float, int, Callable[[float], None]]] = []
@@ -122,6 +125,9 @@ class Station:
                 self.after(plan.until_s - now_s, now_s, partial(end, self, plan))
         if self.options.mqtt:
             self.after(self.rng.uniform(1, self.options.mqtt_interval_s), now_s, self._publish)
+        if self.options.aligned and self.dialect.aligned_s:
+            every_s = self.dialect.aligned_s
+            self.after(every_s - now_s % every_s, now_s, self._read_meters)
         if self.options.firmware_updates_per_day > 0:
             self._plan_firmware(now_s)
 
@@ -202,6 +208,25 @@ class Station:
     def clock(self, now_s: float) -> float:
         """What the station's own clock shows."""
         return now_s + self.clock_offset_s
+
+    def obey_limits(self, now_s: float) -> None:
+        """Charging profiles have changed, or the time has come that they change: the firmware follows shortly."""
+
+        def follow(now: float) -> None:
+            for bay in self.bays.values():
+                bay.limit(*self.profiles.at(bay.connector_id, now), now)
+
+        self.after(self.rng.uniform(0.5, 4), now_s, follow)
+        for change_s in self.profiles.changes(now_s)[:1]:
+            self.after(change_s - now_s, now_s, self.obey_limits)
+
+    def _read_meters(self, now_s: float) -> None:
+        """Clock-aligned values of connectors without a transaction (1.6 section 9.1: ClockAlignedDataInterval)."""
+        self.after(self.dialect.aligned_s, now_s, self._read_meters)
+        for bay in self.bays.values():
+            if bay.transaction is None and self.online:
+                bay.circuit.advance(now_s)
+                bay.send_meter_values(now_s, "Sample.Clock")
 
     def name_transaction(self) -> str:
         return self._outbox.fresh_id() if self.speech.protocol != "ocpp1.6" else ""

@@ -42,7 +42,7 @@ class LogOptions(msgspec.Struct, frozen=True, kw_only=True):
     habits: Habits = Habits(brisk=False, busy_at_start=0.15)
     mqtt_share: float = 0.4
     mqtt_interval_s: float = 60.0
-    meter_interval_s: float = 60.0
+    meter_interval_s: float | None = None  # None: as each model does
     session_s: tuple[float, float] | None = None
     drops_per_day: float = 0.4  # short losses of the link per station: no fault
     specs: tuple[StationSpec, ...] | None = None
@@ -277,6 +277,7 @@ def _stations(
             meter_interval_s=options.meter_interval_s,
             mqtt=spec.devices,
             mqtt_interval_s=options.mqtt_interval_s,
+            aligned=True,
         )
         yield Station(
             spec,

@@ -82,7 +82,9 @@ def _live(options: FleetOptions) -> None:
 )
 @click.option("--demo", is_flag=True, help="The demo's stations and tokens.")
 @click.option(
-    "--meter-interval", type=click.FloatRange(1, 3600), help="Seconds between meter values (live 10, log 60)."
+    "--meter-interval",
+    type=click.FloatRange(1, 3600),
+    help="Seconds between meter values (live 10, log as each model does).",
 )
 @click.option(
     "--session",
@@ -160,7 +162,7 @@ def command(
             seed=seed,
             days=days,
             faults=faults,
-            meter_interval_s=meter_interval or 60.0,
+            meter_interval_s=meter_interval,
             session_s=session,
             specs=specs,
             protocols=spoken,

@@ -26,7 +26,8 @@ class Said(NamedTuple):
     @property
     def connector_id(self) -> object:
         """In 1.6 the connector's number, in 2.x that of its EVSE, which has one connector."""
-        evse = self.payload.get("evse")
+        events = self.payload.get("eventData")
+        evse = events[0]["component"].get("evse") if events else self.payload.get("evse")
         if isinstance(evse, dict):
             return evse.get("id")
         return self.payload.get("evseId", self.payload.get("connectorId"))
@@ -65,6 +66,8 @@ def registers(plan: FaultPlan, said: Said) -> bool:
 
 def hot_plug(plan: FaultPlan, said: Said) -> bool:
     """The temperature of a plug that carries current."""
+    if any(event["variable"]["name"] == "Temperature" for event in said.payload.get("eventData", ())):
+        return True  # told within transactions
     told = "plug_temperature_c" in said.payload or ("Temperature", "", "Outlet") in said.readings()
     return told and flowing(plan, said)
 
@@ -72,7 +75,7 @@ def hot_plug(plan: FaultPlan, said: Said) -> bool:
 def reported(plan: FaultPlan, said: Said) -> bool:
     """An error of the connector or the station, by status or event."""
     if said.action == "NotifyEvent":
-        return True
+        return any(event["variable"]["name"] == "Problem" for event in said.payload["eventData"])
     told = said.payload
     return said.action == "StatusNotification" and (
         told.get("errorCode", "NoError") != "NoError"

@@ -77,6 +77,10 @@ class Speech16:
         request = {"connectorId": bay.connector_id, "meterValue": [value]}
         return Message("MeterValues", request, kept=True, numbered=transaction)
 
+    def warmth(self, bay: Bay, now_s: float) -> list[Message]:
+        """The meter values have it."""
+        return []
+
     def stop(self, bay: Bay, transaction: Transaction, reason: str, now_s: float) -> Message:
         """StopTransaction.req (section 6.49)."""
         circuit, dialect = bay.circuit, bay.desk.dialect

@@ -128,6 +128,26 @@ class Speech2:
         message.payload["meterValue"] = [value]
         return message
 
+    def warmth(self, bay: Bay, now_s: float) -> list[Message]:
+        """A monitored Temperature of the connector and of the inside (2.0.1 part 2 N08, appendix 3.1)."""
+        plug = {"name": "Connector", "evse": {"id": bay.connector_id, "connectorId": 1}}
+        told = ((plug, bay.circuit.sensed_plug_c), ({"name": "TemperatureSensor"}, bay.desk.cabinet.temperature_c))
+        at = messages.timestamp(now_s)
+        events = []
+        for component, celsius in told:
+            bay.events += 1
+            event = {
+                "eventId": bay.events,
+                "timestamp": at,
+                "trigger": "Periodic",
+                "actualValue": f"{celsius:.1f}",
+                "eventNotificationType": "CustomMonitor",
+                "component": component,
+                "variable": {"name": "Temperature"},
+            }
+            events.append(event)
+        return [Message("NotifyEvent", {"generatedAt": at, "seqNo": 0, "eventData": events})]
+
     def stop(self, bay: Bay, transaction: Transaction, reason: str, now_s: float) -> Message:
         stopped, trigger = _REASONS.get(reason, ("Other", "AbnormalCondition"))
         message = self._transaction(bay, transaction, "Ended", trigger, now_s)

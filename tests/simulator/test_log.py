@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import json
 from collections import Counter
 from datetime import UTC, datetime
@@ -178,3 +179,16 @@ def test_lines_in_memory_are_those_of_the_file(day: Day) -> None:
     assert [parse_time(line.received_at) for line in lines[:50]] == [
         datetime.fromtimestamp(line.received_s, UTC) for line in lines[:50]
     ]
+
+
+def test_meters_are_read_as_each_model_does(tmp_path: Path) -> None:
+    specs = tuple(spec for spec in make_specs(12) if spec.model in ("Fyr 22", "Hamn 7"))[:3]
+    day = Day(tmp_path, LogOptions(specs=specs, seed=2, days=0.5, mqtt_share=0))
+    idle, gaps = 0, set()
+    for spec in specs:
+        values = [(at, f[3]) for at, f in day.calls(spec.station_id) if f[2] == "MeterValues"]
+        idle += sum("transactionId" not in payload for _, payload in values)
+        times = [datetime.fromisoformat(at).timestamp() for at, payload in values if "transactionId" in payload]
+        gaps.update((spec.model, round(b - a)) for a, b in itertools.pairwise(times))
+    assert idle > 20
+    assert {("Hamn 7", 5), ("Fyr 22", 60)} <= gaps

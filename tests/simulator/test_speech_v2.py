@@ -10,7 +10,7 @@ import pytest
 
 from laddvakt.domain.times import parse_time
 from simulator.bay import Fault
-from simulator.spec import StationSpec
+from simulator.spec import StationSpec, dialect_of
 from simulator.speech import speech_of
 from tests.support.central import AC, AC_ONE, DC, Central, Said, make_station, schema_2x
 
@@ -238,3 +238,16 @@ def test_what_is_not_implemented_says_so() -> None:
 def test_a_version_that_no_station_speaks_is_refused() -> None:
     with pytest.raises(KeyError):
         speech_of("ocpp1.5")
+
+
+def test_temperatures_come_as_events_of_the_parts_that_have_them() -> None:
+    spec = next(one for one in (AC, AC_ONE, DC) if dialect_of(one).temperature)
+    central = run(spec, 1200)
+    told = [event for call in central.calls("NotifyEvent") for event in call.payload["eventData"]]
+    assert {(event["component"]["name"], event["variable"]["name"]) for event in told} == {
+        ("Connector", "Temperature"),
+        ("TemperatureSensor", "Temperature"),
+    }
+    assert all(-30 < float(event["actualValue"]) < 90 for event in told)
+    times = [call.at_s for call in central.calls("NotifyEvent")]
+    assert len(times) > 5

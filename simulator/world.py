@@ -192,7 +192,7 @@ class World:
                 case Publish(topic, payload):
                     self._line(now_s, "mqtt", topic=topic, payload=payload)
                     if self._hidden.get(link.station_id):
-                        self._show(link, *of_device(topic, payload), now_s)
+                        self._show(link, *_of_device(link.station, topic, payload), now_s)
                 case Acknowledged():
                     pass
         wanted = link.station.link_wanted
@@ -248,6 +248,15 @@ class World:
         for plan in [plan for plan in hidden if shows(plan, action, payload, now_s)]:
             self._shown_s.setdefault(plan, now_s)
             hidden.remove(plan)
+
+
+def _of_device(station: Station, topic: str, payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """As `of_device` has it; in mid-session it names the transaction, as the station's own values do."""
+    what, said = of_device(topic, payload)
+    bay = station.bays.get(said["connectorId"] or 0)
+    if bay is not None and bay.transaction is not None:
+        said["transactionId"] = bay.transaction.name
+    return what, said
 
 
 def _plans(options: LogOptions, specs: tuple[StationSpec, ...]) -> tuple[FaultPlan, ...]:

@@ -17,6 +17,7 @@ from detector.rules import (
     rcd_trip,
     reported_fault,
     site_outage,
+    welded_contactor,
 )
 from detector.rules.base import Rule
 from laddvakt.domain.errors import SettingsError
@@ -28,6 +29,7 @@ RULES: tuple[Rule, ...] = (
     rcd_trip.RULE,  # these before the report as such, which they put under them
     isolation.RULE,
     pilot_proximity.RULE,
+    welded_contactor.RULE,
     reported_fault.RULE,
     no_power.RULE,
     failed_starts.RULE,

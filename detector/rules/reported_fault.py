@@ -159,6 +159,6 @@ RULE = Rule(
     describe=describe,
     wakes=frozenset({Wake.STATUS, Wake.EVENT, Wake.LINK, Wake.BOOT}),
     inhibited_by=("offline",),
-    absorbed_by=("emergency_stop", "rcd_trip", "isolation", "pilot_proximity"),
+    absorbed_by=("emergency_stop", "rcd_trip", "isolation", "pilot_proximity", "welded_contactor"),
     explained=explained,
 )

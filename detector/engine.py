@@ -16,13 +16,14 @@ from detector.features import Window, collect, gather
 from detector.fold import Folded, Pseudonymise, fold
 from detector.network import LONG_AGO, World
 from detector.news import Told
+from detector.roster import Roster
 from detector.rules import RULES, Limits, anomaly
-from detector.rules.base import NOTHING, News, Rule, Scope, Standing, Subject, Verdict, Wake
+from detector.rules.base import NOTHING, News, Rule, Scope, Standing, Subject, Verdict
 from detector.state import SITE, Slot, StationState, decode, encode
 from detector.timers import Timers
 from detector.view import ConnectorView, ScoredWindow, StationView
 from laddvakt.domain.entries import Entry
-from laddvakt.domain.facts import Measured, Quarantined, QuarantineReason
+from laddvakt.domain.facts import Quarantined, QuarantineReason
 from laddvakt.domain.stations import Station
 from laddvakt.domain.tickets import Finding
 
@@ -58,13 +59,9 @@ class Engine:
         watch: Watch | None = None,
         limits_at: Callable[[str | None, str], Limits] | None = None,
     ) -> None:
-        self._rules = sorted(
-            (r for r in rules if r.scope is not Scope.SITE), key=lambda r: r.scope is Scope.CONNECTOR
-        )
-        self._site_rules = tuple(rule for rule in rules if rule.scope is Scope.SITE)
-        self._gathered = frozenset(code for rule in self._site_rules for code in rule.gathers)
+        self._roster = Roster(rules)
+        self._gathered = frozenset(code for rule in self._roster.of_sites for code in rule.gathers)
         self._by_code = {rule.code: rule for rule in rules}
-        self._woken: dict[frozenset[Wake], tuple[Rule, ...]] = {}
         self._thresholds = thresholds
         self._limits_at = limits_at
         self._watch = watch
@@ -143,9 +140,12 @@ class Engine:
         over, at the next whole minute."""
         windows: list[Window] = []
         station = self._world.station(entry.station_id)
-        for fact in entry.facts:
-            if isinstance(fact, Measured):
-                windows += collect(state.opened, state.view, fact, entry.received_at, station)
+        for connector_id, samples in folded.samples.items():
+            connector = state.view.connectors[connector_id]
+            for sample in samples:
+                window = collect(state.opened, state.view, connector, sample, station)
+                if window is not None:
+                    windows.append(window)
         if self._watch is None:
             return windows
         rows = [*windows, *gather(state.gathered, state.view, entry, folded, windows, at, station)]
@@ -242,54 +242,39 @@ class Engine:
                 continue
             known = len(changes)
             subject = self._subject(state, connector, News(scored=(judged,)))
-            for rule in self._waking(frozenset({Wake.SCORED})):
+            for rule in self._roster.of_scores:
                 self._judge_one(state, rule, subject, at, changes)
             self._settle(state, at, changes, known)
 
     # Judging
 
-    def _waking(self, wakes: frozenset[Wake]) -> tuple[Rule, ...]:
-        found = self._woken.get(wakes)
-        if found is None:
-            found = self._woken[wakes] = tuple(rule for rule in self._rules if rule.wakes & wakes)
-        return found
-
     def _subject(self, state: StationState, connector: ConnectorView | None, news: News) -> Subject:
-        station = self._world.station(state.view.station_id)
-        return Subject(view=state.view, connector=connector, station=station, network=self._world, news=news)
+        view = state.view
+        station = self._world.station(view.station_id)
+        limits = self._limits(station.site_id if station is not None else None, view)
+        return Subject(
+            view=view, connector=connector, station=station, network=self._world, news=news, limits=limits
+        )
 
     def _judge_told(self, state: StationState, told: Told, changes: list[Change]) -> None:
         """The rules that the entry wakes: of the station, and of the connectors that it is about."""
-        known, wakes = len(changes), told.wakes
-        everything = frozenset().union(*wakes.values()) if wakes else frozenset[Wake]()
-        general = wakes.get(None, set())
-        subject = self._subject(state, None, NOTHING)
-        rules = self._waking(everything)
-        if rules and rules[0].scope is Scope.STATION:
-            subject.news = told.everything()
-            for rule in rules:
-                if rule.scope is not Scope.STATION:
-                    break
-                if self._wants(state, rule, None, everything):
-                    self._judge_one(state, rule, subject, told.at, changes)
-        broad = bool(general - {Wake.FRAME})
-        for connector_id, connector in state.view.connectors.items():
-            mine = wakes.get(connector_id)
-            if mine is None and not broad:
+        known = len(changes)
+        asked = [w.rule for w in self._roster.of_station(told) if w.certain or _waits(state, w.rule, None)]
+        if asked:
+            subject = self._subject(state, None, told.everything())
+            for rule in asked:
+                self._judge_one(state, rule, subject, told.at, changes)
+        connectors = state.view.connectors
+        for number in list(connectors) if told.broad else told.connectors:
+            if number not in connectors:
                 continue
-            woken = frozenset(general | mine) if mine is not None else frozenset(general)
-            subject = self._subject(state, connector, told.about(connector_id))
-            for rule in self._waking(woken):
-                if rule.scope is Scope.CONNECTOR and self._wants(state, rule, connector_id, woken):
+            woken = self._roster.of_connector(told, number)
+            asked = [w.rule for w in woken if w.certain or _waits(state, w.rule, number)]
+            if asked:
+                subject = self._subject(state, connectors[number], told.about(number))
+                for rule in asked:
                     self._judge_one(state, rule, subject, told.at, changes)
         self._settle(state, told.at, changes, known)
-
-    def _wants(self, state: StationState, rule: Rule, connector_id: int | None, wakes: frozenset[Wake]) -> bool:
-        """A mere frame wakes only a rule that may clear, or was never asked."""
-        if rule.wakes & wakes != {Wake.FRAME}:
-            return True
-        slot = state.slots.get((rule.code, connector_id))
-        return slot is None or slot.pending_since is not None or slot.raised is not None
 
     def _judge_due(self, state: StationState, at: datetime, changes: list[Change]) -> None:
         known = len(changes)
@@ -328,7 +313,7 @@ class Engine:
         slot = state.slots.get(key)
         if slot is None:
             slot = state.slots[key] = Slot()
-        limits = self._limits(subject)[rule.code]
+        limits = subject.limits[rule.code]
         verdict = rule.evaluate(subject, slot.memory, limits, at)
         if rule.share is not None and verdict.memory is not slot.memory:
             self._world.book.put(rule.code, subject.group, subject.key, rule.share(verdict.memory))
@@ -344,11 +329,10 @@ class Engine:
         if slot.check_at is not None and (state.check_at is None or slot.check_at < state.check_at):
             state.check_at = slot.check_at
 
-    def _limits(self, subject: Subject) -> Limits:
+    def _limits(self, site_id: str | None, view: StationView) -> Limits:
         if self._limits_at is None:
             return self._thresholds
-        site = subject.site_id or (subject.station.site_id if subject.station is not None else None)
-        return self._limits_at(site, f"{subject.view.vendor} {subject.view.model}".strip())
+        return self._limits_at(site_id, f"{view.vendor} {view.model}".strip())
 
     def _met(
         self,
@@ -370,7 +354,7 @@ class Engine:
             return ripe_at
         if slot.raised is None and rule.code in self._gathered:
             self._judge_site(state, rule.code, at, changes)  # a site's finding takes its place
-        limits = self._limits(subject)[rule.code]
+        limits = subject.limits[rule.code]
         finding = self._weighed(state, subject, rule.describe(subject, slot.memory, limits, at))
         if slot.raised is None and self._held_back(rule, finding, state, subject.connector_id):
             return at + HELD_RECHECK
@@ -389,7 +373,7 @@ class Engine:
         slot = state.slots.get((anomaly.RULE.code, finding.connector_id))
         if slot is None or slot.memory is None:
             return finding
-        return anomaly.second_opinion(finding, slot.memory, self._limits(subject)[anomaly.RULE.code])
+        return anomaly.second_opinion(finding, slot.memory, subject.limits[anomaly.RULE.code])
 
     # Sites, and what holds what back
 
@@ -398,13 +382,14 @@ class Engine:
         if site_id is None:
             return
         site = self._states.get(SITE + site_id) or self._begin(SITE + site_id)
-        for rule in self._site_rules:
+        for rule in self._roster.of_sites:
             if code in rule.gathers:
                 self._judge_site_rule(site, rule, at, changes)
 
     def _judge_site_rule(self, site: StationState, rule: Rule, at: datetime, changes: list[Change]) -> None:
         known = len(changes)
-        subject = Subject(view=site.view, network=self._world, site_id=site.site_id)
+        limits = self._limits(site.site_id, site.view)
+        subject = Subject(view=site.view, network=self._world, site_id=site.site_id, limits=limits)
         self._judge_one(site, rule, subject, at, changes)
         self._touched.add(site.view.station_id)
         self._schedule(site)
@@ -460,6 +445,12 @@ class Engine:
                 connector = state.view.connectors.get(connector_id) if connector_id is not None else None
                 subject = self._subject(state, connector, NOTHING)
                 self._world.book.put(code, subject.group, subject.key, rule.share(slot.memory))
+
+
+def _waits(state: StationState, rule: Rule, connector_id: int | None) -> bool:
+    """A mere frame wakes only a rule that may clear, or was never asked."""
+    slot = state.slots.get((rule.code, connector_id))
+    return slot is None or slot.pending_since is not None or slot.raised is not None
 
 
 def _concerns(finding: Finding, connector_id: int | None) -> bool:

@@ -52,10 +52,14 @@ _WAKES: dict[type, Wake] = {
 }
 
 
+_OF_THE_STATION = (StatusReported, Measured, EventReported)
+_FRAMES = (EntryKind.OCPP_IN, EntryKind.CONNECTED)
+
+
 class Told:
     """What an entry brought: about the whole station (`None`) and about single connectors."""
 
-    __slots__ = ("_facts", "_folded", "_windows", "at", "wakes")
+    __slots__ = ("_facts", "_folded", "_windows", "at", "broad", "samples", "wakes")
 
     def __init__(
         self, view: StationView, entry: Entry, folded: Folded, windows: list[Window], at: datetime
@@ -63,22 +67,30 @@ class Told:
         self.at = at
         self._folded = folded
         self._windows = windows
+        self.samples = folded.samples
         self.wakes: dict[int | None, set[Wake]] = {}
         self._facts: dict[int | None, list[Fact]] = {}
         for fact in entry.facts:
-            connector_id = _connector(view, fact)
+            connector_id = _connector(fact)
             self._facts.setdefault(connector_id, []).append(fact)
             wake = _WAKES.get(type(fact))
             if wake is not None:
                 self.wakes.setdefault(connector_id, set()).add(wake)
+        self.broad = bool(self.wakes.get(None))
+        """Whether the whole station is concerned, and so each connector."""
         for connector_id in folded.samples:
             self.wakes.setdefault(connector_id, set()).add(Wake.SAMPLE)
         for window in windows:
             self.wakes.setdefault(window.connector_id, set()).add(Wake.WINDOW)
         for session in folded.ended:
             self.wakes.setdefault(session.connector_id, set()).add(Wake.ENDED)
-        if entry.kind in (EntryKind.OCPP_IN, EntryKind.CONNECTED):
+        if entry.kind in _FRAMES:
             self.wakes.setdefault(None, set()).add(Wake.FRAME)
+
+    @property
+    def connectors(self) -> list[int]:
+        """Those that are concerned by themselves."""
+        return [connector_id for connector_id in self.wakes if connector_id is not None]
 
     def everything(self) -> News:
         """For a rule about the station."""
@@ -99,11 +111,9 @@ class Told:
         )
 
 
-def _connector(view: StationView, fact: Fact) -> int | None:
+def _connector(fact: Fact) -> int | None:
     """The connector that a fact is about; None: the whole station, or not known."""
     connector_id: int = getattr(fact, "connector_id", 0)
     if connector_id:
         return connector_id
-    if isinstance(fact, StatusReported | Measured | EventReported):
-        return 0  # the station as a subject of its own
-    return None
+    return 0 if isinstance(fact, _OF_THE_STATION) else None  # the station as a subject of its own

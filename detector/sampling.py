@@ -18,6 +18,7 @@ _LEAST_LIMIT_A = 6.0  # IEC 61851-1: no pilot says less
 
 _CURRENTS = ("current_l1_a", "current_l2_a", "current_l3_a")
 _VOLTAGES = ("voltage_l1_v", "voltage_l2_v", "voltage_l3_v")
+_OUTLET = ("", "Outlet")
 _POWERS = ("power_l1_w", "power_l2_w", "power_l3_w")
 
 _HEAT_OF = {
@@ -103,22 +104,27 @@ def _by_time(
     device = fact.source != "ocpp"
     fields = connector.devices if device else connector.latest
     by_time: dict[datetime, dict[str, float]] = {}
+    values: dict[str, float] | None = None
+    before: datetime | None = None
     for reading in fact.readings:
-        if not device:
-            if reading.context.startswith("Transaction.") or view.clock.late(reading.at, heard_at):
-                continue
-            if reading.field == "energy_wh" and not _register(connector, fact, reading):
-                continue  # another meter, or out of order
-        outlet = device or reading.location in ("", "Outlet") or reading.field == "soc_pct"
-        name = reading.field if outlet else f"{reading.location.lower()}/{reading.field}"
+        if reading.at != before:  # a message's values mostly share their moment
+            before = reading.at
+            late = not device and view.clock.late(before, heard_at)
+            values = None if late else by_time.get(before)
+            if values is None and not late:
+                values = by_time[before] = {}
+        name = reading.field
+        if values is None or (not device and reading.context.startswith("Transaction.")):
+            continue  # what is told again at a transaction's ends is no news
+        if name == "energy_wh" and not device and not _register(connector, fact, reading):
+            continue  # another meter, or out of order
+        if not device and reading.location not in _OUTLET and name != "soc_pct":
+            name = f"{reading.location.lower()}/{name}"
+            if reading.location == "Inlet" and reading.field != "temperature_c":
+                values.setdefault(reading.field, reading.value)
         _keep(fields, name, reading)
-        values = by_time.get(reading.at)
-        if values is None:
-            values = by_time[reading.at] = {}
         values[name] = reading.value
-        if reading.location == "Inlet" and reading.field != "temperature_c":
-            values.setdefault(reading.field, reading.value)
-    return by_time
+    return {at: values for at, values in by_time.items() if values}
 
 
 def _in_session(

@@ -20,9 +20,7 @@ from detector.features.sample import (
     soc_bin,
     surrounding,
 )
-from detector.sampling import connector_of, of_session
-from detector.view import ConnectorView, SessionView, StationView
-from laddvakt.domain.facts import Measured
+from detector.view import ConnectorView, Sample, SessionView, StationView
 from laddvakt.domain.stations import Station
 
 RAMP = timedelta(seconds=120)
@@ -44,8 +42,8 @@ class Sums(msgspec.Struct, array_like=True):
     last: float = 0.0
 
     def add(self, value: float) -> None:
-        self.first = value if self.n == 0 else self.first
-        self.n, self.last = self.n + 1, value
+        self.n += 1
+        self.last = value
         self.total += value
         self.squares += value * value
 
@@ -63,9 +61,21 @@ class OpenWindow(msgspec.Struct, kw_only=True):
 
     transaction_id: str
     start: datetime
+    until: datetime
     register_from: datetime | None = None
     register_to: datetime | None = None
     fields: dict[str, Sums] = {}
+
+    def add(self, sample: Sample) -> None:
+        fields = self.fields
+        for name, value in sample.values.items():
+            sums = fields.get(name)
+            if sums is not None:
+                sums.add(value)
+            elif name in _GATHERED:
+                fields[name] = Sums(1, value, value * value, value, value)
+        if "energy_wh" in sample.values:
+            self.register_from, self.register_to = self.register_from or sample.at, sample.at
 
 
 _GATHERED = frozenset(
@@ -76,34 +86,30 @@ _GATHERED = frozenset(
 
 
 def collect(
-    opened: dict[int, OpenWindow], view: StationView, fact: Measured, heard_at: datetime, station: Station | None
-) -> list[Window]:
-    """Take a message's values in; the windows that it completed."""
-    connector = connector_of(view, fact.connector_id, fact.transaction_id)
-    if connector is None or fact.source != "ocpp" or view.clock.late(fact.at, heard_at):
-        return []
+    opened: dict[int, OpenWindow],
+    view: StationView,
+    connector: ConnectorView,
+    sample: Sample,
+    station: Station | None,
+) -> Window | None:
+    """Take a sample in; the window that it completed."""
+    if sample.source != "ocpp" or _GATHERED.isdisjoint(sample.values):
+        return None
     session = connector.session
-    current = opened.get(connector.connector_id)
-    if session is None or not of_session(connector, fact):
+    if session is None or sample.transaction != session.transaction_id:
         opened.pop(connector.connector_id, None)
-        return []
-    done: list[Window] = []
-    start = _floor(fact.at)
-    if current is not None and (current.start != start or current.transaction_id != session.transaction_id):
-        if current.transaction_id == session.transaction_id:
-            window = close(current, view, connector, session, station)
-            done += [window] if window is not None else []
-        current = None
-    if current is None:
-        current = opened[connector.connector_id] = OpenWindow(transaction_id=session.transaction_id, start=start)
-    for reading in fact.readings:
-        if reading.field not in _GATHERED or reading.context.startswith("Transaction."):
-            continue
-        if reading.location in ("", "Outlet", "Inlet"):
-            current.fields.setdefault(reading.field, Sums()).add(reading.value)
-            if reading.field == "energy_wh":
-                current.register_from = current.register_from or reading.at
-                current.register_to = reading.at
+        return None
+    done = None
+    current = opened.get(connector.connector_id)
+    if current is None or sample.at >= current.until or current.transaction_id != session.transaction_id:
+        if current is not None and current.transaction_id == session.transaction_id:
+            done = close(current, view, connector, session, station)
+        start = _floor(sample.at)
+        current = OpenWindow(transaction_id=session.transaction_id, start=start, until=start + WINDOW)
+        opened[connector.connector_id] = current
+    elif sample.at < current.start:
+        return None  # told again, or out of order
+    current.add(sample)
     return done
 
 

@@ -9,7 +9,7 @@ persistence, clearing, inhibition, timers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -173,6 +173,7 @@ class Subject(msgspec.Struct, kw_only=True):
     network: Network
     news: News = NOTHING
     site_id: str | None = None
+    limits: Mapping[str, Mapping[str, float]] = {}  # thresholds by rule, where it is
 
     @property
     def connector_id(self) -> int | None:
@@ -221,6 +222,8 @@ class Rule:
     describe: Callable[[Subject, Any, Thresholds, datetime], Finding]
     memory: type | None = None  # msgspec Struct, frozen, default constructible
     wakes: frozenset[Wake] = EVERYTHING
+    fields: frozenset[str] = frozenset()  # only samples with one of these wake it; empty: any
+    charging: bool | None = None  # only samples of a session wake it (True), or those outside any (False)
     inhibited_by: tuple[
         str, ...
     ] = ()  # while one of these stands on its station or site, none is raised; "*": any
@@ -228,6 +231,12 @@ class Rule:
     explained: Callable[[Finding, Finding], bool] | None = None  # whether one in `absorbed_by` (first) explains it
     gathers: tuple[str, ...] = ()  # of a SITE rule: the rules of its stations whose findings wake it
     share: Callable[[Any], Mapping[str, float]] | None = None  # of its memory: what peers are compared by
+
+    def wants(self, fields: Iterable[str], *, charging: bool) -> bool:
+        """Whether a sample of these fields, taken in a session or not, wakes it."""
+        if Wake.SAMPLE not in self.wakes or self.charging not in (None, charging):
+            return False
+        return not self.fields or not self.fields.isdisjoint(fields)
 
     def defaults(self) -> dict[str, float]:
         return {threshold.name: threshold.default for threshold in self.thresholds}

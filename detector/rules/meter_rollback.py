@@ -162,5 +162,7 @@ RULE = Rule(
     describe=describe,
     memory=Memory,
     wakes=frozenset({Wake.SAMPLE, Wake.STARTED, Wake.ENDED}),
+    fields=frozenset({"energy_wh"}),
+    charging=True,
     inhibited_by=("offline",),
 )

@@ -242,5 +242,6 @@ RULE = Rule(
     describe=describe,
     memory=Memory,
     wakes=frozenset({Wake.STATUS, Wake.SAMPLE, Wake.STARTED, Wake.ENDED, Wake.LINK}),
+    charging=True,
     inhibited_by=("offline",),
 )

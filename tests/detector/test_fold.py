@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from detector.features import OpenWindow, collect
 from detector.fold import fold
 from detector.view import ConnectorView, StationView
 from laddvakt.domain.entries import Entry, EntryKind
@@ -28,9 +27,12 @@ def at(seconds: float) -> datetime:
     return T0 + timedelta(seconds=seconds)
 
 
+def entry(seconds: float, *facts: Fact) -> Entry:
+    return Entry(station_id="SE-1", kind=EntryKind.OCPP_IN, received_at=at(seconds), facts=facts)
+
+
 def take(view: StationView, seconds: float, *facts: Fact) -> ConnectorView:
-    entry = Entry(station_id="SE-1", kind=EntryKind.OCPP_IN, received_at=at(seconds), facts=facts)
-    fold(view, entry, lambda text: text)
+    fold(view, entry(seconds, *facts), str)
     return view.connectors[2]
 
 
@@ -68,11 +70,11 @@ def test_values_without_a_place_go_to_the_connector_of_their_transaction() -> No
 
 
 def test_values_without_a_place_are_gathered_for_the_connector_of_their_transaction() -> None:
-    view, opened = charging(), dict[int, OpenWindow]()
+    view = charging()
     readings = (Reading(at=at(60), field="power_w", value=7000.0),)
     fact = Measured(at=at(60), connector_id=0, transaction_id="T", readings=readings)
-    collect(opened, view, fact, at(60), None)
-    assert list(opened) == [2]
+    samples = fold(view, entry(60, fact), str).samples
+    assert [sample.values for sample in samples[2]] == [{"power_w": 7000.0}]
 
 
 def test_charging_state_from_the_time_without_a_link_is_not_of_now() -> None:

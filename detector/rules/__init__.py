@@ -10,6 +10,8 @@ from detector.rules import (
     emergency_stop,
     failed_starts,
     isolation,
+    meter_frozen,
+    meter_jump,
     meter_rollback,
     no_power,
     offline,
@@ -34,6 +36,8 @@ RULES: tuple[Rule, ...] = (
     no_power.RULE,
     failed_starts.RULE,
     meter_rollback.RULE,
+    meter_frozen.RULE,
+    meter_jump.RULE,
     anomaly.RULE,  # last: what a rule names, no model need name
 )
 

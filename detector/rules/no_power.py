@@ -244,4 +244,5 @@ RULE = Rule(
     wakes=frozenset({Wake.STATUS, Wake.SAMPLE, Wake.STARTED, Wake.ENDED, Wake.LINK}),
     charging=True,
     inhibited_by=("offline",),
+    absorbed_by=("meter_frozen",),  # a dead line to the meter shows as no power
 )

@@ -1,0 +1,275 @@
+"""The energy register leaps ahead of anything that can have flowed."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from detector.assets import station_asset
+from detector.limits import is_dc, rated_w
+from detector.rules.base import (
+    Rule,
+    Scope,
+    Standing,
+    Subject,
+    Threshold,
+    Thresholds,
+    Verdict,
+    Wake,
+    place,
+    span,
+)
+from detector.view import ConnectorView
+from laddvakt.domain.stations import ConnectorState
+from laddvakt.domain.tickets import Evidence, Finding, Severity
+
+_UNRATED_AC_W = 44_000.0
+_UNRATED_DC_W = 400_000.0
+_OWN_W = 150.0  # what a register may count while nothing is charged: the station's own use
+_NEW_REGISTER = 3  # samples in a row under the highest make them those of another register
+_GOOD_SAMPLES = 3
+_IDLE = frozenset(
+    {
+        ConnectorState.AVAILABLE,
+        ConnectorState.PREPARING,
+        ConnectorState.FINISHING,
+        ConnectorState.RESERVED,
+        ConnectorState.UNAVAILABLE,
+        ConnectorState.FAULTED,
+    }
+)
+
+
+class Reason(StrEnum):
+    """Why the rule holds what it holds."""
+
+    NO_SESSION = "no_session"  # registers are compared within and between sessions
+    PLAUSIBLE = "plausible"  # what the register counts can have flowed
+    UNCONFIRMED = "unconfirmed"  # it leapt, but may come back
+    JUMPED = "jumped"  # it leapt and stays there
+
+
+class Point(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A register reading: its own time, and when we heard of it."""
+
+    at: datetime
+    heard: datetime
+    wh: float
+
+
+class Leap(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """From one reading to the next. `most_wh`: what can have flowed between; `confirmed`: by so many more."""
+
+    before: Point
+    after: Point
+    most_wh: float
+    confirmed: int = 0
+
+    @property
+    def wh(self) -> float:
+        return self.after.wh - self.before.wh
+
+
+class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The highest reading so far, and how long nothing can have flowed since.
+
+    `apart`: how often a neighbour charged between two sessions and this register stood still: the meters are not
+    the same. `lows`: readings in a row under the highest.
+    """
+
+    transaction: str = ""
+    high: Point | None = None
+    lows: int = 0
+    idle_since: datetime | None = None
+    idle_s: float = 0.0  # since `high`, before `idle_since`
+    apart: int = 0
+    samples: int = 0  # in this session
+    leap: Leap | None = None  # not confirmed yet
+    jumped: Leap | None = None  # stands until enough good sessions
+    good_sessions: int = 0
+
+
+def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetime) -> Verdict:
+    memory = memory or Memory()
+    connector = subject.connector
+    if connector is None or not connector.connector_id:
+        return Verdict(standing=Standing.NOT_MET, reason=Reason.NO_SESSION)
+    session = connector.session
+    memory = _time(memory, subject, connector, now)
+    transaction = session.transaction_id if session is not None else ""
+    if transaction != memory.transaction:
+        memory = _next_session(memory, transaction, thresholds)
+    if session is not None:
+        for sample in subject.news.samples:
+            wh = sample.values.get("energy_wh")
+            if wh is not None and sample.source == "ocpp" and sample.transaction == transaction:
+                memory = _reading(memory, Point(sample.at, now, wh), subject, connector, thresholds)
+    return _verdict(memory, transaction)
+
+
+def _verdict(memory: Memory, transaction: str) -> Verdict:
+    if memory.jumped is not None:
+        return Verdict(standing=Standing.MET, reason=Reason.JUMPED, memory=memory)
+    if memory.leap is not None:
+        reason = Reason.UNCONFIRMED
+    else:
+        reason = Reason.PLAUSIBLE if transaction else Reason.NO_SESSION
+    return Verdict(standing=Standing.NOT_MET, reason=reason, memory=memory)
+
+
+def _time(memory: Memory, subject: Subject, connector: ConnectorView, now: datetime) -> Memory:
+    """Counts the time in which nothing can flow: no session, and a status that says so, as news."""
+    idle = connector.session is None and connector.status in _IDLE
+    idle = idle and subject.view.connected and not connector.stale
+    if idle == (memory.idle_since is not None):
+        return memory
+    if memory.idle_since is None:
+        return msgspec.structs.replace(memory, idle_since=now)
+    passed_s = (now - memory.idle_since).total_seconds()
+    return msgspec.structs.replace(memory, idle_since=None, idle_s=memory.idle_s + passed_s)
+
+
+def _next_session(memory: Memory, transaction: str, thresholds: Thresholds) -> Memory:
+    jumped, good = memory.jumped, memory.good_sessions
+    if jumped is not None and memory.leap is None and memory.samples >= _GOOD_SAMPLES:
+        good += 1
+        if good >= thresholds["good_sessions"]:
+            jumped, good = None, 0
+    return msgspec.structs.replace(memory, transaction=transaction, samples=0, jumped=jumped, good_sessions=good)
+
+
+def _reading(
+    memory: Memory, point: Point, subject: Subject, connector: ConnectorView, thresholds: Thresholds
+) -> Memory:
+    replace = msgspec.structs.replace
+    high = memory.high
+    first, samples = memory.samples == 0, memory.samples + 1
+    if high is None:
+        return replace(memory, high=point, idle_s=0.0, samples=samples)
+    if point.wh < high.wh:
+        if memory.lows + 1 < _NEW_REGISTER:
+            return replace(memory, lows=memory.lows + 1, samples=samples)
+        return replace(memory, high=point, lows=0, idle_s=0.0, leap=None, samples=samples)
+    memory = replace(memory, samples=samples, lows=0)
+    rise_wh = point.wh - high.wh
+    shared = first and _neighbour_charged(subject, connector, high)
+    if shared and rise_wh <= thresholds["least_wh"]:
+        memory = replace(memory, apart=min(memory.apart + 1, 9))
+    most_wh = _most(memory, point, subject, thresholds)
+    if rise_wh <= most_wh or (shared and memory.apart < thresholds["apart"]):
+        return _confirm(replace(memory, high=point, idle_s=0.0), thresholds)
+    return replace(memory, high=point, idle_s=0.0, leap=Leap(high, point, most_wh))
+
+
+def _confirm(memory: Memory, thresholds: Thresholds) -> Memory:
+    """One more reading from where the register leapt to."""
+    leap = memory.leap
+    if leap is None:
+        return memory
+    leap = msgspec.structs.replace(leap, confirmed=leap.confirmed + 1)
+    if leap.confirmed < thresholds["confirming_samples"]:
+        return msgspec.structs.replace(memory, leap=leap)
+    return msgspec.structs.replace(memory, leap=None, jumped=leap, good_sessions=0, samples=0)
+
+
+def _neighbour_charged(subject: Subject, connector: ConnectorView, since: Point) -> bool:
+    """Whether another connector of the station, which may be on the same meter, has charged since."""
+    others = (other for other in subject.view.connectors.values() if other is not connector)
+    return any(
+        (other.session is not None and other.session.energy_wh > 0)
+        or (other.last_ended_at is not None and other.last_ended_at >= since.at)
+        for other in others
+    )
+
+
+def _most(memory: Memory, point: Point, subject: Subject, thresholds: Thresholds) -> float:
+    """What can have flowed since the highest reading, in watt-hours. Where the station's clock and ours disagree
+    on how long that was, the longer time counts."""
+    high = memory.high
+    if high is None:
+        return 0.0
+    seconds = max((point.at - high.at).total_seconds(), (point.heard - high.heard).total_seconds(), 0.0)
+    charging_s = max(seconds - memory.idle_s, 0.0) + thresholds["jitter_s"]
+    joules = thresholds["times"] * _rated(subject) * charging_s + _OWN_W * memory.idle_s
+    return thresholds["least_wh"] + joules / 3600
+
+
+def _rated(subject: Subject) -> float:
+    """The most that connector and station may give."""
+    station = subject.station.max_power_w if subject.station is not None else None
+    known = max(rated_w(subject) or 0.0, station or 0.0)
+    return known or (_UNRATED_DC_W if is_dc(subject) else _UNRATED_AC_W)
+
+
+def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetime) -> Finding:
+    leap: Leap = memory.jumped
+    took_s = (leap.after.at - leap.before.at).total_seconds()
+    return Finding(
+        fault=RULE.code,
+        asset=station_asset(subject),
+        station_id=subject.view.station_id,
+        connector_id=subject.connector_id,
+        severity=RULE.severity,
+        at=now,
+        since=leap.after.at,
+        probable_cause="The energy meter has lost or corrupted its count, or was exchanged for a used one.",
+        explanation=(
+            f"The energy register of {place(subject)} leapt ahead by {leap.wh / 1000:.1f} kWh within "
+            f"{span(took_s)}: no more than {leap.most_wh / 1000:.1f} kWh can have flowed."
+        ),
+        suggested_action=RULE.action,
+        evidence=(
+            Evidence(label="Register before", value=f"{leap.before.wh:.0f} Wh", at=leap.before.at),
+            Evidence(
+                label="Register after",
+                value=f"{leap.after.wh:.0f} Wh",
+                threshold=f"{leap.before.wh + leap.most_wh:.0f} Wh",
+                at=leap.after.at,
+            ),
+            Evidence(label="Rated power", value=f"{_rated(subject) / 1000:.0f} kW"),
+            Evidence(label="Confirmed by", value=f"{leap.confirmed} more samples"),
+        ),
+        mrec=RULE.mrec,
+        confidence=0.95,
+    )
+
+
+RULE = Rule(
+    code="meter_jump",
+    title="Energy register leaps ahead",
+    scope=Scope.CONNECTOR,
+    asset="station",
+    severity=Severity.P2,
+    mrec=(),  # ChargeX has none; OCPP: PowerMeterFailure
+    thresholds=(
+        Threshold(name="times", default=1.2, unit="times", doc="the rated power that may flow for short"),
+        Threshold(name="least_wh", default=1000, unit="Wh", doc="a leap smaller than this is no matter"),
+        Threshold(name="jitter_s", default=60, unit="s", doc="by which registers lag behind their time"),
+        Threshold(name="confirming_samples", default=2, unit="samples", doc="more samples that must stay up"),
+        Threshold(
+            name="apart",
+            default=2,
+            unit="times",
+            doc="a neighbour must have charged while the register stood, before it counts as a meter of its own",
+        ),
+        Threshold(name="good_sessions", default=2, unit="sessions", doc="good sessions after which it is cleared"),
+    ),
+    clears="Two sessions on the connector whose register rises as it can.",
+    action="Hold the session from invoicing, read the meter's display on site, check or replace the meter.",
+    doc=(
+        "From one reading of a session to the next, or from one session to the next, the register rises by more "
+        "than 1.2 times the rated power can have brought in the time between, and stays there for two more "
+        "samples. Time in which the connector was seen to be without a session counts 150 W only. Not for a gap "
+        "or a queue that is emptied (the time between readings counts, by the clock that says more), nor for a "
+        "register that comes back from a zero, counts per session, or is shared with a neighbour that charged "
+        "meanwhile."
+    ),
+    evaluate=evaluate,
+    describe=describe,
+    memory=Memory,
+    wakes=frozenset({Wake.SAMPLE, Wake.STARTED, Wake.ENDED, Wake.STATUS, Wake.LINK}),
+    inhibited_by=("offline",),
+)

@@ -56,11 +56,19 @@ class Blame(NamedTuple):
 
 
 def attribute(
-    subject: Subject, vehicles: Sequence[str], now: datetime, *, lean: Lean | None = None, least: float = 0.0
+    subject: Subject,
+    vehicles: Sequence[str],
+    now: datetime,
+    *,
+    lean: Lean | None = None,
+    least: float = 0.0,
+    others_charge: Sequence[bool] | None = None,
 ) -> Blame:
     """`vehicles`: those it happened to, oldest first, by pseudonym (`NOBODY`: none was plugged in, "": unknown).
-    `lean`: where the code or feature points. `least`: what the rule's own evidence is worth by itself."""
-    notes = [*_pointing(lean), *_vehicles(subject, vehicles), *_neighbours(subject, now)]
+    `lean`: where the code or feature points. `least`: what the rule's own evidence is worth by itself.
+    `others_charge`: what the rule saw at the station's other connectors meanwhile; None: their last sessions."""
+    own = _own(subject, now) if others_charge is None else list(others_charge)
+    notes = [*_pointing(lean), *_vehicles(subject, vehicles), *_connectors(own), *_stations(subject, now)]
     weights = list(_BEFORE)
     assets = [station_asset(subject), cable_asset(subject), _vehicle(vehicles), _site(subject)]
     for kind in range(4):
@@ -124,20 +132,29 @@ def _vehicles(subject: Subject, vehicles: Sequence[str]) -> list[_Note]:
     return notes
 
 
-def _neighbours(subject: Subject, now: datetime) -> list[_Note]:
-    own = [c for c in subject.view.connectors.values() if c.connector_id not in (0, subject.connector_id)]
-    notes = []
-    if subject.connector_id and (states := [s for c in own if (s := _charges(c, now)) is not None]):
-        if all(states):
-            notes.append(_Note((0.5, 1, 1, 0.5), "the station's other connectors charge"))
-        else:
-            notes.append(_Note((5, 0.5, 0.5, 2), "another connector of the station fails too"))
+def _own(subject: Subject, now: datetime) -> list[bool]:
+    """Whether the station's other connectors charge."""
+    if not subject.connector_id:
+        return []
+    others = [c for c in subject.view.connectors.values() if c.connector_id not in (0, subject.connector_id)]
+    return [state for connector in others if (state := _charges(connector, now)) is not None]
+
+
+def _connectors(charge: list[bool]) -> list[_Note]:
+    if not charge:
+        return []
+    if all(charge):
+        return [_Note((0.5, 1, 1, 0.5), "the station's other connectors charge")]
+    return [_Note((5, 0.5, 0.5, 2), "another connector of the station fails too")]
+
+
+def _stations(subject: Subject, now: datetime) -> list[_Note]:
     others = [s for view in subject.network.siblings(subject.view) if (s := _works(view, now)) is not None]
     if others.count(False) >= max(2, len(others) / 2):
-        notes.append(_Note((0.5, 0.5, 0.3, 20), "other stations of the site fail too"))
-    elif others:
-        notes.append(_Note((1, 1, 1, 0.2), "the site's other stations charge"))
-    return notes
+        return [_Note((0.5, 0.5, 0.3, 20), "other stations of the site fail too")]
+    if others:
+        return [_Note((1, 1, 1, 0.2), "the site's other stations charge")]
+    return []
 
 
 def _charges(connector: ConnectorView, now: datetime) -> bool | None:

@@ -1,0 +1,242 @@
+"""Sessions run, and the vehicles take nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from enum import StrEnum
+from math import comb
+from typing import Any
+
+import msgspec
+
+from detector.attempts import of_session
+from detector.attribution import attribute
+from detector.rules.base import Rule, Scope, Standing, Subject, Threshold, Thresholds, Verdict, Wake, place
+from detector.view import ConnectorView, SessionEnded
+from laddvakt.domain.attempts import FULL_SOC_PCT, Outcome
+from laddvakt.domain.tickets import Evidence, Finding, Severity
+
+_MAX_TRIES = 24
+_MAX_NAMED = 6
+
+
+class Reason(StrEnum):
+    """Why the rule holds what it holds."""
+
+    NO_SESSIONS = "no_sessions"  # none lately that tells
+    CHARGES = "charges"  # empty sessions are no more than usual
+    ONE_VEHICLE = "one_vehicle"  # all that took nothing are one vehicle's
+    NONE_DECLINED = "none_declined"  # no vehicle suspended: the starts fail, which other rules name
+    EMPTY = "empty"  # several vehicles took nothing
+
+
+class Try(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What came of one vehicle's stay at a connector. `declined`: the vehicle itself suspended charging."""
+
+    at: datetime
+    connector_id: int
+    vehicle: str
+    empty: bool
+    declined: bool = False
+
+
+class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The last stays at the station, oldest first. `held`: a finding is due, about these connectors."""
+
+    tries: tuple[Try, ...] = ()
+    held: tuple[int, ...] = ()
+
+
+def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetime) -> Verdict:
+    memory = memory or Memory()
+    tries = memory.tries
+    for session in subject.news.ended:
+        tries = _with(tries, session, subject.view.connectors.get(session.connector_id), thresholds)
+    oldest = now - timedelta(hours=thresholds["window_h"])
+    if tries and tries[0].at < oldest:
+        tries = tuple(one for one in tries if one.at >= oldest)
+    held, reason = _judge(tries, memory.held, thresholds)
+    return Verdict(
+        standing=Standing.MET if held else Standing.NOT_MET,
+        reason=reason,
+        memory=Memory(tries=tries, held=held) if tries else None,
+        check_at=tries[0].at + timedelta(hours=thresholds["window_h"], seconds=1) if held else None,
+    )
+
+
+def _with(
+    tries: tuple[Try, ...], session: SessionEnded, connector: ConnectorView | None, thresholds: Thresholds
+) -> tuple[Try, ...]:
+    """One vehicle that comes again within half an hour is one stay, and the best of it counts."""
+    empty = _empty(session, connector, thresholds)
+    if empty is None:
+        return tries
+    declined = empty and bool(session.suspended_by)
+    stay = Try(session.ended_at, session.connector_id, session.vehicle, empty, declined)
+    last = next((one for one in reversed(tries) if one.connector_id == stay.connector_id), None)
+    same_stay = timedelta(minutes=thresholds["same_stay_min"])
+    if last is None or last.vehicle != stay.vehicle or session.started_at - last.at > same_stay:
+        return (*tries[-(_MAX_TRIES - 1) :], stay)
+    stay = msgspec.structs.replace(stay, empty=stay.empty and last.empty)
+    return (*(one for one in tries if one is not last), stay)
+
+
+def _empty(session: SessionEnded, connector: ConnectorView | None, thresholds: Thresholds) -> bool | None:
+    """Whether the vehicle took nothing; None where that tells nothing of the equipment."""
+    attempt = of_session(session)
+    if attempt is None:
+        return None
+    if attempt.outcome is Outcome.CHARGED:
+        return False
+    if session.limited or session.suspended_by == "EVSE" or (session.soc_last_pct or 0.0) >= FULL_SOC_PCT:
+        return None
+    if attempt.outcome not in (Outcome.NO_POWER, Outcome.HELD_OFF) or session.first_flow_at is not None:
+        return None
+    power = connector.power if connector is not None else None
+    seen = power is not None and power.basis != "register"
+    return True if session.duration_s >= thresholds["over_s" if seen else "register_over_s"] else None
+
+
+def _judge(
+    tries: tuple[Try, ...], held: tuple[int, ...], thresholds: Thresholds
+) -> tuple[tuple[int, ...], Reason]:
+    """The connectors that are at fault, and why."""
+    if not tries:
+        return (), Reason.NO_SESSIONS
+    reason, found = Reason.CHARGES, set[int]()
+    for connector_id, own in _by_connector(tries):
+        if connector_id in held and not _recovered(own, thresholds):
+            found.add(connector_id)
+    for own in (*(own for _, own in _by_connector(tries)), list(tries)):  # each connector, and the whole station
+        for run in _runs(own, thresholds):
+            reason = _reason(run, thresholds)
+            if reason is Reason.EMPTY:
+                found |= {one.connector_id for one in run if one.empty}
+                break
+    return tuple(sorted(found)), Reason.EMPTY if found else reason
+
+
+def _reason(run: list[Try], thresholds: Thresholds) -> Reason:
+    """What a stretch that is no chance tells."""
+    if len({one.vehicle for one in run if one.empty}) < thresholds["vehicles"]:
+        return Reason.ONE_VEHICLE
+    return Reason.EMPTY if any(one.declined for one in run) else Reason.NONE_DECLINED
+
+
+def _by_connector(tries: Sequence[Try]) -> Iterator[tuple[int, list[Try]]]:
+    for connector_id in sorted({one.connector_id for one in tries}):
+        yield connector_id, [one for one in tries if one.connector_id == connector_id]
+
+
+def _recovered(own: list[Try], thresholds: Thresholds) -> bool:
+    good = own[-int(thresholds["good"]) :]
+    return not any(one.empty for one in own) or (
+        len(good) == thresholds["good"] and not any(one.empty for one in good)
+    )
+
+
+def _runs(own: list[Try], thresholds: Thresholds) -> Iterator[list[Try]]:
+    """Stretches up to now in which too many took nothing to be chance."""
+    for first, one in enumerate(own):
+        if not one.empty:
+            continue
+        run = own[first:]
+        empty = sum(stay.empty for stay in run)
+        if empty < thresholds["sessions"]:
+            return
+        if at_least(empty, len(run), thresholds["usual"]) <= thresholds["chance"]:
+            yield run
+
+
+def at_least(k: int, n: int, share: float) -> float:
+    """Binomial P(X >= k) of n."""
+    return sum(comb(n, j) * share**j * (1 - share) ** (n - j) for j in range(k, n + 1))
+
+
+def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetime) -> Finding:
+    by_connector = dict(_by_connector(memory.tries))
+    worst = max(memory.held, key=lambda connector_id: sum(one.empty for one in by_connector[connector_id]))
+    own = by_connector[worst]
+    empty = [one for one in own if one.empty]
+    since = empty[0].at
+    others = [not one.empty for one in memory.tries if one.connector_id != worst and one.at >= since]
+    on = msgspec.structs.replace(subject, connector=subject.view.connectors[worst])
+    blame = attribute(on, [one.vehicle for one in empty], now, others_charge=others)
+    vehicles = len({one.vehicle for one in empty})
+    counted = [one for one in own if one.at >= since]
+    return Finding(
+        fault=RULE.code,
+        asset=blame.asset,
+        station_id=subject.view.station_id,
+        connector_id=worst,
+        severity=RULE.severity,
+        at=now,
+        since=since,
+        probable_cause="The vehicles do not take the station's offer: pilot signal, proximity or earth contact.",
+        explanation=(
+            f"{len(empty)} of the last {len(counted)} vehicles at {place(on)} took nothing, "
+            f"{vehicles} different ones, though they were offered at least 6 A."
+        ),
+        suggested_action=RULE.action,
+        evidence=(
+            Evidence(
+                label="Chance of that many",
+                value=f"{at_least(len(empty), len(counted), thresholds['usual']):.1g}",
+                threshold=f"{thresholds['chance']:g}",
+                peers=f"usual are {100 * thresholds['usual']:.0f} %",
+            ),
+            *(
+                Evidence(label="Session without energy", value="under 0.1 kWh", threshold="0.1 kWh", at=one.at)
+                for one in empty[-_MAX_NAMED:]
+            ),
+        ),
+        mrec=RULE.mrec,
+        confidence=blame.confidence,
+        suspects=blame.suspects,
+    )
+
+
+RULE = Rule(
+    code="no_energy_sessions",
+    title="Sessions without energy",
+    scope=Scope.STATION,
+    asset="station",
+    severity=Severity.P3,
+    mrec=(),
+    thresholds=(
+        Threshold(name="sessions", default=3, unit="sessions", doc="at a connector or the station"),
+        Threshold(name="vehicles", default=2, unit="vehicles", doc="so many must be among them"),
+        Threshold(name="over_s", default=120, unit="s", doc="a shorter session does not count"),
+        Threshold(
+            name="register_over_s",
+            default=1200,
+            unit="s",
+            doc="the same where only the energy register tells; it may count in whole kilowatt-hours",
+        ),
+        Threshold(name="usual", default=0.05, unit="share", doc="of sessions that take nothing at a good station"),
+        Threshold(name="chance", default=0.002, unit="probability", doc="of so many among so few, at most"),
+        Threshold(name="good", default=5, unit="sessions", doc="good ones in a row that clear"),
+        Threshold(
+            name="same_stay_min", default=30, unit="min", doc="sessions of one vehicle within it are one stay"
+        ),
+        Threshold(name="window_h", default=168, unit="h", doc="how long a session counts"),
+    ),
+    clears="Five vehicles in a row charge at the connector, or no session within the window remains.",
+    action="Measure the pilot signal under load with a test adapter; check its proximity and earth.",
+    doc=(
+        "Three vehicles' sessions over two minutes take under 0.1 kWh, of two vehicles, at a connector or at the "
+        "station as a whole, and with a probability under 0.002 (binomial, at a usual share of 5 %) that is no "
+        "chance: three in a row, three of five, four of ten. SuspendedEV counts, because a vehicle that dislikes "
+        "the pilot signal says just that; so one vehicle is no evidence. Not counted: a full battery (state of "
+        "charge of 95 % or more, or power that flowed first and then ceased), a limit under 6 A, a pause by the "
+        "station, a token that was refused, an error, a reset. A vehicle that comes again within 30 minutes is "
+        "one stay. Where no vehicle suspended, the starts fail, which other rules name."
+    ),
+    evaluate=evaluate,
+    describe=describe,
+    memory=Memory,
+    wakes=frozenset({Wake.ENDED}),
+    inhibited_by=("offline", "emergency_stop", "reported_fault"),
+    absorbed_by=("no_power", "failed_starts"),
+)

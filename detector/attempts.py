@@ -82,8 +82,10 @@ def follow(
 def _authorised(opened: Open, view: StationView, connector: ConnectorView) -> Open:
     """A token counts where no other connector waits for one: Authorize does not say which it is for."""
     waiting = [c for c in view.connectors.values() if c.status is ConnectorState.PREPARING and c.session is None]
+    if opened.accepted_at is not None and _used(view, opened.driver, opened.accepted_at):
+        opened = Open(opened.since, errors=opened.errors)  # it was for another connector
     for shown in (view.shown, view.asked):
-        if shown is None or shown.at < opened.since - _BEFORE_PLUG:
+        if shown is None or shown.at < opened.since - _BEFORE_PLUG or _used(view, shown.vehicle, shown.at):
             continue
         if shown.connector_id not in (0, connector.connector_id) or (not shown.connector_id and len(waiting) > 1):
             continue
@@ -92,6 +94,17 @@ def _authorised(opened: Open, view: StationView, connector: ConnectorView) -> Op
             opened, driver=shown.vehicle, accepted_at=accepted_at, refused=not shown.accepted
         )
     return opened
+
+
+def _used(view: StationView, vehicle: str, at: datetime) -> bool:
+    """Whether a token has begun or ended a session of the station since it was shown."""
+    for connector in view.connectors.values():
+        session, ended_at = connector.session, connector.last_ended_at
+        if session is not None and session.vehicle == vehicle and session.heard_at >= at:
+            return True
+        if ended_at is not None and connector.last_vehicle == vehicle and ended_at >= at:
+            return True
+    return False
 
 
 def _with_errors(opened: Open, view: StationView, connector: ConnectorView) -> Open:

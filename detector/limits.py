@@ -72,11 +72,30 @@ def limit_of(subject: Subject, now: datetime, sample: Sample | None = None) -> L
         return best
     best = _lower(best, _offered(connector, session, sample, "current_offered_a"), "A", "offered")
     best = _lower(best, _offered(connector, session, sample, "power_offered_w"), "W", "offered")
-    profiles = subject.view.profiles
-    if profiles.accepted:
-        held = profiles.limits(connector.connector_id, session.transaction_id, session.started_at, now)
-        for value, unit in held:
-            best = _lower(best, value, unit, "profile")
+    return _by_profiles(best, subject, now)
+
+
+def told_limit(subject: Subject, now: datetime, *, since: datetime | None = None) -> Limit:
+    """What the station was told by profiles, and what it has offered since `since`; the rating aside. An empty
+    Limit where neither says anything."""
+    connector, best = subject.connector, Limit()
+    if connector is None:
+        return best
+    for field, unit in (("current_offered_a", "A"), ("power_offered_w", "W")):
+        known = connector.latest.get(field)
+        if known is not None and since is not None and known.at >= since:
+            best = _lower(best, known.value, unit, "offered")
+    return _by_profiles(best, subject, now)
+
+
+def _by_profiles(best: Limit, subject: Subject, now: datetime) -> Limit:
+    profiles, connector = subject.view.profiles, subject.connector
+    if connector is None or not profiles.accepted:
+        return best
+    session = connector.session
+    transaction, started_at = (session.transaction_id, session.started_at) if session is not None else ("", None)
+    for value, unit in profiles.limits(connector.connector_id, transaction, started_at, now):
+        best = _lower(best, value, unit, "profile")
     return best
 
 

@@ -20,6 +20,9 @@ from detector.rules import (
     rcd_trip,
     reported_fault,
     site_outage,
+    stuck_finishing,
+    stuck_preparing,
+    stuck_suspended_evse,
     welded_contactor,
 )
 from detector.rules.base import Rule
@@ -37,6 +40,9 @@ RULES: tuple[Rule, ...] = (
     no_power.RULE,
     failed_starts.RULE,
     no_energy_sessions.RULE,
+    stuck_preparing.RULE,
+    stuck_suspended_evse.RULE,
+    stuck_finishing.RULE,
     meter_rollback.RULE,
     meter_frozen.RULE,
     meter_jump.RULE,

@@ -10,6 +10,7 @@ from detector.rules import (
     emergency_stop,
     failed_starts,
     isolation,
+    meter_drift,
     meter_frozen,
     meter_jump,
     meter_rollback,
@@ -17,6 +18,7 @@ from detector.rules import (
     no_power,
     offline,
     pilot_proximity,
+    power_mismatch,
     rcd_trip,
     reported_fault,
     site_outage,
@@ -46,6 +48,8 @@ RULES: tuple[Rule, ...] = (
     meter_rollback.RULE,
     meter_frozen.RULE,
     meter_jump.RULE,
+    meter_drift.RULE,
+    power_mismatch.RULE,
     anomaly.RULE,  # last: what a rule names, no model need name
 )
 

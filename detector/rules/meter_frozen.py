@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from detector.assets import station_asset
+from detector.registers import COARSEST_WH, step_of
 from detector.rules.base import (
     Rule,
     Scope,
@@ -24,7 +25,6 @@ from detector.rules.base import (
 from detector.view import ConnectorView
 from laddvakt.domain.tickets import Evidence, Finding, Severity
 
-_COARSEST_WH = 1000
 _FRESH_S = 120.0
 _LONGEST_S = 900.0  # two samples further apart do not prove that power flowed all the time between
 _SAMPLES = 3
@@ -60,7 +60,7 @@ class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
     it ever read, in watt-hours."""
 
     transaction: str = ""
-    step_wh: int = _COARSEST_WH
+    step_wh: int = COARSEST_WH
     first_wh: float | None = None  # of this session
     still: Still | None = None
     frozen: Still | None = None  # stands until enough good sessions
@@ -140,14 +140,6 @@ def _sample(memory: Memory, at: datetime, wh: float, watts: float, thresholds: T
     return replace(memory, still=still)
 
 
-def step_of(wh: float) -> int:
-    """The coarsest step, of 1, 10, 100 and 1000 Wh, that a register which reads so may have."""
-    for step in (1000, 100, 10):
-        if wh % step == 0:
-            return step
-    return 1
-
-
 def _is_frozen(still: Still, step_wh: int, thresholds: Thresholds) -> bool:
     return (
         still.samples >= _SAMPLES
@@ -223,5 +215,7 @@ RULE = Rule(
     describe=describe,
     memory=Memory,
     wakes=frozenset({Wake.SAMPLE, Wake.STARTED, Wake.ENDED}),
+    fields=frozenset({"energy_wh"}),
+    charging=True,
     inhibited_by=("offline",),
 )

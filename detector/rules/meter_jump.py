@@ -76,16 +76,17 @@ class Leap(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
     """The highest reading so far, and how long nothing can have flowed since.
 
-    `apart`: how often a neighbour charged between two sessions and this register stood still: the meters are not
-    the same. `lows`: readings in a row under the highest.
+    `lows`: readings in a row under the highest. `others_wh`: the neighbours' registers then; None where one is not
+    known. `idle_known`: what the meter says outside sessions has agreed with what it says within.
     """
 
     transaction: str = ""
     high: Point | None = None
     lows: int = 0
+    others_wh: float | None = None
+    idle_known: bool = False
     idle_since: datetime | None = None
     idle_s: float = 0.0  # since `high`, before `idle_since`
-    apart: int = 0
     samples: int = 0  # in this session
     leap: Leap | None = None  # not confirmed yet
     jumped: Leap | None = None  # stands until enough good sessions
@@ -102,11 +103,12 @@ def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
     transaction = session.transaction_id if session is not None else ""
     if transaction != memory.transaction:
         memory = _next_session(memory, transaction, thresholds)
-    if session is not None:
-        for sample in subject.news.samples:
-            wh = sample.values.get("energy_wh")
-            if wh is not None and sample.source == "ocpp" and sample.transaction == transaction:
-                memory = _reading(memory, Point(sample.at, now, wh), subject, connector, thresholds)
+    for sample in subject.news.samples:
+        wh = sample.values.get("energy_wh")
+        if wh is None or sample.source != "ocpp" or sample.foreign or sample.transaction != transaction:
+            continue
+        if transaction or _idle_agrees(memory, Point(sample.at, now, wh), subject, connector, thresholds):
+            memory = _reading(memory, Point(sample.at, now, wh), subject, connector, thresholds)
     return _verdict(memory, transaction)
 
 
@@ -141,27 +143,39 @@ def _next_session(memory: Memory, transaction: str, thresholds: Thresholds) -> M
     return msgspec.structs.replace(memory, transaction=transaction, samples=0, jumped=jumped, good_sessions=good)
 
 
+def _idle_agrees(
+    memory: Memory, point: Point, subject: Subject, connector: ConnectorView, thresholds: Thresholds
+) -> bool:
+    """Whether a reading outside any session is of the meter that sessions are read from."""
+    high = memory.high
+    if high is None or memory.idle_known:
+        return memory.idle_known
+    return 0 <= point.wh - high.wh <= _most(memory, point, subject, connector, thresholds)
+
+
 def _reading(
     memory: Memory, point: Point, subject: Subject, connector: ConnectorView, thresholds: Thresholds
 ) -> Memory:
     replace = msgspec.structs.replace
-    high = memory.high
-    first, samples = memory.samples == 0, memory.samples + 1
-    if high is None:
-        return replace(memory, high=point, idle_s=0.0, samples=samples)
-    if point.wh < high.wh:
-        if memory.lows + 1 < _NEW_REGISTER:
-            return replace(memory, lows=memory.lows + 1, samples=samples)
-        return replace(memory, high=point, lows=0, idle_s=0.0, leap=None, samples=samples)
-    memory = replace(memory, samples=samples, lows=0)
-    rise_wh = point.wh - high.wh
-    shared = first and _neighbour_charged(subject, connector, high)
-    if shared and rise_wh <= thresholds["least_wh"]:
-        memory = replace(memory, apart=min(memory.apart + 1, 9))
-    most_wh = _most(memory, point, subject, thresholds)
-    if rise_wh <= most_wh or (shared and memory.apart < thresholds["apart"]):
-        return _confirm(replace(memory, high=point, idle_s=0.0), thresholds)
-    return replace(memory, high=point, idle_s=0.0, leap=Leap(high, point, most_wh))
+    high, samples = memory.high, memory.samples + 1
+    if high is not None and point.wh < high.wh and memory.lows + 1 < _NEW_REGISTER:
+        return replace(memory, lows=memory.lows + 1, samples=samples)
+    most_wh = _most(memory, point, subject, connector, thresholds)
+    memory = replace(
+        memory,
+        high=point,
+        lows=0,
+        others_wh=_others(subject, connector),
+        idle_known=memory.idle_known or connector.session is None,
+        idle_since=point.heard if memory.idle_since is not None else None,
+        idle_s=0.0,
+        samples=samples,
+    )
+    if high is None or point.wh < high.wh:
+        return replace(memory, leap=None)
+    if point.wh - high.wh > most_wh:
+        return replace(memory, leap=Leap(high, point, most_wh))
+    return _confirm(memory, thresholds)
 
 
 def _confirm(memory: Memory, thresholds: Thresholds) -> Memory:
@@ -175,26 +189,40 @@ def _confirm(memory: Memory, thresholds: Thresholds) -> Memory:
     return msgspec.structs.replace(memory, leap=None, jumped=leap, good_sessions=0, samples=0)
 
 
-def _neighbour_charged(subject: Subject, connector: ConnectorView, since: Point) -> bool:
-    """Whether another connector of the station, which may be on the same meter, has charged since."""
-    others = (other for other in subject.view.connectors.values() if other is not connector)
-    return any(
-        (other.session is not None and other.session.energy_wh > 0)
-        or (other.last_ended_at is not None and other.last_ended_at >= since.at)
-        for other in others
-    )
+def _others(subject: Subject, connector: ConnectorView) -> float | None:
+    """The sum of the registers of the station's other connectors; None where one has said nothing yet."""
+    total = 0.0
+    for other in subject.view.connectors.values():
+        if other is connector or not other.connector_id:
+            continue
+        if other.register is not None:
+            total += other.register.wh
+        elif other.session is not None or other.last_ended_at is not None:
+            return None
+    return total
 
 
-def _most(memory: Memory, point: Point, subject: Subject, thresholds: Thresholds) -> float:
-    """What can have flowed since the highest reading, in watt-hours. Where the station's clock and ours disagree
-    on how long that was, the longer time counts."""
+def _most(
+    memory: Memory, point: Point, subject: Subject, connector: ConnectorView, thresholds: Thresholds
+) -> float:
+    """What can have been counted since the highest reading, in watt-hours: also what the neighbours have, which
+    may be on the same meter. Where the station's clock and ours disagree on how long that was, the longer time
+    counts."""
     high = memory.high
     if high is None:
         return 0.0
-    seconds = max((point.at - high.at).total_seconds(), (point.heard - high.heard).total_seconds(), 0.0)
-    charging_s = max(seconds - memory.idle_s, 0.0) + thresholds["jitter_s"]
-    joules = thresholds["times"] * _rated(subject) * charging_s + _OWN_W * memory.idle_s
-    return thresholds["least_wh"] + joules / 3600
+    idle_s = memory.idle_s
+    if memory.idle_since is not None:
+        idle_s += (point.heard - memory.idle_since).total_seconds()
+    seconds = max((point.at - high.at).total_seconds(), (point.heard - high.heard).total_seconds(), idle_s)
+    rated_w = thresholds["times"] * _rated(subject)
+    most_wh = thresholds["least_wh"] + _OWN_W * idle_s / 3600
+    others_wh = _others(subject, connector)
+    if others_wh is None or memory.others_wh is None or others_wh < memory.others_wh:
+        idle_s = 0.0  # nobody knows what a neighbour has charged
+    else:
+        most_wh += thresholds["times"] * (others_wh - memory.others_wh)
+    return most_wh + rated_w * (seconds - idle_s + thresholds["jitter_s"]) / 3600
 
 
 def _rated(subject: Subject) -> float:
@@ -249,27 +277,22 @@ RULE = Rule(
         Threshold(name="least_wh", default=1000, unit="Wh", doc="a leap smaller than this is no matter"),
         Threshold(name="jitter_s", default=60, unit="s", doc="by which registers lag behind their time"),
         Threshold(name="confirming_samples", default=2, unit="samples", doc="more samples that must stay up"),
-        Threshold(
-            name="apart",
-            default=2,
-            unit="times",
-            doc="a neighbour must have charged while the register stood, before it counts as a meter of its own",
-        ),
         Threshold(name="good_sessions", default=2, unit="sessions", doc="good sessions after which it is cleared"),
     ),
     clears="Two sessions on the connector whose register rises as it can.",
     action="Hold the session from invoicing, read the meter's display on site, check or replace the meter.",
     doc=(
-        "From one reading of a session to the next, or from one session to the next, the register rises by more "
-        "than 1.2 times the rated power can have brought in the time between, and stays there for two more "
-        "samples. Time in which the connector was seen to be without a session counts 150 W only. Not for a gap "
-        "or a queue that is emptied (the time between readings counts, by the clock that says more), nor for a "
-        "register that comes back from a zero, counts per session, or is shared with a neighbour that charged "
-        "meanwhile."
+        "From one reading to the next, within a session, between two, or idle, the register rises by more than "
+        "1.2 times the rated power can have brought in the time between, and stays there for two more samples. "
+        "Time in which the connector was seen to be without a session counts 150 W only. Not for a gap or a queue "
+        "that is emptied (the time between readings counts, by the clock that says more), nor for a register that "
+        "comes back from a zero or counts per session, for another meter that is read while idle, or for a meter "
+        "shared with neighbours (what their registers rose by is allowed)."
     ),
     evaluate=evaluate,
     describe=describe,
     memory=Memory,
     wakes=frozenset({Wake.SAMPLE, Wake.STARTED, Wake.ENDED, Wake.STATUS, Wake.LINK}),
+    fields=frozenset({"energy_wh"}),
     inhibited_by=("offline",),
 )

@@ -128,13 +128,30 @@ def test_a_meter_shared_with_the_neighbour_never_fires(story: Story) -> None:
     assert story.kinds() == []
 
 
-def test_meters_that_were_seen_to_be_apart_are_judged(story: Story) -> None:
+def test_more_than_the_neighbour_charged_fires_whoevers_meter_it_is(story: Story) -> None:
     story.status(ConnectorState.AVAILABLE, connector_id=2)
-    for number in range(3):
-        _charge(story, f"a{number}", [10_000 + 200 * number] * 3)
-        _charge(story, f"b{number}", [500_000, 509_000, 518_000], connector_id=2, every_s=3600)
-    _charge(story, "c", [19_000, 19_100, 19_200])
+    _charge(story, "0", [500_000, 500_000, 500_000], connector_id=2)
+    _charge(story, "1", [10_000, 10_180, 10_360])
+    _charge(story, "2", [500_000, 509_000, 518_000], connector_id=2, every_s=3600)
+    _charge(story, "3", [49_000, 49_100, 49_200])
     assert story.kinds() == [ChangeKind.RAISED]
+
+
+def test_a_leap_of_an_idle_meter_fires(story: Story) -> None:
+    _charge(story, "1", [10_000, 10_180, 10_360])
+    for energy_wh in (10_400, 10_400, 14_400, 14_400, 14_400):
+        story.wait(900)
+        story.measure(energy_wh=energy_wh, context="Sample.Clock")
+    assert story.kinds() == [ChangeKind.RAISED]
+
+
+def test_another_meter_that_is_read_while_idle_never_fires(story: Story) -> None:
+    for number in range(3):
+        _charge(story, f"{number}", [10_000 + 500 * number + 100 * sample for sample in range(5)])
+        for _ in range(5):
+            story.wait(900)
+            story.measure(energy_wh=4_000_000, context="Sample.Clock")
+    assert story.kinds() == []
 
 
 def test_two_good_sessions_clear(story: Story) -> None:

@@ -41,7 +41,7 @@ GRADINGS: dict[str, Grading] = {
     # Readings prove it, as soon as they hold for a while; some only with the next vehicle.
     "plug_overheat": Grading(DAY, 60, also=_REPORTED),
     "voltage_range": Grading(DAY, 600, also=_REPORTED),
-    "phase_loss": Grading(DAY, 120),
+    "phase_loss": Grading(DAY, 120, also=_REPORTED),
     "overcurrent": Grading(DAY, 120, also=_REPORTED),
     "welded_contactor": Grading(DAY, 60, also=_REPORTED),
     "meter_frozen": Grading(DAY, 300, also=_REPORTED),

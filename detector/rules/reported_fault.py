@@ -159,6 +159,9 @@ RULE = Rule(
     describe=describe,
     wakes=frozenset({Wake.STATUS, Wake.EVENT, Wake.LINK, Wake.BOOT}),
     inhibited_by=("offline",),
-    absorbed_by=("emergency_stop", "rcd_trip", "isolation", "pilot_proximity", "welded_contactor"),
+    absorbed_by=(
+        *("emergency_stop", "rcd_trip", "isolation", "pilot_proximity"),
+        *("welded_contactor", "overcurrent", "phase_loss"),
+    ),
     explained=explained,
 )

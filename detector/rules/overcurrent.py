@@ -1,0 +1,189 @@
+"""More current flows than the connector may carry or the station offers."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from detector.attribution import attribute
+from detector.limits import LEAST_A, is_dc, limit_of
+from detector.rules.base import Rule, Scope, Standing, Subject, Threshold, Thresholds, Verdict, Wake, place
+from detector.runs import Run, longer
+from detector.view import Sample, SessionView
+from detector.vocabulary import Lean
+from laddvakt.domain.tickets import Evidence, Finding, Severity
+
+_MAX_VEHICLES = 4
+_FLOWED_A = 6.0
+
+
+class Reason(StrEnum):
+    """Why the rule holds what it holds."""
+
+    NO_SESSION = "no_session"
+    NO_CURRENT = "no_current"  # it is not measured
+    NO_LIMIT = "no_limit"  # neither rating, offer nor profile is known
+    PAUSED = "paused"  # less than 6 A is offered: the vehicle is about to stop, or the offer is not meant
+    FOLLOWING = "following"  # the limit has fallen: the vehicle follows it
+    WITHIN = "within"  # the limit is kept
+    WAITING = "waiting"  # over, in one sample
+    OVER = "over"  # over, and too few sessions have kept the limit since
+
+
+class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`limit_a` of the last sample, and when it last fell. `vehicles`: those that were given too much; `sessions`:
+    ended since with current and within the limit."""
+
+    transaction: str = ""
+    limit_a: float = 0.0
+    fell_at: datetime | None = None
+    run: Run | None = None
+    found: Run | None = None
+    over_a: float = 0.0  # the limit that `found` was over
+    told_by: str = ""
+    vehicles: tuple[str, ...] = ()
+    sessions: int = 0
+
+
+def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetime) -> Verdict:
+    memory, reason = memory or Memory(), Reason.NO_SESSION
+    connector = subject.connector
+    if memory.found is not None:
+        memory = _with_sessions(memory, subject, thresholds)
+    session = connector.session if connector is not None else None
+    if session is not None:
+        for sample in subject.news.samples:
+            if sample.transaction == session.transaction_id:
+                memory, reason = _sample(memory, subject, session, sample, thresholds)
+    if memory.found is not None:
+        return Verdict(standing=Standing.MET, reason=Reason.OVER, memory=memory)
+    return Verdict(standing=Standing.NOT_MET, reason=reason, memory=memory if session is not None else None)
+
+
+def _with_sessions(memory: Memory, subject: Subject, thresholds: Thresholds) -> Memory:
+    kept = [
+        s for s in subject.news.ended if s.current_max_a >= _FLOWED_A and s.vehicle not in memory.vehicles[-1:]
+    ]
+    if not kept:
+        return memory
+    sessions = memory.sessions + len(kept)
+    return (
+        Memory() if sessions >= thresholds["good_sessions"] else msgspec.structs.replace(memory, sessions=sessions)
+    )
+
+
+def _sample(
+    memory: Memory, subject: Subject, session: SessionView, sample: Sample, thresholds: Thresholds
+) -> tuple[Memory, Reason]:
+    if not sample.currents:
+        return memory, Reason.NO_CURRENT
+    limit = limit_of(subject, sample.at, sample)
+    if limit.amps is None:
+        return memory, Reason.NO_LIMIT
+    replace = msgspec.structs.replace
+    if memory.transaction != session.transaction_id:
+        memory = replace(memory, transaction=session.transaction_id, limit_a=limit.amps, fell_at=None, run=None)
+    elif limit.amps != memory.limit_a:
+        fell_at = sample.at if limit.amps < memory.limit_a else memory.fell_at
+        memory = replace(memory, limit_a=limit.amps, fell_at=fell_at, run=None)
+    if limit.amps < LEAST_A:
+        return memory, Reason.PAUSED
+    if memory.fell_at is not None and sample.at - memory.fell_at < timedelta(seconds=thresholds["lag_s"]):
+        return memory, Reason.FOLLOWING
+    amps = max(sample.currents)
+    if amps <= _allowed_a(subject, sample, limit.amps, thresholds):
+        return memory if memory.run is None else replace(memory, run=None), Reason.WITHIN
+    run = longer(memory.run, sample.at, amps)
+    if not run.lasted(thresholds["persist_s"]):
+        return replace(memory, run=run), Reason.WAITING
+    vehicles = memory.vehicles
+    if session.vehicle_key not in vehicles:
+        vehicles = (*vehicles[-(_MAX_VEHICLES - 1) :], session.vehicle_key)
+    found = {"found": run, "over_a": limit.amps, "told_by": limit.told_by, "vehicles": vehicles}
+    return replace(memory, run=run, sessions=0, **found), Reason.OVER
+
+
+def _allowed_a(subject: Subject, sample: Sample, limit_a: float, thresholds: Thresholds) -> float:
+    """A current without its phase may be that of all three together."""
+    allowed_a = thresholds["factor"] * limit_a + thresholds["margin_a"]
+    if "current_a" not in sample.values or len(sample.currents) > 1 or is_dc(subject):
+        return allowed_a
+    one_phase = subject.station is not None and subject.station.phases == 1
+    return allowed_a if one_phase else 3 * allowed_a
+
+
+def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetime) -> Finding:
+    found: Run = memory.found
+    allowed_a = thresholds["factor"] * memory.over_a + thresholds["margin_a"]
+    blame = attribute(subject, memory.vehicles, now, lean=Lean.STATION, least=0.8)
+    return Finding(
+        fault=RULE.code,
+        asset=blame.asset,
+        station_id=subject.view.station_id,
+        connector_id=subject.connector_id,
+        severity=RULE.severity,
+        at=now,
+        since=found.since,
+        probable_cause="The pilot offers more than is meant and nobody watches it, or the station is set wrongly.",
+        explanation=(
+            f"{found.worst:.1f} A flowed at {place(subject)}, where {memory.over_a:.1f} A are allowed "
+            f"({_SOURCES.get(memory.told_by, 'rating')})."
+        ),
+        suggested_action=RULE.action,
+        evidence=(
+            Evidence(
+                label="Current", value=f"{found.worst:.1f} A", threshold=f"{allowed_a:.1f} A", at=found.worst_at
+            ),
+            Evidence(label="Limit", value=f"{memory.over_a:.1f} A", peers=_SOURCES.get(memory.told_by, "")),
+            Evidence(label="Vehicles", value=str(len(memory.vehicles))),
+        ),
+        mrec=RULE.mrec,
+        confidence=blame.confidence,
+        suspects=blame.suspects,
+    )
+
+
+_SOURCES = {
+    "rating": "rating of connector and cable",
+    "offered": "offered by the station",
+    "profile": "charging profile in force",
+}
+
+RULE = Rule(
+    code="overcurrent",
+    title="Current over the limit",
+    scope=Scope.CONNECTOR,
+    asset="station",
+    severity=Severity.P1,
+    mrec=("CX004",),
+    thresholds=(
+        Threshold(name="factor", default=1.1, unit="x", doc="times the limit in force"),
+        Threshold(name="margin_a", default=0.5, unit="A", doc="and so much more, for the meter's error"),
+        Threshold(name="persist_s", default=10, unit="s", doc="how long it must be over, in two samples or more"),
+        Threshold(
+            name="lag_s", default=60, unit="s", doc="how long a vehicle may take to follow a limit that has fallen"
+        ),
+        Threshold(
+            name="good_sessions",
+            default=5,
+            unit="sessions",
+            doc="so many others must keep the limit until it is cleared",
+        ),
+    ),
+    clears="Five sessions of other vehicles have kept the limit.",
+    action="Keep out of use. Measure the pilot's duty cycle and hold it against the offer; check the settings.",
+    doc=(
+        "A phase's current (DC: the outlet's) over 1.1 times the limit in force and 0.5 A, in two samples "
+        "10 s apart or more. The limit is the least of the network file's rating, Current.Offered, and charging "
+        "profiles that the station accepted. Not within 60 s of a limit that has fallen, not while less than 6 A "
+        "are offered, and a current without its phase may be the sum of three. Vehicles that would take no more "
+        "anyway do not show it. Source: IEC 61851-1 (5 s to follow the pilot); OCPP 1.6 section 3.13."
+    ),
+    evaluate=evaluate,
+    describe=describe,
+    memory=Memory,
+    wakes=frozenset({Wake.SAMPLE, Wake.ENDED}),
+)

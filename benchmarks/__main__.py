@@ -11,7 +11,18 @@ from pathlib import Path
 
 import msgspec
 
-from benchmarks import eventlog, half_load, idle_connections, meter_values, recorder, steps, storm, tap, whole_way
+from benchmarks import (
+    detector,
+    eventlog,
+    half_load,
+    idle_connections,
+    meter_values,
+    recorder,
+    steps,
+    storm,
+    tap,
+    whole_way,
+)
 from benchmarks.harness import SMALL, Benchmark, Result, Size, machine, report, table
 
 BENCHMARKS: dict[str, Benchmark] = {
@@ -24,6 +35,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "eventlog": eventlog.run,
     "tap": tap.run,
     "whole_way": whole_way.run,
+    "detector": detector.run,
 }
 
 

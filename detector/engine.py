@@ -85,10 +85,11 @@ class Engine:
             state = decode(data, self._by_code)
             if state is not None:
                 self._states[station_id] = state
+                state.partition = self._partition_of(station_id)
                 self._schedule(state)
                 self._share_all(state)
                 if state.score_at is not None:
-                    self._unscored.setdefault(self._partition_of(station_id), []).append(station_id)
+                    self._unscored.setdefault(state.partition, []).append(station_id)
 
     def register(self, stations: Iterable[Station]) -> None:
         """What the network file says: sites, models, cables."""
@@ -121,11 +122,12 @@ class Engine:
         return changes
 
     def _begin(self, key: str) -> StationState:
-        state = self._states[key] = StationState(view=StationView(station_id=key))
+        state = StationState(view=StationView(station_id=key), partition=self._partition_of(key))
+        self._states[key] = state
         return state
 
     def _observe(self, state: StationState, entry: Entry, changes: list[Change]) -> None:
-        partition = self._partition_of(entry.station_id)
+        partition = state.partition
         at = max(entry.received_at, self._clocks.get(partition, LONG_AGO))
         self._advance(partition, at, changes)
         folded = fold(state.view, entry, self._pseudonymise)
@@ -154,8 +156,7 @@ class Engine:
             if state.score_at is None:
                 step = SCORE_EVERY.total_seconds()
                 state.score_at = at + timedelta(seconds=step - at.timestamp() % step)
-                partition = self._partition_of(entry.station_id)
-                self._unscored.setdefault(partition, []).append(entry.station_id)
+                self._unscored.setdefault(state.partition, []).append(entry.station_id)
         return windows
 
     def tick(self, now: datetime, *, behind: Collection[int] = ()) -> list[Change]:
@@ -218,7 +219,7 @@ class Engine:
 
     def _schedule(self, state: StationState) -> None:
         if state.check_at is not None:
-            self._timers.put(self._partition_of(state.view.station_id), state.view.station_id, state.check_at)
+            self._timers.put(state.partition, state.view.station_id, state.check_at)
 
     def _score_at(self, partition: int) -> datetime | None:
         """When the next windows are to be scored: all that wait do so for the same minute, or one that is over."""

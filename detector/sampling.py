@@ -83,7 +83,7 @@ def take_event(view: StationView, fact: EventReported, heard_at: datetime, sampl
     if connector is None or celsius is None:
         return
     field = _HEAT_OF.get(fact.component.lower(), "cabinet_temperature_c")
-    _keep(connector.latest, field, Reading(at=fact.at, field=field, value=celsius))
+    _keep(connector.latest, field, Latest(fact.at, celsius))
     transaction = connector.session.transaction_id if connector.session is not None else ""
     sample = Sample(fact.at, {field: celsius}, "ocpp", transaction)
     samples.setdefault(connector.connector_id, []).append(sample)
@@ -122,8 +122,8 @@ def _by_time(
             name = f"{reading.location.lower()}/{name}"
             if reading.location == "Inlet" and reading.field != "temperature_c":
                 values.setdefault(reading.field, reading.value)
-        _keep(fields, name, reading)
         values[name] = reading.value
+        _keep(fields, name, Latest(reading.at, reading.value))
     return {at: values for at, values in by_time.items() if values}
 
 
@@ -156,13 +156,12 @@ def _in_session(
     return power
 
 
-def _keep(fields: dict[str, Latest], name: str, reading: Reading) -> None:
-    name = name[:MAX_NAME]
+def _keep(fields: dict[str, Latest], name: str, value: Latest) -> None:
     known = fields.get(name)
-    if known is None and len(fields) >= MAX_FIELDS:
-        return
-    if known is None or reading.at >= known.at:
-        fields[name] = Latest(reading.at, reading.value)
+    if known is not None and value.at >= known.at:
+        fields[name] = value
+    elif known is None and len(fields) < MAX_FIELDS:
+        fields[name[:MAX_NAME]] = value
 
 
 def _register(connector: ConnectorView, fact: Measured, reading: Reading) -> bool:
@@ -187,6 +186,8 @@ def _register(connector: ConnectorView, fact: Measured, reading: Reading) -> boo
 def _phases(values: dict[str, float], names: tuple[str, str, str], whole: str) -> tuple[float, ...]:
     """Of the phases that are said, else the one value that is."""
     first = values.get(names[0])
+    if first is None and whole in values and names[1] not in values:
+        return (values[whole],)
     if first is not None and names[1] in values and names[2] in values:
         return first, values[names[1]], values[names[2]]
     found = tuple(values[name] for name in names if name in values)

@@ -46,6 +46,7 @@ class StationState(msgspec.Struct, kw_only=True):
     """One station in the detector's memory."""
 
     view: StationView
+    partition: int = 0  # of the log; not stored
     slots: dict[SlotKey, Slot] = msgspec.field(default_factory=dict)
     check_at: datetime | None = None  # when something may change without a message
     opened: dict[int, OpenWindow] = msgspec.field(default_factory=dict)  # windows being gathered, by connector

@@ -21,6 +21,7 @@ ROWS = {
     "eventlog": 4,
     "tap": 7,
     "whole_way": 4,
+    "detector": 5,
 }
 
 

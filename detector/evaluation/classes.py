@@ -25,6 +25,8 @@ class Grading(NamedTuple):
 
 _REPORTED = frozenset({"reported_fault"})
 
+# A station that reports a fault itself sends somebody to the right place for the right reason: where firmware can
+# see a fault, a ticket of its report counts. A second ticket beside it is a duplicate all the same.
 GRADINGS: dict[str, Grading] = {
     # The station says it, or its silence does.
     "reported_fault": Grading(
@@ -62,16 +64,16 @@ GRADINGS: dict[str, Grading] = {
     "pilot_proximity": Grading(2 * DAY, also=_REPORTED),
     "lock": Grading(2 * DAY, also=_REPORTED),
     "silent_station": Grading(4 * DAY),
-    "reader_fault": Grading(7 * DAY),
+    "reader_fault": Grading(7 * DAY, also=_REPORTED),
     "payment_fault": Grading(7 * DAY),
-    "phase_imbalance": Grading(3 * DAY),
+    "phase_imbalance": Grading(3 * DAY, also=_REPORTED),
     "power_mismatch": Grading(3 * DAY),
-    "thermal_derate": Grading(3 * DAY),
+    "thermal_derate": Grading(3 * DAY, also=_REPORTED),
     # Creeps up.
     "plug_resistance": Grading(14 * DAY, incipient=True),
     "supply_resistance": Grading(14 * DAY, incipient=True),
     "meter_drift": Grading(14 * DAY, incipient=True),
-    "module_loss": Grading(14 * DAY, incipient=True),
+    "module_loss": Grading(14 * DAY, incipient=True, also=_REPORTED),
 }
 _DEFAULT = Grading(7 * DAY)
 """Of faults that the catalogue does not know: only the forests can find them."""

@@ -69,9 +69,9 @@ def score(truth: Truth, matched: Matched, *, connectors: int) -> Score:
         classes[fault.fault].add(_of_fault(number, fault, matched))
     for judged in matched.judged:
         counts = Counts(outcomes={str(judged.outcome): 1})
-        found = judged.outcome in (Outcome.FOUND, Outcome.AGAIN) and judged.fault is not None
-        code = truth.faults[judged.fault].fault if found and judged.fault is not None else judged.alarm.fault
-        counts.false = 0 if found else 1
+        counts.false = int(judged.outcome not in (Outcome.FOUND, Outcome.AGAIN))
+        hit = judged.outcome is Outcome.FOUND and judged.fault is not None
+        code = truth.faults[judged.fault].fault if hit and judged.fault is not None else judged.alarm.fault
         classes[code].add(counts)
     taken_in = {one.look_alike for one in matched.judged if one.look_alike is not None}
     likes: dict[str, tuple[int, int]] = {}

@@ -22,7 +22,7 @@ class Outcome(StrEnum):
     """What an alarm was worth. All but `found` and `again` are false tickets."""
 
     FOUND = "found"  # the first on the right asset, in time
-    AGAIN = "again"  # the same ticket, reopened while the same fault lasts
+    AGAIN = "again"  # the same ticket, reopened while the same fault or look-alike lasts: counted already
     DUPLICATE = "duplicate"  # the fault has its ticket already
     LATE = "late"  # the right fault and asset, after the deadline
     WRONG_ASSET = "wrong_asset"  # the right fault, laid to something else
@@ -59,6 +59,7 @@ def match(truth: Truth, alarms: Iterable[Alarm], site_of: Mapping[str, str]) -> 
         for alarm in sorted(alarms, key=lambda alarm: (alarm.fault == FOREST, alarm.opened_at, alarm.ticket_id))
     ]
     judged.sort(key=lambda one: (one.alarm.opened_at, one.alarm.ticket_id))
+    judged = list(_once(judged))
     return Matched(judged=tuple(judged), found_by=tuple(found_by))
 
 
@@ -80,6 +81,16 @@ def _judge(truth: Truth, alarm: Alarm, site_of: Mapping[str, str], found_by: lis
         if _lasts(like.since, like.until, alarm) and _resembles(like, alarm, site_of):
             return Judged(alarm=alarm, outcome=Outcome.LOOK_ALIKE, look_alike=number)
     return Judged(alarm=alarm, outcome=Outcome.NOTHING_THERE)
+
+
+def _once(judged: Iterable[Judged]) -> Iterable[Judged]:
+    """A false ticket that is reopened about the same thing is one false ticket. About nothing, it is another."""
+    counted: set[tuple[str, int | None, int | None]] = set()
+    for one in judged:
+        about = (one.alarm.ticket_id, one.fault, one.look_alike)
+        reopened = one.alarm.again and about in counted and one.outcome is not Outcome.NOTHING_THERE
+        counted.add(about)
+        yield msgspec.structs.replace(one, outcome=Outcome.AGAIN) if reopened else one
 
 
 def _right(truth: Truth, alarm: Alarm, right: list[int], found_by: list[Alarm | None]) -> Judged:

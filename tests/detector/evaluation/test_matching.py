@@ -73,6 +73,15 @@ def test_ticket_reopened_after_the_fault_is_false() -> None:
     assert len(matched.false) == 1
 
 
+def test_false_ticket_that_is_reopened_about_the_same_fault_is_counted_once() -> None:
+    wrong = alarm("offline")
+    outcomes, matched = judge(wrong, alarm("offline", opened_at=at(60), again=True))
+    assert outcomes == [Outcome.OTHER_NAME, Outcome.AGAIN]
+    assert len(matched.false) == 1
+    about_nothing = [alarm(opened_at=at(minutes), again=minutes > 1000) for minutes in (1000, 1100)]
+    assert judge(*about_nothing)[0] == [Outcome.NOTHING_THERE, Outcome.NOTHING_THERE]
+
+
 def test_two_faults_of_one_asset_may_share_a_ticket_that_is_reopened() -> None:
     later = fault(since=at(900), until=at(1500), shown_at=at(905))
     outcomes, matched = judge(alarm(), alarm(opened_at=at(910), again=True), faults=(fault(), later))

@@ -24,6 +24,7 @@ STEP_K = 30.0
 """No plug warms or cools by this much in a minute: a sensor that says so has come loose."""
 
 _FRESH = timedelta(minutes=30)
+_SETTLED = timedelta(minutes=10)
 
 
 def plug_of(values: dict[str, float]) -> float | None:
@@ -67,17 +68,27 @@ def _of(connector: ConnectorView, names: tuple[str, ...], now: datetime) -> floa
     return None
 
 
-class Probe(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One sensor's last believable value. `doubt`: it has stepped and not come back."""
+class Probe(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True, gc=False):
+    """One sensor's last believable value, and one that is doubted because it was a step away, with its time."""
 
     at: datetime
     celsius: float
-    doubt: bool = False
+    doubted_at: datetime | None = None
+    doubted_c: float = 0.0
+
+    @property
+    def doubt(self) -> bool:
+        """It has stepped and not come back."""
+        return self.doubted_at is not None
 
     def after(self, at: datetime, celsius: float) -> Probe:
         """With the next value. A step of over 30 K, or 30 K a minute where samples are further apart, is doubted
-        until a value is within the same of the last that was believed."""
-        seconds = (at - self.at).total_seconds()
-        if abs(celsius - self.celsius) > STEP_K * max(1.0, seconds / 60 if not self.doubt else 1.0):
-            return Probe(self.at, self.celsius, True)
-        return Probe(at, celsius)
+        until a value is near the last that was believed, or stays near where it stepped to for ten minutes."""
+        minutes = (at - self.at).total_seconds() / 60
+        if abs(celsius - self.celsius) <= STEP_K * (max(minutes, 1.0) if self.doubted_at is None else 1.0):
+            return Probe(at, celsius)
+        if self.doubted_at is None or abs(celsius - self.doubted_c) > STEP_K:
+            return Probe(self.at, self.celsius, at, celsius)
+        if at - self.doubted_at >= _SETTLED:
+            return Probe(at, celsius)
+        return Probe(self.at, self.celsius, self.doubted_at, celsius)

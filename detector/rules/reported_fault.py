@@ -161,7 +161,7 @@ RULE = Rule(
     inhibited_by=("offline",),
     absorbed_by=(
         *("emergency_stop", "rcd_trip", "isolation", "pilot_proximity"),
-        *("welded_contactor", "overcurrent", "phase_loss"),
+        *("welded_contactor", "overcurrent", "phase_loss", "plug_overheat"),
     ),
     explained=explained,
 )

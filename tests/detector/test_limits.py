@@ -128,5 +128,20 @@ def test_a_step_is_doubted_until_the_sensor_is_back() -> None:
     assert not probe.after(START + timedelta(seconds=120), 25.0).doubt
 
 
+def test_a_step_that_stays_for_ten_minutes_is_believed() -> None:
+    probe = Probe(START, 20.0)
+    for minute in range(1, 11):
+        probe = probe.after(START + timedelta(minutes=minute), 90.0 + minute / 10)
+        assert probe.doubt
+    assert probe.after(START + timedelta(minutes=11), 91.0) == Probe(START + timedelta(minutes=11), 91.0)
+
+
+def test_a_sensor_that_keeps_jumping_is_never_believed() -> None:
+    probe = Probe(START, 20.0)
+    for minute in range(1, 60):
+        probe = probe.after(START + timedelta(minutes=minute), 60.0 if minute % 2 else 110.0)
+    assert probe.doubt
+
+
 def test_sparse_samples_may_be_far_apart() -> None:
     assert not Probe(START, 20.0).after(START + timedelta(minutes=5), 85.0).doubt

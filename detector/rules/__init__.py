@@ -7,9 +7,11 @@ from collections.abc import Collection, Mapping
 
 from detector.rules import (
     anomaly,
+    clock_drift,
     emergency_stop,
     failed_starts,
     isolation,
+    lock,
     meter_drift,
     meter_frozen,
     meter_jump,
@@ -40,6 +42,7 @@ RULES: tuple[Rule, ...] = (
     rcd_trip.RULE,  # these before the report as such, which they put under them
     isolation.RULE,
     pilot_proximity.RULE,
+    lock.RULE,
     welded_contactor.RULE,
     overcurrent.RULE,
     plug_overheat.RULE,
@@ -48,6 +51,7 @@ RULES: tuple[Rule, ...] = (
     no_power.RULE,
     failed_starts.RULE,
     no_energy_sessions.RULE,
+    clock_drift.RULE,
     stuck_preparing.RULE,
     stuck_suspended_evse.RULE,
     stuck_finishing.RULE,

@@ -160,6 +160,7 @@ RULE = Rule(
     wakes=frozenset({Wake.STATUS, Wake.EVENT, Wake.LINK, Wake.BOOT}),
     inhibited_by=("offline",),
     absorbed_by=(
+        *("lock", "cut_cable"),
         *("emergency_stop", "rcd_trip", "isolation", "pilot_proximity"),
         *("welded_contactor", "overcurrent", "phase_loss", "plug_overheat"),
     ),

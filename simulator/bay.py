@@ -29,6 +29,7 @@ _PILOT_FAULTS = (
     Fault("OtherError", "plug partly inserted", "CX020"),
     Fault("OtherError", "proximity resistance out of range", "CX023"),
 )
+_NOT_HOME = Fault("OtherError", "plug partly inserted", "CX020")
 _LEAST_A = 6.0
 _WARMTH_EVERY_S = 60.0
 _STARTED_WH = 5.0  # a driver who sees less than this on the display concludes that it does not charge
@@ -76,6 +77,9 @@ class Bay:
         self.transaction: Transaction | None = None
         self.events = 0  # NotifyEvent counts them (2.x)
         self.guest: Callable[[Visit], Visit] | None = None  # makes of a usual visit an unusual one
+        self.begun: Callable[[Bay, Visit, float], None] | None = None  # what is unusual about charging
+        self._borrowed: Driver | None = None  # the one who came, whoever stands for that driver
+        self._pause_told = True
         self._warmth_at_s = 0.0
         self._began_wh = 0.0
         self._limit_a = circuit.spec.max_current_a  # that charging profiles leave
@@ -107,6 +111,7 @@ class Bay:
         if driver is None:
             self._await_next(now_s)
             return
+        self._borrowed = driver
         visit = drivers.plan_visit(self.desk.rng, driver, self.desk.habits, dc=self.circuit.dc, kind=self._kind)
         self._plug_in(self.guest(visit) if self.guest else visit, now_s)
 
@@ -132,6 +137,9 @@ class Bay:
         if self._happens(self.flaws.pilot_fails):
             self._fail(self.desk.rng.choice(_PILOT_FAULTS), self.desk.rng.uniform(30, 90), now_s)
             return
+        if self._happens(visit.driver.clumsy):
+            self._fail(_NOT_HOME, self.desk.rng.uniform(5, 30), now_s)
+            return
         self.desk.after(visit.card_after_s, now_s, lambda now: self._present_card(visit, now))
 
     def _unplug(self, visit: Visit, now_s: float, *, retry: bool = False) -> None:
@@ -147,15 +155,19 @@ class Bay:
         if next_try is not None:
             self.desk.after(self.desk.rng.uniform(4, 20), now_s, lambda now: self._retry(next_try, soc, now))
             return
-        self.desk.population.give_back(visit.driver)
+        self._leave(now_s)
+
+    def _leave(self, now_s: float) -> None:
+        if self._borrowed is not None:
+            self.desk.population.give_back(self._borrowed)
+            self._borrowed = None
         self._await_next(now_s)
 
     def _retry(self, visit: Visit, soc: float, now_s: float) -> None:
         if self.visit is None and self.desk.powered and self.status is ConnectorState.AVAILABLE:
             self._plug_in(visit._replace(soc=soc), now_s)
             return
-        self.desk.population.give_back(visit.driver)
-        self._await_next(now_s)
+        self._leave(now_s)
 
     # A transaction from card to stop.
 
@@ -213,7 +225,7 @@ class Bay:
         circuit.offered_a = self._limit_a
         circuit.phase_limit = self._phase_limit
         circuit.close()
-        circuit.paused = self._happens(self.flaws.refused)
+        circuit.paused, self._pause_told = self._happens(self.flaws.refused), True
         self._set_status(ConnectorState.CHARGING, now_s)
         desk.after(_FIRST_LOOK_S, now_s, lambda now: self._first_look(transaction, now))
         if self._happens(self.flaws.withholds):
@@ -223,6 +235,8 @@ class Bay:
         if visit.patience_s < visit.dwell_s:
             desk.after(visit.patience_s, now_s, lambda now: self._look(visit, transaction, now))
         self._plan_pause(transaction, visit, now_s)
+        if self.begun is not None:
+            self.begun(self, visit, now_s)
 
     def _ready(self, visit: Visit, now_s: float) -> bool:
         """What can keep a station from starting although the driver may charge."""
@@ -247,7 +261,8 @@ class Bay:
     def _first_look(self, transaction: Transaction, now_s: float) -> None:
         if self.transaction is transaction:
             self.circuit.advance(now_s)
-            self._guarded(now_s)
+            if self._guarded(now_s):
+                self._follow(now_s)
 
     def _withhold(self, transaction: Transaction, now_s: float) -> None:
         if self.transaction is transaction:
@@ -321,7 +336,7 @@ class Bay:
             self.stop("Local", now_s)
         elif circuit.offered_a <= 0 or circuit.withheld:
             self._set_status(ConnectorState.SUSPENDED_EVSE, now_s)
-        elif circuit.paused or circuit.full:
+        elif (circuit.paused and self._pause_told) or circuit.full:
             self._set_status(ConnectorState.SUSPENDED_EV, now_s)
         else:
             self._set_status(ConnectorState.CHARGING, now_s)
@@ -350,14 +365,28 @@ class Bay:
             if self.transaction is not transaction:
                 return
             self.circuit.advance(now)
-            if kind < 0.03:
-                self.circuit.paused = on
-            else:
-                self.circuit.offered_a = 0.0 if on else self._limit_a
+            self.circuit.offered_a = 0.0 if on else self._limit_a
             self._follow(now)
 
+        if kind < 0.03:
+            self.pause(at_s, length_s, now_s)
+            return
         self.desk.after(at_s, now_s, lambda now: switch(now, on=True))
         self.desk.after(at_s + length_s, now_s, lambda now: switch(now, on=False))
+
+    def pause(self, after_s: float, length_s: float, now_s: float, *, told: bool = True) -> None:
+        """The vehicle will take nothing for a while. Not every vehicle lets the station know (`told`)."""
+        transaction = self.transaction
+
+        def switch(now: float, *, on: bool) -> None:
+            if transaction is None or self.transaction is not transaction:
+                return
+            self.circuit.advance(now)
+            self.circuit.paused, self._pause_told = on, told
+            self._follow(now)
+
+        self.desk.after(after_s, now_s, lambda now: switch(now, on=True))
+        self.desk.after(after_s + length_s, now_s, lambda now: switch(now, on=False))
 
     # What the station says of itself.
 

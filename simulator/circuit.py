@@ -23,6 +23,9 @@ _REGISTER_EPOCH_S = 1_767_225_600.0  # 2026-01-01: from here lifetime registers 
 _LIFETIME_LOAD = 0.5  # share of rated power; above what traffic ever draws, so a restarted fleet never counts back
 
 _SENSOR_OPEN_C = -50.0
+_SENSOR_SHORT_C = 215.0
+_LOOSE = 0.05  # chance that a loose sensor leaps in a reading
+_LEAP_K = 90.0
 _UNCOOLED = 5.0  # a cooled cable whose pump has stopped warms by this many times its rise more
 
 _Value = TypeVar("_Value")
@@ -50,6 +53,7 @@ class Circuit:
         self.rotation = 0  # which phase of the grid the station's first is
         self._drawn_a = [0.0, 0.0, 0.0]  # from each phase of the grid
         self.phase_limit: int | None = None  # phases that the load management lets a vehicle have
+        self.own_w = 0.0  # what the station itself takes behind this meter: electronics, a heater
         self.compensated_ohm = 0.0  # of the cable whose loss the register leaves out
         self.vehicle: Vehicle | None = None
         self.soc = 0.0
@@ -94,8 +98,20 @@ class Circuit:
 
     @property
     def sensed_plug_c(self) -> float:
-        """What the sensor in the plug says; an open one reads as cold as it can."""
-        return _SENSOR_OPEN_C if self.defects.plug_sensor_open else self.plug_c
+        """What the sensor in the plug says."""
+        match self.defects.plug_sensor:
+            case "open":
+                return _SENSOR_OPEN_C
+            case "short":
+                return _SENSOR_SHORT_C
+            case "loose" if self._happens(_LOOSE):
+                return self.plug_c + self._rng.uniform(0.4, 1.0) * _LEAP_K
+        return self.plug_c
+
+    @property
+    def trusted_plug_c(self) -> float:
+        """What firmware goes by: it knows a sensor that cannot be right."""
+        return self.air_c if self.defects.plug_sensor else self.plug_c
 
     @property
     def full(self) -> bool:
@@ -152,7 +168,8 @@ class Circuit:
         if not self.dc:
             return math.inf
         sound = self._insulation_ohm_per_v * (1 - _WET * physics.rain(self._at_s, self.place))
-        return 1 / (1 / sound + 1 / self.defects.earth_ohm_per_v)
+        vehicles = self.vehicle.earth_ohm_per_v if self.vehicle else math.inf
+        return 1 / (1 / sound + 1 / self.defects.earth_ohm_per_v + 1 / vehicles)
 
     def advance(self, now_s: float) -> None:
         """Lets time pass until `now_s`; earlier times are ignored."""
@@ -177,6 +194,8 @@ class Circuit:
             self._ac_power(self.site.grid_v(at_s))
         self._draw()
         self._warm(at_s, dt_s)
+        if self.own_w:
+            self.energy_wh += self.own_w * dt_s / 3600
         wh = self.power_w * dt_s / 3600
         self.energy_wh += wh
         self._count(wh)
@@ -250,7 +269,7 @@ class Circuit:
         site_a, loaded = self.site.load_a, any(mine)
         for phase in range(self.phases):
             on_grid = (phase + self.rotation) % 3
-            volts = grid_v[on_grid] + self.site.offset_v + defects.phase_offset_v[phase]
+            volts = grid_v[on_grid] + self.site.offset_v[on_grid] + defects.phase_offset_v[phase]
             volts -= physics.drop_v(site_a, on_grid, self.place.shared_ohm)
             if loaded:
                 volts -= physics.drop_v(mine, phase, self._supply_ohm) + defects.supply_ohm[phase] * mine[phase]
@@ -289,7 +308,7 @@ class Circuit:
 
     def metered_w(self) -> float:
         """Power as the meter shows it now."""
-        return self._says("w", self.power_w * self._gain * self._noise(0.0015))
+        return self._says("w", (self.power_w + self.own_w) * self._gain * self._noise(0.0015))
 
     def metered_wh(self, step_wh: int) -> int:
         """The register as it reads: whole steps of its resolution."""
@@ -298,9 +317,16 @@ class Circuit:
     def metered_a(self) -> list[float]:
         """Current per phase as shown; one value for DC."""
         gain = self.defects.meter_gain * self.defects.current_gain
-        return self._says(
-            "a", [a * gain * self._noise(0.002 if self.dc else 0.004) if a else 0.0 for a in self.amps]
-        )
+        noise = 0.002 if self.dc else 0.004
+        shown = [a * gain * self._noise(noise) if a else 0.0 for a in self.supply_amps]
+        return self._says("a", shown)
+
+    @property
+    def supply_amps(self) -> list[float]:
+        """What really flows through the meter, per phase: the outlet's, and what the station takes itself."""
+        if not self.own_w:
+            return self.amps
+        return [self.amps[0] + self.own_w / physics.NOMINAL_V, *self.amps[1:]]
 
     def metered_v(self) -> list[float]:
         """Voltage per phase as shown; one value for DC."""

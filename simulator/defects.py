@@ -30,7 +30,7 @@ class Defects(msgspec.Struct, kw_only=True):
     # Plug and cable.
     contact_ohm: float = 0.0  # of worn contacts
     cooling_lost: float = 0.0  # share of a cooled cable's cooling
-    plug_sensor_open: bool = False
+    plug_sensor: str = ""  # "open" reads as cold as it can, "short" as hot; "loose" leaps now and then
 
     # Meter.
     register_error_wh: float = 0.0  # register minus energy delivered

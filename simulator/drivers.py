@@ -36,7 +36,7 @@ class Visit(NamedTuple):
     card_after_s: float  # from plug-in to the card
     unplug_after_s: float  # from the end of the transaction to the plug being pulled
     patience_s: float  # when the driver looks whether it charges; infinite: never
-    retries: int = 0  # how often this driver has already tried here
+    retries: int = 0  # how often this driver has already tried here; negative: tries on for sure
 
 
 class Habits(msgspec.Struct, frozen=True, kw_only=True):
@@ -132,7 +132,7 @@ def _dwell_s(rng: random.Random, habits: Habits, kind: SiteKind) -> float:
 
 def again(rng: random.Random, visit: Visit) -> Visit | None:
     """The same driver's next try after a failure, or None: gone elsewhere."""
-    if visit.retries >= 2 or rng.random() < 0.45:
+    if visit.retries >= 2 or (visit.retries >= 0 and rng.random() < 0.45):
         return None
     return visit._replace(retries=visit.retries + 1, card_after_s=rng.uniform(4, 20))
 

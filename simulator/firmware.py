@@ -12,6 +12,8 @@ from typing import NamedTuple
 from simulator.circuit import Circuit
 from simulator.spec import StationSpec
 
+_SOUND_MA = 8.0  # what filters leak together, with nothing wrong
+
 
 class Fault:
     """What a station itself reports about a connector (OCPP 1.6 section 7.6 ChargePointErrorCode)."""
@@ -101,8 +103,9 @@ def _too_much(senses: Senses) -> bool:
 
 def _leaks(senses: Senses) -> bool:
     """Residual currents are restless: water, vibration."""
-    leak_ma = senses.circuit.defects.leak_ma
-    if not leak_ma or not senses.circuit.conducting:
+    circuit = senses.circuit
+    leak_ma = circuit.defects.leak_ma + (circuit.vehicle.leak_ma if circuit.vehicle else 0.0)
+    if leak_ma < _SOUND_MA or not circuit.conducting:
         return False
     return leak_ma * senses.rng.lognormvariate(0, 0.25) > senses.limits.residual_ma
 
@@ -119,9 +122,9 @@ def _always(senses: Senses) -> bool:
 _GUARDS = (
     Guard(
         Fault("HighTemperature", "plug over temperature, charging stopped", "CX019"),
-        lambda s: s.circuit.sensed_plug_c > s.limits.plug_stop_c,
+        lambda s: s.circuit.trusted_plug_c > s.limits.plug_stop_c,
         300,
-        lambda s: s.circuit.sensed_plug_c < s.limits.plug_resume_c,
+        lambda s: s.circuit.trusted_plug_c < s.limits.plug_resume_c,
     ),
     Guard(
         Fault("HighTemperature", "cabinet over temperature, charging stopped", "CX003"),
@@ -154,7 +157,7 @@ def tripped(senses: Senses) -> Guard | None:
 def derating(senses: Senses, now: float) -> tuple[float, Fault | None]:
     """Share of the power that is allowed while something is hot (`now`: the share so far), and what is said of it.
     It grows again only when it has cooled by five kelvin."""
-    limits, plug_c = senses.limits, senses.circuit.sensed_plug_c
+    limits, plug_c = senses.limits, senses.circuit.trusted_plug_c
     plug = _share(plug_c, limits.plug_derate_c, limits.plug_stop_c)
     cabinet = _share(senses.cabinet_c, limits.cabinet_derate_c, limits.cabinet_stop_c)
     if plug == cabinet == 1.0 and now < 1.0:

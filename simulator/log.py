@@ -34,6 +34,7 @@ class LogSummary(msgspec.Struct, frozen=True, kw_only=True):
     stations: int
     lines: int
     faults: int
+    look_alikes: int
 
 
 def line_bytes(line: Line) -> bytes:
@@ -54,7 +55,9 @@ def write_log(options: LogOptions, out: Path, truth: Path) -> LogSummary:
             file.write(line_bytes(line))
             lines += 1
     truth.write_text(json.dumps(world.truth(), indent=1) + "\n", "utf-8")
-    return LogSummary(stations=len(world.specs), lines=lines, faults=len(world.plans))
+    return LogSummary(
+        stations=len(world.specs), lines=lines, faults=len(world.plans), look_alikes=len(world.likes)
+    )
 
 
 @contextmanager

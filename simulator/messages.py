@@ -117,11 +117,11 @@ def device_meter(circuit: Circuit, now_s: float, gain: float) -> dict[str, Any]:
     payload: dict[str, Any] = {
         "ts": timestamp(now_s),
         "energy_wh": round(circuit.energy_wh * gain, 1),
-        "power_w": round(circuit.power_w * gain, 1),
+        "power_w": round((circuit.power_w + circuit.own_w) * gain, 1),
         "plug_temperature_c": round(circuit.sensed_plug_c, 1),
     }
     if not circuit.dc:
-        for phase, (amps, volts) in enumerate(zip(circuit.amps, circuit.volts, strict=True), 1):
+        for phase, (amps, volts) in enumerate(zip(circuit.supply_amps, circuit.volts, strict=True), 1):
             payload[f"current_l{phase}_a"] = round(amps * gain, 2)
             payload[f"voltage_l{phase}_v"] = round(volts, 1)
     if circuit.dc:
@@ -130,15 +130,16 @@ def device_meter(circuit: Circuit, now_s: float, gain: float) -> dict[str, Any]:
 
 
 def device_telemetry(
-    *, now_s: float, air_c: float, cabinet_c: float, fan_rpm: float | None, rssi_dbm: float
+    *, now_s: float, air_c: float | None, cabinet_c: float, fan_rpm: float | None, rssi_dbm: float
 ) -> dict[str, Any]:
     """What a station's gateway says of its surroundings: `laddvakt/<station>/telemetry`."""
     payload: dict[str, Any] = {
         "ts": timestamp(now_s),
-        "ambient_temperature_c": round(air_c, 1),
         "cabinet_temperature_c": round(cabinet_c, 1),
         "rssi_dbm": round(rssi_dbm),
     }
+    if air_c is not None:
+        payload["ambient_temperature_c"] = round(air_c, 1)
     if fan_rpm is not None:
         payload["fan_rpm"] = round(fan_rpm, -1)
     return payload

@@ -20,7 +20,8 @@ class Site:
         self.place = place
         self._kinds = kinds
         self.load_a = [0.0, 0.0, 0.0]
-        self.offset_v = 0.0  # the transformer is set off by this
+        self.offset_v = (0.0, 0.0, 0.0)  # what neighbours and the transformer add, per phase
+        self.offset_k = 0.0  # how much colder or warmer it is than it uses to be
         self.closed = False  # nobody comes in; who is there stays
         self.quiet = 1.0  # share of the usual demand
         self._air = (-1, 0.0)
@@ -34,7 +35,7 @@ class Site:
         """Temperature of the air, degrees Celsius."""
         key = int(now_s / _CACHED_S)
         if self._air[0] != key:
-            self._air = (key, physics.ambient_c(key * _CACHED_S, self.place))
+            self._air = (key, physics.ambient_c(key * _CACHED_S, self.place) + self.offset_k)
         return self._air[1]
 
     def grid_v(self, now_s: float) -> tuple[float, float, float]:

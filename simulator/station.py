@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import math
 import random
 from collections.abc import Callable
 from functools import partial
@@ -16,8 +17,9 @@ from simulator.bay import Bay
 from simulator.cabinet import Cabinet
 from simulator.circuit import Circuit
 from simulator.drivers import Habits, Population
-from simulator.faults import FaultPlan, begin, end
+from simulator.faults import FaultPlan
 from simulator.firmware import limits_of
+from simulator.happenings import begin, end
 from simulator.limits import ChargingLimits
 from simulator.outbox import OnReply, Outbox
 from simulator.site import Site, make_site
@@ -49,7 +51,14 @@ class Acknowledged(msgspec.Struct, frozen=True):
     reply: dict[str, Any]
 
 
-Output = Send | Publish | Acknowledged
+class Asked(msgspec.Struct, frozen=True):
+    """What the central system that looks after this station asks of it now."""
+
+    action: str
+    payload: dict[str, Any]
+
+
+Output = Send | Publish | Acknowledged | Asked
 
 
 class StationOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,14 +87,18 @@ class Station:
         faults: tuple[FaultPlan, ...] = (),
         site: Site | None = None,
     ) -> None:
-        """`site` is shared by the stations of one site; one that is given none has it for itself."""
+        """`faults`: what is to befall it, look-alikes too. `site` is shared by the stations of one site; one that
+        is given none has it for itself."""
         self.spec = spec
         self.options = options or StationOptions()
         self.rng = random.Random(f"{seed}/{spec.station_id}")
         self.dialect = dialect_of(spec)
         self.limits = limits_of(spec)
         self.clock_offset_s = 0.0  # of the station's own clock
-        self.garble: Callable[[Message], Message] | None = None  # what broken firmware makes of a message
+        self.garble: Callable[[Message], Message] | None = None  # what its firmware makes of a message
+        self.delay: Callable[[Message, float], float] | None = (
+            None  # seconds that it keeps one back; infinite: lost
+        )
         self.speech = speech_of(spec.protocol)
         self._boot_reason = "PowerUp"
         self.habits = self.options.habits
@@ -95,6 +108,8 @@ class Station:
         self.profiles = ChargingLimits(phases=spec.phases, dc=is_dc(spec))
         self.powered = True
         self.network = True
+        self.reachable = True  # the central system is there, and the way to it
+        self.air_sensor = True
         self._agenda: list[tuple[float, int, Callable[[float], None]]] = []
         self._count = itertools.count()
         # Message ids differ between runs of the same fleet: a central system may remember the former ones.
@@ -179,7 +194,7 @@ class Station:
     @property
     def link_wanted(self) -> bool:
         """Whether the station has power and a network to connect over."""
-        return self.powered and self.network
+        return self.powered and self.network and self.reachable
 
     def _settle(self, now_s: float, *, keep: bool = False) -> list[Output]:
         while self._agenda and self._agenda[0][0] <= now_s:
@@ -237,15 +252,27 @@ class Station:
         """Queues a request, see Outbox.push."""
         if self.garble is not None:
             message = self.garble(message)
-        self._outbox.push(
-            message.action,
-            message.payload,
-            now_s,
-            kept=message.kept,
-            transaction=message.numbered,
-            on_reply=on_reply,
-            urgent=urgent,
-        )
+        held_s = self.delay(message, now_s) if self.delay is not None else 0.0
+
+        def push(now: float) -> None:
+            self._outbox.push(
+                message.action,
+                message.payload,
+                now,
+                kept=message.kept,
+                transaction=message.numbered,
+                on_reply=on_reply,
+                urgent=urgent,
+            )
+
+        if not held_s:
+            push(now_s)
+        elif held_s < math.inf:
+            self.after(held_s, now_s, push)
+
+    def ask(self, action: str, payload: dict[str, Any]) -> None:
+        """The central system asks this, where somebody stands for it (a log)."""
+        self._outputs.append(Asked(action, payload))
 
     def power_off(self, now_s: float) -> None:
         """No mains: everything stops, nothing is sent."""
@@ -259,9 +286,9 @@ class Station:
     def power_on(self, now_s: float) -> None:
         self.powered = True
 
-    def restart(self, reason: str, now_s: float) -> None:
-        """Reset.req: transactions end, the link drops, the station boots again after a while."""
-        self._boot_reason = "RemoteReset"
+    def restart(self, reason: str, now_s: float, *, boot_reason: str = "RemoteReset") -> None:
+        """Transactions end, the link drops, the station boots again after a while."""
+        self._boot_reason = boot_reason
         for bay in self.bays.values():
             bay.stop(reason, now_s)
         self.power_off(now_s)
@@ -340,7 +367,7 @@ class Station:
         cabinet.advance(now_s)
         telemetry = messages.device_telemetry(
             now_s=now_s,
-            air_c=air_c + self.rng.gauss(0, 0.1),
+            air_c=air_c + self.rng.gauss(0, 0.1) if self.air_sensor else None,
             cabinet_c=cabinet.temperature_c + self.rng.gauss(0, 0.1),
             fan_rpm=cabinet.fan_rpm if is_dc(self.spec) else None,
             rssi_dbm=self._rssi_dbm + self.rng.gauss(0, 2),

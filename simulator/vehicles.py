@@ -5,6 +5,7 @@ The figures are of the kind that makers publish, made up per class; no row is on
 
 from __future__ import annotations
 
+import math
 import random
 from bisect import bisect_right
 from typing import NamedTuple
@@ -27,6 +28,7 @@ class Vehicle(NamedTuple):
     ramp_s: float = 4.0  # time constant with which its charger follows (IEC 61851-1 gives it 5 s)
     inlet_wear: float = 0.0  # resistance that its inlet's contacts add, as a share of a new plug's
     leak_ma: float = 0.0  # residual current of its charger and its filters
+    earth_ohm_per_v: float = math.inf  # a path from its battery to earth
 
     def dc_share(self, soc: float) -> float:
         """Share of `dc_max_w` that a warm battery takes at this state of charge."""

@@ -18,10 +18,11 @@ from simulator.central import Central
 from simulator.drivers import Habits, Population
 from simulator.faults import KINDS, FaultPlan
 from simulator.faults.schedule import of_device, shows, spread_faults, truth_record
+from simulator.lookalikes.schedule import like_record, spread_look_alikes
 from simulator.messages import milliseconds, timestamp
 from simulator.site import make_sites
 from simulator.spec import StationSpec, make_specs, make_tokens, speaking, with_devices
-from simulator.station import Acknowledged, Output, Publish, Send, Station, StationOptions
+from simulator.station import Acknowledged, Asked, Output, Publish, Send, Station, StationOptions
 
 DEFAULT_START_S = 1_772_409_600.0  # 2026-03-02T00:00:00Z, a Monday
 _DETECT_LOSS_S = (5.0, 45.0)  # how long a server takes to see that a link is dead
@@ -39,6 +40,8 @@ class LogOptions(msgspec.Struct, frozen=True, kw_only=True):
     start_s: float = DEFAULT_START_S
     faults: float = 0.0
     plans: tuple[FaultPlan, ...] | None = None  # these faults instead of seeded ones
+    look_alikes: float = 0.0  # share of stations that something befalls per day which only looks like a fault
+    likes: tuple[FaultPlan, ...] | None = None  # these look-alikes instead of seeded ones
     habits: Habits = Habits(brisk=False, busy_at_start=0.15)
     mqtt_share: float = 0.4
     mqtt_interval_s: float = 60.0
@@ -102,9 +105,11 @@ class World:
         specs = speaking(specs, options.protocols) if options.protocols else specs
         self.specs = with_devices(specs, options.mqtt_share, options.seed)
         self.plans = _plans(options, self.specs)
+        self.likes = _likes(options, self.specs, self.plans)
         self._agenda: list[tuple[float, int, Callable[[float], None]]] = []
         self._count = itertools.count()
         self._central = Central()
+        self._asked = itertools.count(1)
         self._lines: list[Line] = []
         self._shown_s: dict[FaultPlan, float] = {}
         self._hidden: dict[str, list[FaultPlan]] = {}  # station -> faults that nothing has shown yet
@@ -114,7 +119,7 @@ class World:
                 continue
             for station_id in plan.stations:
                 self._hidden.setdefault(station_id, []).append(plan)
-        self._links = [_Link(station) for station in _stations(options, self.specs, self.plans)]
+        self._links = [_Link(station) for station in _stations(options, self.specs, (*self.plans, *self.likes))]
 
     def lines(self) -> Iterator[Line]:
         """What a central system and a broker hear and say, in the order of time."""
@@ -137,6 +142,7 @@ class World:
             "until": timestamp(self.options.until_s),
             "stations": [spec.station_id for spec in self.specs],
             "faults": [truth_record(plan, self._shown_s.get(plan)) for plan in self.plans],
+            "look_alikes": [like_record(plan) for plan in self.likes],
         }
 
     def _at(self, when_s: float, action: Callable[[float], None]) -> None:
@@ -193,6 +199,8 @@ class World:
                     self._line(now_s, "mqtt", topic=topic, payload=payload)
                     if self._hidden.get(link.station_id):
                         self._show(link, *_of_device(link.station, topic, payload), now_s)
+                case Asked(action, payload):
+                    self._ask(link, action, payload, now_s)
                 case Acknowledged():
                     pass
         wanted = link.station.link_wanted
@@ -241,6 +249,19 @@ class World:
 
         self._at(now_s + _THINK_S, send)
 
+    def _ask(self, link: _Link, action: str, payload: dict[str, Any], now_s: float) -> None:
+        """The central system asks something of a station that is there."""
+        if not link.up:
+            return
+        frame, epoch = [2, f"ask-{next(self._asked)}", action, payload], link.epoch
+
+        def arrive(now: float) -> None:
+            if epoch == link.epoch and link.up:
+                self._apply(link, link.station.received(frame, now), now)
+
+        self._line(now_s, "ocpp", station_id=link.station_id, direction="out", frame=frame)
+        self._at(now_s + link.latency_s, arrive)
+
     def _show(self, link: _Link, action: str, payload: dict[str, Any], now_s: float) -> None:
         hidden = self._hidden.get(link.station_id)
         if not hidden:
@@ -268,6 +289,21 @@ def _plans(options: LogOptions, specs: tuple[StationSpec, ...]) -> tuple[FaultPl
         share_per_day=options.faults,
         from_s=options.start_s,
         until_s=options.until_s,
+    )
+
+
+def _likes(
+    options: LogOptions, specs: tuple[StationSpec, ...], faults: tuple[FaultPlan, ...]
+) -> tuple[FaultPlan, ...]:
+    if options.likes is not None:
+        return options.likes
+    return spread_look_alikes(
+        specs,
+        seed=options.seed,
+        share_per_day=options.look_alikes,
+        from_s=options.start_s,
+        until_s=options.until_s,
+        beside=faults,
     )
 
 

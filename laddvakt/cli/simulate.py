@@ -73,6 +73,13 @@ def _live(options: FleetOptions) -> None:
     help="Share of stations that develop a fault: soon when live, per day in a log.",
 )
 @click.option(
+    "--look-alikes",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    show_default=True,
+    help="Of a log: share of stations per day that something befalls which only looks like a fault.",
+)
+@click.option(
     "--mqtt", envvar="LADDVAKT_SIMULATE_MQTT", help="Broker of the devices: mqtt://[user:password@]host:port."
 )
 @click.option(
@@ -117,6 +124,7 @@ def command(
     seed: int,
     speed: float,
     faults: float,
+    look_alikes: float,
     mqtt: str | None,
     network: Path | None,
     demo: bool,
@@ -133,6 +141,10 @@ def command(
         raise click.UsageError("give either --url (live) or --out with --truth (a log).")
     if session is not None and session[0] > session[1]:
         raise click.BadParameter("the shortest comes first", param_hint="--session")
+    if url is not None and look_alikes:
+        raise click.UsageError(
+            "--look-alikes is for a log (--out): some of them need a central system that plays along."
+        )
     specs, tokens = _network(network, demo=demo, stations=stations)
     spoken = tuple(f"ocpp{version}" for version in protocols) or None
     if url is not None:
@@ -162,6 +174,7 @@ def command(
             seed=seed,
             days=days,
             faults=faults,
+            look_alikes=look_alikes,
             meter_interval_s=meter_interval,
             session_s=session,
             specs=specs,
@@ -171,4 +184,5 @@ def command(
         out,
         truth,
     )
-    click.echo(f"{out}: {summary.lines} lines of {summary.stations} stations; {truth}: {summary.faults} faults.")
+    laid = f"{summary.faults} faults, {summary.look_alikes} look-alikes"
+    click.echo(f"{out}: {summary.lines} lines of {summary.stations} stations; {truth}: {laid}.")

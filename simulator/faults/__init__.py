@@ -6,8 +6,6 @@ station's own physics and firmware. No file here knows a detection threshold.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from simulator.faults import (
     clock_drift,
     current_ripple,
@@ -49,9 +47,6 @@ from simulator.faults import (
     welded_contactor,
 )
 from simulator.faults.base import FaultKind, FaultPlan
-
-if TYPE_CHECKING:
-    from simulator.station import Station
 
 KINDS: dict[str, FaultKind] = {
     kind.code: kind
@@ -101,14 +96,4 @@ UNNAMED = frozenset({"current_ripple", "slow_fan", "voltage_sensor"})
 """Faults that the catalogue has no rule for: only what is unlike its peers can be seen."""
 
 
-def begin(station: Station, plan: FaultPlan, now_s: float) -> None:
-    """The fault sets in."""
-    KINDS[plan.fault].begin(station, plan, now_s)
-
-
-def end(station: Station, plan: FaultPlan, now_s: float) -> None:
-    """The fault is mended."""
-    KINDS[plan.fault].end(station, plan, now_s)
-
-
-__all__ = ["KINDS", "UNNAMED", "FaultKind", "FaultPlan", "begin", "end"]
+__all__ = ["KINDS", "UNNAMED", "FaultKind", "FaultPlan"]

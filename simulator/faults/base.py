@@ -71,6 +71,8 @@ class FaultKind(NamedTuple):
     fits: Fits = lambda spec: True  # stations that can have it, and can show it
     lasts_s: float = 12 * _HOUR_S  # typically, until somebody mends it
     whole_site: Fits | None = None  # given for a fault of a site: which of its stations it strikes
+    everywhere: bool = False  # befalls all stations at once
+    whole_run: bool = False  # a trait of the station: there from the beginning to the end
 
 
 def station_asset(spec: StationSpec, connector: ConnectorSpec | None = None) -> Asset:

@@ -43,7 +43,8 @@ def _plan(spec: StationSpec, rng: random.Random, since_s: float, until_s: float 
 def _begin(station: Station, plan: FaultPlan, now_s: float) -> None:
     settle(station, now_s)
     for bay in bays(station, plan):
-        bay.flaws.cable_gone = bay.circuit.defects.plug_sensor_open = True
+        bay.flaws.cable_gone = True
+        bay.circuit.defects.plug_sensor = "open"
         bay.stop("EVDisconnected", now_s)
         if plan.detail == "told":
             bay.raise_fault(_TOLD, now_s)
@@ -51,7 +52,8 @@ def _begin(station: Station, plan: FaultPlan, now_s: float) -> None:
 
 def _end(station: Station, plan: FaultPlan, now_s: float) -> None:
     for bay in bays(station, plan):
-        bay.flaws.cable_gone = bay.circuit.defects.plug_sensor_open = False
+        bay.flaws.cable_gone = False
+        bay.circuit.defects.plug_sensor = ""
         if bay.fault is _TOLD:
             bay.clear_fault(now_s)
 

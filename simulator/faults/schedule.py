@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-import msgspec
-
 from laddvakt.domain.times import rfc3339
 from simulator.faults import KINDS, FaultKind, FaultPlan
+from simulator.faults.ground import Ground
 from simulator.faults.shown import Said
 from simulator.spec import StationSpec
 
 _DAY_S = 86_400.0
+_SHORTER = (1.0, 0.7, 0.5, 0.35)  # shares of a length that are tried where there is little room
 
 
 def spread_faults(
@@ -68,61 +68,33 @@ def lay_faults(
     until_s: float,
     strength: tuple[float, float] = (0.0, 1.0),
     length_factor: float = 1.0,
+    among: Mapping[str, FaultKind] = KINDS,
+    beside: Sequence[FaultPlan] = (),
 ) -> tuple[FaultPlan, ...]:
     """`count` faults, of these codes in turn, on stations that can have them, with strengths drawn evenly within
-    bounds. Each lasts about its typical length times `length_factor`, and begins and ends within the time given;
-    no station has two at a time. Fewer than `count` where there is no room. Raises KeyError for an unknown code.
+    bounds. Each lasts about its typical length times `length_factor`, less where the fleet is crowded, and begins
+    and ends within the time given; no station has two at a time. Fewer than `count` where there is no room at
+    all, nor beside what is there already (`beside`). Raises KeyError for an unknown code.
     """
     rng = random.Random(f"lay/{seed}")
-    ground = _Ground(specs, rng)
+    ground, within = Ground(specs, rng), (from_s, until_s)
+    ground.take(beside)
+    kinds = [among[codes[index % len(codes)]] for index in range(count)]
     plans = []
-    for index in range(count):
-        kind = KINDS[codes[index % len(codes)]]
+    for kind in sorted(kinds, key=lambda kind: _ease(ground, kind)):  # the hardest to place come first
         length_s = min(kind.lasts_s * rng.uniform(0.5, 1.5) * length_factor, 0.8 * (until_s - from_s))
-        since_s = rng.uniform(from_s, until_s - length_s)
-        plans.append(ground.lay(kind, since_s, length_s, strength=rng.uniform(*strength)))
-    return tuple(sorted((plan for plan in plans if plan is not None), key=lambda plan: plan.since_s))
+        strong = rng.uniform(*strength)
+        plan = None
+        for shorter in _SHORTER:
+            plan = plan or ground.lay_within(kind, within, length_s * shorter, strength=strong)
+        if plan is not None:
+            plans.append(plan)
+    return tuple(sorted(plans, key=lambda plan: plan.since_s))
 
 
-class _Ground:
-    """Stations, and when each of them has a fault."""
-
-    def __init__(self, specs: Sequence[StationSpec], rng: random.Random, *, rest_s: float = 3600.0) -> None:
-        self._specs = specs
-        self._rng = rng
-        self._rest_s = rest_s  # between two faults of a station
-        self._taken: dict[str, list[tuple[float, float]]] = {spec.station_id: [] for spec in specs}
-
-    def lay(
-        self, kind: FaultKind, since_s: float, length_s: float, *, strength: float | None = None
-    ) -> FaultPlan | None:
-        """A fault of this kind on a free station; None where there is none."""
-        until_s = since_s + length_s
-        for spec in self._rng.sample(self._specs, len(self._specs)):
-            if not kind.fits(spec) or not self._free(spec.station_id, since_s, until_s):
-                continue
-            plan = self._widened(kind, spec, kind.plan(spec, self._rng, since_s, until_s))
-            if plan.asset.kind == "site" and not plan.also:
-                continue  # a site of one station is that station
-            if strength is not None and plan.strength < 1:
-                plan = msgspec.structs.replace(plan, strength=strength)
-            if all(self._free(station_id, since_s, until_s) for station_id in plan.stations):
-                for station_id in plan.stations:
-                    self._taken[station_id].append((since_s, until_s))
-                return plan
-        return None
-
-    def _free(self, station_id: str, since_s: float, until_s: float) -> bool:
-        rest_s = self._rest_s
-        return all(end + rest_s <= since_s or until_s + rest_s <= begin for begin, end in self._taken[station_id])
-
-    def _widened(self, kind: FaultKind, spec: StationSpec, plan: FaultPlan) -> FaultPlan:
-        """A fault of a site strikes its other stations, too."""
-        strikes = kind.whole_site
-        if strikes is None or plan.asset.kind != "site":
-            return plan
-        site = [other for other in self._specs if other.site_id == spec.site_id and other is not spec]
-        return msgspec.structs.replace(plan, also=tuple(other.station_id for other in site if strikes(other)))
+def _ease(ground: Ground, kind: FaultKind) -> tuple[bool, float]:
+    """What strikes whole sites, lasts long and fits few stations is hard to place."""
+    return kind.whole_site is None, ground.room(kind) / kind.lasts_s
 
 
 def _assign(
@@ -134,7 +106,7 @@ def _assign(
     length_factor: float,
 ) -> tuple[FaultPlan, ...]:
     """Kinds in turn; where no station can have one, the next in turn."""
-    ground = _Ground(specs, rng, rest_s=3600 * length_factor)
+    ground = Ground(specs, rng, rest_s=3600 * length_factor)
     turn = itertools.cycle(kinds)
     plans = []
     for since_s in onsets:
@@ -173,14 +145,15 @@ def truth_record(plan: FaultPlan, shown_s: float | None) -> dict[str, Any]:
         "station_id": plan.station_id if plan.asset.kind != "site" else "",
         "connector_id": plan.connector_id,
         "stations": list(plan.stations),
-        "since": _time(plan.since_s),
-        "full_at": _time(plan.since_s + plan.onset_s),
-        "until": _time(plan.until_s),
-        "shown_at": _time(shown_s),
+        "since": in_utc(plan.since_s),
+        "full_at": in_utc(plan.since_s + plan.onset_s),
+        "until": in_utc(plan.until_s),
+        "shown_at": in_utc(shown_s),
         "strength": round(plan.strength, 3),
         "detail": plan.detail,
     }
 
 
-def _time(at_s: float | None) -> str | None:
+def in_utc(at_s: float | None) -> str | None:
+    """RFC 3339."""
     return rfc3339(datetime.fromtimestamp(at_s, UTC)) if at_s is not None else None

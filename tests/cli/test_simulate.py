@@ -20,10 +20,13 @@ from tests.support.waiting import until
 def test_a_log_and_its_truth_are_written(tmp_path: Path) -> None:
     out, truth = tmp_path / "log.jsonl", tmp_path / "truth.json"
     args = ["--out", str(out), "--truth", str(truth), "--stations", "3", "--days", "0.2", "--faults", "1"]
+    args += ["--look-alikes", "1"]
     result = CliRunner().invoke(command, args)
     assert result.exit_code == 0, result.output
     assert f"{len(out.read_text('utf-8').splitlines())} lines of 3 stations" in result.output
-    assert json.loads(truth.read_text("utf-8"))["faults"]
+    told = json.loads(truth.read_text("utf-8"))
+    assert told["faults"]
+    assert told["look_alikes"]
 
 
 def test_a_network_file_names_the_stations(tmp_path: Path) -> None:
@@ -50,6 +53,7 @@ def test_a_network_file_names_the_stations(tmp_path: Path) -> None:
         (["--url", "http://x"], "ws://127.0.0.1:9000"),
         (["--out", "y"], "--truth"),
         (["--url", "ws://x", "--faults", "2"], "--faults"),
+        (["--url", "ws://x", "--look-alikes", "0.1"], "--out"),
         (["--url", "ws://x", "--session", "9", "3"], "shortest"),
     ],
 )

@@ -33,7 +33,7 @@ def struck(code: str, protocol: str, *, strength: float = 0.95) -> tuple[Station
     with_devices = [msgspec.structs.replace(spec, devices=True) for spec in specs]
     spec = next(spec for spec in with_devices if KINDS[code].fits(spec))
     plan = KINDS[code].plan(spec, random.Random(7), SINCE_S, UNTIL_S)
-    return spec, msgspec.structs.replace(plan, strength=min(plan.strength, strength))
+    return spec, plan if plan.strength == 1 else msgspec.structs.replace(plan, strength=strength)
 
 
 def lived(spec: StationSpec, plan: FaultPlan, *, until_s: float = UNTIL_S + 3600) -> Central:

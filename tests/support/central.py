@@ -14,7 +14,7 @@ import jsonschema_rs
 from simulator.drivers import Habits, Population
 from simulator.faults import FaultPlan
 from simulator.spec import StationSpec, make_specs, make_tokens
-from simulator.station import Acknowledged, Output, Publish, Send, Station, StationOptions
+from simulator.station import Acknowledged, Asked, Output, Publish, Send, Station, StationOptions
 
 START_S = 1_795_000_000.0  # 2026-11-18
 AC, AC_ONE, DC = make_specs(4)[1], make_specs(4)[0], make_specs(4)[3]
@@ -123,6 +123,8 @@ class Central:
                     self.published.append(output)
                 case Acknowledged():
                     self.acknowledged.append(output)
+                case Asked(action, payload):
+                    self.send([2, "asked", action, payload])
                 case Send([2, unique_id, action, payload]):
                     call = Said(self.now_s, unique_id, action, json.loads(json.dumps(payload)))
                     self.said.append(call)

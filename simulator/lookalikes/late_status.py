@@ -1,0 +1,28 @@
+"""The station tells its statuses late (`status`), or all that belongs to a session (`session`): a minute or two
+after it happened, with the times at which it did. Its meter and devices speak at once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from simulator.faults.base import FaultPlan, between
+from simulator.lookalikes.base import of_station, switched
+from simulator.speech import Message
+
+if TYPE_CHECKING:
+    from simulator.station import Station
+
+_SESSION = frozenset({"StartTransaction", "StopTransaction", "TransactionEvent", "StatusNotification"})
+
+
+def _apply(station: Station, plan: FaultPlan, on: bool) -> None:
+    actions = frozenset({"StatusNotification"}) if plan.detail == "status" else _SESSION
+    late_s = between(20, 110, plan.strength)
+
+    def delay(message: Message, now_s: float) -> float:
+        return late_s if message.action in actions else 0.0
+
+    station.delay = delay if on else None
+
+
+KIND = of_station("late_status", switched(_apply), days=3, details=("status", "session"))

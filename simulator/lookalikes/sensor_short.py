@@ -1,0 +1,19 @@
+"""The temperature sensor in a plug is shorted and reads hotter than a plug could be, all the time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from simulator.faults.base import FaultPlan, bays
+from simulator.lookalikes.base import of_connector, switched
+
+if TYPE_CHECKING:
+    from simulator.station import Station
+
+
+def _apply(station: Station, plan: FaultPlan, on: bool) -> None:
+    for bay in bays(station, plan):
+        bay.circuit.defects.plug_sensor = "short" if on else ""
+
+
+KIND = of_connector("sensor_short", switched(_apply), days=3)

@@ -186,6 +186,11 @@ class Engine:
         """Every finding that stands, by station."""
         return [finding for state in self._states.values() for finding in state.standing()]
 
+    def findings_of(self, station_id: str) -> list[Finding]:
+        """Those of one station and its connectors that stand."""
+        state = self._states.get(station_id)
+        return state.standing() if state is not None else []
+
     def site_of(self, station_id: str) -> str | None:
         return self._world.site_of(station_id)
 

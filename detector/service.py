@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
+from detector import remediation
 from detector.assembly import make_engine, make_watch
 from detector.changes import Change
 from detector.desk import Desk
@@ -28,6 +29,7 @@ from detector.models.training import read_model, train_apart
 from detector.models.trial import PROMOTED, Outcome
 from detector.models.watch import Decision, ModelKey, ModelWatch, Need
 from detector.notify.notifier import Notifier
+from detector.remediator import Remediator
 from detector.replay import ReplayDetector
 from detector.tickets import ACTOR, policy_of
 from laddvakt.clock import utc_now
@@ -112,6 +114,15 @@ class Detector:
         self._newest: dict[int, tuple[datetime, datetime]] = {}  # partition -> newest entry, when it came
         self._collector_at: datetime | None = None
         self._notifier = Notifier(settings, records, clock=clock, in_thread=self._in_thread, changed=self._publish)
+        self._remediator = Remediator(
+            remediation.policy_of(settings.remediation),
+            records,
+            log.commands,
+            clock=clock,
+            in_thread=self._in_thread,
+            present=self._present,
+            changed=self._publish,
+        )
 
     async def run(self) -> None:
         unsubscribe = await self._log.feed.subscribe(self._on_feed)
@@ -125,6 +136,7 @@ class Detector:
                         group.create_task(self._registry_for_ever())
                         group.create_task(self._pulse_for_ever())
                         group.create_task(self._notifier.run())
+                        group.create_task(self._remediator.run())
                         group.create_task(self._learn_for_ever())
                 except* ConflictError as errors:
                     logger.warning("another detector was here first, so everything is read again: %s", errors)
@@ -252,6 +264,13 @@ class Detector:
         """Whether what was said while we were away is known, or nothing more of it comes."""
         applied = max([*self._positions.values(), *(record.sequence for record in self._applied)], default=0)
         return applied >= self._target or now - self._arrived_at > GIVE_UP_WAITING
+
+    def _present(self, station_id: str) -> remediation.Present | None:
+        """What a station is doing; None while we may not have heard its last word."""
+        now, view = self._clock(), self._engine.view(station_id)
+        if view is None or not self._caught_up(now) or self._behind(now) or self._engine.blind_since is not None:
+            return None
+        return remediation.present_of(view, self._engine.findings_of(station_id))
 
     def _behind(self, now: datetime) -> set[int]:
         return {

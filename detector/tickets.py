@@ -12,8 +12,9 @@ from typing import NamedTuple
 
 import msgspec
 
-from detector import flapping
+from detector import flapping, remediation
 from detector.changes import Change, ChangeKind
+from detector.ladders import WORDS, Step
 from detector.view import SessionEnded
 from laddvakt.domain.ids import ticket_id
 from laddvakt.domain.silences import Silence
@@ -152,12 +153,15 @@ def verify(session: SessionEnded, ticket: Ticket) -> Decision:
     elsewhere = ticket.connector_id not in (None, 0, session.connector_id)
     if elsewhere or session.energy_wh < GOOD_SESSION_WH or session.started_at < resolved_at:
         return Decision(Reason.SESSION_PROVES_NOTHING)
+    settled = settled_by(ticket)
+    step = Step(settled.data["remedy"]) if settled is not None and "remedy" in settled.data else None
     event = TicketEvent(
         at=session.heard_at,
         action=TicketAction.VERIFIED,
         actor=ACTOR,
-        detail=f"A session delivered {session.energy_wh / 1000:.1f} kWh on connector {session.connector_id}.",
-        data={"reason": Reason.GOOD_SESSION, "transaction_id": session.transaction_id},
+        detail=f"A session delivered {session.energy_wh / 1000:.1f} kWh on connector {session.connector_id}."
+        + (f" So {WORDS[step]} mended it." if step is not None else ""),
+        data={"reason": Reason.GOOD_SESSION, "transaction_id": session.transaction_id, **_after(step)},
     )
     return Decision(Reason.GOOD_SESSION, apply_event(ticket, event))
 
@@ -203,6 +207,10 @@ def _asked_for(ticket: Ticket) -> bool:
     opening = {TicketAction.OPENED, TicketAction.REOPENED}
     last = next((event for event in reversed(ticket.events) if event.action in opening), None)
     return last is not None and last.actor != ACTOR
+
+
+def _after(step: Step | None) -> dict[str, str]:
+    return {"remedy": str(step)} if step is not None else {}
 
 
 def _noted(ticket: Ticket, at: datetime, *, came: bool) -> Ticket:
@@ -320,8 +328,10 @@ def _went(change: Change, ticket: Ticket | None, policy: Policy, holder: Ticket 
         return Decision(Reason.HELD_BACK, _hold(noted, change, holder))
     if ticket.flapping_since is not None:
         return Decision(Reason.FLAPPING, noted if stood else None)
-    gone = f"The fault is gone: {change.reason.replace('_', ' ')}."
-    data = {"rule_reason": change.reason}
+    step = remediation.helped(ticket)
+    after = f", after {WORDS[step]}" if step is not None else ""
+    gone = f"The fault is gone: {change.reason.replace('_', ' ')}{after}."
+    data = {"rule_reason": change.reason, **_after(step)}
     return _flaps(noted, change.at, policy) or Decision(
         Reason.FAULT_GONE, _say(noted, TicketAction.CLEARED, change.at, Reason.FAULT_GONE, gone, **data)
     )

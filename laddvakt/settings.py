@@ -225,6 +225,22 @@ class AlertsSettings(_Section):
     )
 
 
+class RemediationSettings(_Section):
+    sites: tuple[str, ...] = Field(
+        (), description="ids of sites whose stations may be helped by command, `*` for all; empty: none"
+    )
+    after_s: float = Field(300, ge=0, le=86_400, description="seconds for which a fault is left alone first")
+    wait_s: float = Field(
+        300, ge=1, le=86_400, description="seconds that a step is given to help; a reset three times as many"
+    )
+    resets_per_day: int = Field(2, ge=0, le=2, description="resets of one station in 24 h, by whomever")
+
+    @field_validator("sites", mode="before")
+    @classmethod
+    def _one_or_more(cls, value: object) -> object:
+        return [value] if isinstance(value, str) and value else value or ()
+
+
 class PrivacySettings(_Section):
     key: str = Field("", description="pseudonyms and field encryption; empty is generated into the data directory")
 
@@ -288,6 +304,7 @@ class Settings(_Section):
     tap: TapSettings = Field(default_factory=TapSettings)
     web: WebSettings = Field(default_factory=WebSettings)
     alerts: AlertsSettings = Field(default_factory=AlertsSettings)
+    remediation: RemediationSettings = Field(default_factory=RemediationSettings)
     privacy: PrivacySettings = Field(default_factory=PrivacySettings)
     detector: DetectorSettings = Field(default_factory=DetectorSettings)
     tickets: TicketsSettings = Field(default_factory=TicketsSettings)

@@ -478,6 +478,9 @@ class Bay:
         if self.visit is not None:
             self._unplug(self.visit, now_s)
         self._stuck = False
+        if self.fault is not None and self.fault.hung:
+            fault, self.fault = self.fault, None
+            self._cleared(fault, now_s)
         self.status = self.idle_status
 
     def set_operative(self, operative: bool, now_s: float) -> bool:

@@ -16,12 +16,16 @@ _SOUND_MA = 8.0  # what filters leak together, with nothing wrong
 
 
 class Fault:
-    """What a station itself reports about a connector (OCPP 1.6 section 7.6 ChargePointErrorCode)."""
+    """What a station itself reports about a connector (OCPP 1.6 section 7.6 ChargePointErrorCode). `hung`: its
+    software hangs, so a restart mends it."""
 
-    __slots__ = ("error_code", "info", "vendor_error_code")
+    __slots__ = ("error_code", "hung", "info", "vendor_error_code")
 
-    def __init__(self, error_code: str, info: str = "", vendor_error_code: str = "") -> None:
+    def __init__(
+        self, error_code: str, info: str = "", vendor_error_code: str = "", *, hung: bool = False
+    ) -> None:
         self.error_code, self.info, self.vendor_error_code = error_code, info, vendor_error_code
+        self.hung = hung
 
 
 class Limits(NamedTuple):

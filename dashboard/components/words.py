@@ -80,6 +80,7 @@ ACTION: dict[TicketAction, str] = {
     TicketAction.FLAPPING: "saw the fault come and go",
     TicketAction.STEADIED: "saw the fault stay",
     TicketAction.NOTIFIED: "notified",
+    TicketAction.REMEDIATED: "worked on the station",
 }
 
 SESSION: dict[SessionState, Look] = {

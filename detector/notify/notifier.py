@@ -19,7 +19,7 @@ from detector.notify.plan import LONGEST_QUIET, NEWS, Telling, plan
 from detector.notify.postman import UNDER_WAY, InThread, Postman
 from detector.notify.routes import Book, Recipient
 from detector.notify.storm import ONE_BY_ONE, gather
-from laddvakt.domain.silences import Place, covering
+from laddvakt.domain.silences import covering, place_of
 from laddvakt.domain.tickets import UNSETTLED, Ticket
 from laddvakt.settings import Settings
 from laddvakt.stores.ports import Delivery, Records, Work
@@ -129,7 +129,7 @@ class Notifier:
         over = {delivery.delivery_id for delivery in deliveries if delivery.detail not in UNDER_WAY}
         planned: list[Telling] = []
         for ticket in looked_at:
-            silenced = covering(silences, _place(ticket), ticket.fault, now) is not None
+            silenced = covering(silences, place_of(ticket), ticket.fault, now) is not None
             planned += plan(ticket, book, told.get(ticket.ticket_id, ()), now, silenced=silenced)
         return [telling for telling in planned if telling.delivery_id not in over]
 
@@ -170,15 +170,6 @@ class Notifier:
                     queue.sent.append(self._clock())
             except Exception:  # a plugin's own failure must not stop the route, nor detection
                 logger.exception("route %s was not told", gathered.now[0].to.route_id)
-
-
-def _place(ticket: Ticket) -> Place:
-    return Place(
-        asset=ticket.asset,
-        station_id=ticket.station_id,
-        connector_id=ticket.connector_id,
-        site_id=ticket.site_id,
-    )
 
 
 def _recent(work: Work, book: Book, now: datetime) -> list[Ticket]:

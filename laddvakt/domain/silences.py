@@ -11,7 +11,7 @@ from enum import StrEnum
 
 import msgspec
 
-from laddvakt.domain.tickets import Asset
+from laddvakt.domain.tickets import Asset, Ticket
 
 
 class SilenceKind(StrEnum):
@@ -62,6 +62,15 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     station_id: str
     connector_id: int | None
     site_id: str | None
+
+
+def place_of(ticket: Ticket) -> Place:
+    return Place(
+        asset=ticket.asset,
+        station_id=ticket.station_id,
+        connector_id=ticket.connector_id,
+        site_id=ticket.site_id,
+    )
 
 
 def _reaches(silence: Silence, place: Place) -> bool:

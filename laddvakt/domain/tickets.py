@@ -53,6 +53,7 @@ class TicketAction(StrEnum):
     FLAPPING = "flapping"  # the fault comes and goes: the ticket stays open until it is calm
     STEADIED = "steadied"  # it no longer comes and goes; it stands
     NOTIFIED = "notified"  # somebody was told
+    REMEDIATED = "remediated"  # a step of the remediation ladder, what came of it, or that there is none left
 
 
 class Asset(msgspec.Struct, frozen=True, kw_only=True):
@@ -203,6 +204,7 @@ _LIFE: dict[TicketAction, tuple[frozenset[TicketState], TicketState | None]] = {
     TicketAction.FLAPPING: (UNSETTLED, None),
     TicketAction.STEADIED: (UNSETTLED, None),
     TicketAction.NOTIFIED: (_ANY, None),
+    TicketAction.REMEDIATED: (_ANY, None),
 }
 
 

@@ -409,6 +409,9 @@ class Commands(Protocol):
     def remote_starts(
         self, station_id: str, since: datetime
     ) -> list[SentCommand]: ...  # sent at or after, newest first
+    def of(
+        self, station_id: str, actions: Iterable[str], since: datetime
+    ) -> list[SentCommand]: ...  # sent at or after, newest first
     def save(self, commands: Iterable[SentCommand]) -> None: ...  # insert or replace by station, id and time
     def page(self, station_id: str, *, after: str | None = None, limit: int = 100) -> Page[SentCommand]: ...
 

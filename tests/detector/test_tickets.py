@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from detector.changes import Change, ChangeKind
 from detector.flapping import STATES, WINDOW
+from detector.ladders import Step
+from detector.remediation import trying
 from detector.tickets import (
     DEFAULT,
     MAX_UPDATES,
@@ -310,6 +312,27 @@ def test_a_good_session_after_the_end_verifies() -> None:
     for poor in (session(20, energy_wh=99), session(5), session(20, connector_id=2)):
         assert verify(poor, ticket).ticket is None
     assert verify(session(20), raised()).ticket is None
+
+
+def test_what_went_after_a_step_of_the_ladder_says_so_and_a_good_session_proves_the_step() -> None:
+    tried = apply_event(raised(), trying(Step.SOFT_RESET, "Reset", "c1", START + timedelta(minutes=5)))
+    gone = decide(change(ChangeKind.CLEARED, 10), tried, site_id=None).ticket
+    assert gone is not None
+    assert gone.events[-1].detail == "The fault is gone: power flows, after a soft reset."
+    proved = verify(session(20), gone).ticket
+    assert proved is not None
+    assert proved.events[-1].detail.endswith(" So a soft reset mended it.")
+    assert proved.events[-1].data["remedy"] == "soft_reset"
+
+
+def test_what_a_person_mended_is_not_the_ladders_work() -> None:
+    tried = apply_event(raised(), trying(Step.SOFT_RESET, "Reset", "c1", START + timedelta(minutes=5)))
+    resolved = by_hand(by_hand(tried, TicketAction.ACKNOWLEDGED, 7), TicketAction.RESOLVED, 8)
+    gone = decide(change(ChangeKind.CLEARED, 10), resolved, site_id=None).ticket
+    assert gone is not None
+    proved = verify(session(20), gone).ticket
+    assert proved is not None
+    assert "remedy" not in proved.events[-1].data
 
 
 @given(

@@ -116,3 +116,17 @@ def test_a_broken_lock_does_not_unlock() -> None:
     central.station.bays[2].raise_fault(Fault("ConnectorLockFailure"), central.now_s)
     assert ask(central, "UnlockConnector", {"connectorId": 2}) == {"status": "UnlockFailed"}
     assert ask(central, "UnlockConnector", {"connectorId": 1}) == {"status": "Unlocked"}
+
+
+@pytest.mark.parametrize(("hung", "after"), [(True, "Available"), (False, "Faulted")])
+def test_a_restart_mends_what_hangs_and_nothing_else(hung: bool, after: str) -> None:
+    central = Central(make_station(AC_ONE))
+    central.connect()
+    central.station.bays[1].raise_fault(Fault("InternalError", hung=hung), central.now_s)
+    central.run(60)
+    assert ask(central, "Reset", {"type": "Soft"}) == {"status": "Accepted"}
+    central.run(30)
+    before = len(central.statuses())
+    central.connect()
+    central.run(2)
+    assert central.statuses()[before:][0] == after

@@ -811,6 +811,8 @@ def test_commands_are_kept_by_station_id_and_time(records: SqlRecords) -> None:
         assert work.commands.get("SE-1", "20") is None
         assert work.commands.remote_starts("SE-1", NOON) == [kept[2], full]
         assert work.commands.remote_starts("SE-1", NOON + timedelta(seconds=2)) == [kept[2]]
+        assert work.commands.of("SE-1", {"Reset"}, NOON + timedelta(seconds=1)) == [kept[2], full]
+        assert work.commands.of("SE-1", {"GetLog"}, NOON) == work.commands.of("SE-1", (), NOON) == []
 
 
 def test_positions_only_go_forward(records: SqlRecords) -> None:

@@ -38,6 +38,18 @@ class SqlCommands:
         )
         return [SentCommand(**row._mapping) for row in rows]
 
+    def of(self, station_id: str, actions: Iterable[str], since: datetime) -> list[SentCommand]:
+        rows = self._db.all(
+            sa.select(commands)
+            .where(
+                commands.c.station_id == station_id,
+                commands.c.sent_at >= since,
+                commands.c.action.in_(sorted(actions)),
+            )
+            .order_by(commands.c.sent_at.desc())
+        )
+        return [SentCommand(**row._mapping) for row in rows]
+
     def save(self, commands_: Iterable[SentCommand]) -> None:
         self._db.upsert(commands, [msgspec.structs.asdict(command) for command in commands_])
 

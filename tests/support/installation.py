@@ -129,7 +129,11 @@ class Installation:
         self.cli("import", str(network))
         for name, role in PEOPLE.items():
             self.cli("user", "add", name, "--role", role, "--password-stdin", text=PASSWORD + "\n")
-        self._token = json.loads(self.cli("token", "add", "tests", "--role", "admin", "--json"))["token"]
+        self.sign_in()
+
+    def sign_in(self, name: str = "tests") -> None:
+        """A token of its own for this run."""
+        self._token = json.loads(self.cli("token", "add", name, "--role", "admin", "--json"))["token"]
 
     def get(self, path: str, **params: str) -> Any:
         """A GET of the API; the decoded body."""

@@ -1,4 +1,4 @@
-"""A site without power, Laddvakt's own restart: a whole installation with real sockets, and the tickets that follow."""
+"""A site without power, our own restart: a whole installation with real sockets, and the tickets that follow."""
 
 from __future__ import annotations
 

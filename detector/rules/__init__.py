@@ -23,6 +23,7 @@ from detector.rules import (
     phase_loss,
     pilot_proximity,
     plug_overheat,
+    plug_resistance,
     power_mismatch,
     rcd_trip,
     reported_fault,
@@ -60,6 +61,7 @@ RULES: tuple[Rule, ...] = (
     meter_jump.RULE,
     meter_drift.RULE,
     power_mismatch.RULE,
+    plug_resistance.RULE,
     anomaly.RULE,  # last: what a rule names, no model need name
 )
 

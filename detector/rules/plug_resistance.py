@@ -1,0 +1,240 @@
+"""The contacts of a plug wear: it warms more for the same current than it did, and than others do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+from statistics import median
+from typing import Any
+
+import msgspec
+
+from detector.attribution import attribute
+from detector.limits import rated_a
+from detector.rules.base import Peers, Rule, Scope, Standing, Subject, Threshold, Thresholds, Verdict, Wake, place
+from detector.temperatures import PLUG, plug_of
+from detector.view import SessionEnded
+from detector.vocabulary import Lean
+from detector.warming import Warming, pin_squares
+from laddvakt.domain.tickets import Evidence, Finding, Severity
+
+_LEAST_RATED_A = 10.0
+_DAYS = 30
+_KNOWN_DAYS = 3
+_KNOWN_PEERS = 4
+_TODAY = 8
+_RECENT = 6
+_FEATURE = "heat"
+
+
+class Reason(StrEnum):
+    """Why the rule holds what it holds."""
+
+    NOTHING_SAID = "nothing_said"  # no current, or no temperature of the plug
+    LITTLE = "little"  # a session with too little current, too short, or without a temperature to start from
+    NOTHING_TO_COMPARE = "nothing_to_compare"  # neither its own past nor its peers are known yet
+    USUAL = "usual"  # as warm as usual
+    ONE_VEHICLE = "one_vehicle"  # warmer, with one vehicle: its inlet may be worn
+    WORN = "worn"  # warmer than it was and than others are, with several vehicles
+
+
+class Session(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What one session showed: kelvins per ampere squared."""
+
+    at: datetime
+    vehicle: str
+    heat: float
+
+
+class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`days`: the median of each day that was not out of the ordinary; `today`: of the day `day` so far; `usual`:
+    the median of `days`, 0 while there are too few."""
+
+    warming: Warming | None = None
+    top_a: float = 0.0  # the highest current ever seen, where the rating is not known
+    recent: tuple[Session, ...] = ()
+    day: int = 0
+    today: tuple[float, ...] = ()
+    days: tuple[float, ...] = ()
+    usual: float = 0.0
+    reason: str = Reason.NOTHING_SAID
+    worn: bool = False
+
+
+def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetime) -> Verdict:
+    memory = memory or Memory()
+    for sample in subject.news.samples:
+        if sample.transaction:
+            memory = _flow(memory, sample.currents, plug_of(sample.values), subject, now)
+    for session in subject.news.ended:
+        memory = _session(memory, session, subject, thresholds, now)
+    return Verdict(
+        standing=Standing.MET if memory.worn else Standing.NOT_MET,
+        reason=Reason(memory.reason),
+        memory=memory,
+    )
+
+
+def _flow(
+    memory: Memory, amps: tuple[float, ...], celsius: float | None, subject: Subject, now: datetime
+) -> Memory:
+    if not amps and (celsius is None or memory.warming is None):
+        return memory
+    top_a = max((memory.top_a, *amps))
+    rated = _rated(subject, top_a)
+    warming = (memory.warming or Warming(now)).flowing(pin_squares(amps) if amps else None, rated, now)
+    if celsius is not None:
+        warming = warming.measured(celsius, rated, subject, now)
+    return msgspec.structs.replace(memory, warming=warming, top_a=top_a)
+
+
+def _rated(subject: Subject, top_a: float) -> float:
+    return max(rated_a(subject) or top_a, _LEAST_RATED_A)
+
+
+def _session(
+    memory: Memory, session: SessionEnded, subject: Subject, thresholds: Thresholds, now: datetime
+) -> Memory:
+    """The session is over: what it has shown is compared, and remembered."""
+    replace = msgspec.structs.replace
+    if memory.warming is None:
+        return memory
+    rated = _rated(subject, memory.top_a)
+    heat = memory.warming.heat(rated)
+    memory = replace(memory, warming=memory.warming.over().flowing(0.0, rated, now), reason=Reason.LITTLE)
+    if heat is None:
+        return memory
+    limit = limit_of(memory, subject.network.peers(RULE.code, _FEATURE, subject), thresholds)
+    memory = replace(memory, recent=(*memory.recent[-(_RECENT - 1) :], Session(now, session.vehicle, heat)))
+    if limit is None:
+        return replace(_learn(memory, heat, now), reason=Reason.NOTHING_TO_COMPARE)
+    if heat <= limit:
+        memory = _learn(memory, heat, now)
+    return _judge(memory, limit, thresholds)
+
+
+def limit_of(memory: Memory, peers: Peers | None, thresholds: Thresholds) -> float | None:
+    """What is too much: against its own past and against its peers, as far as they are known."""
+    limits = []
+    if memory.usual:
+        limits.append(thresholds["times"] * memory.usual)
+    if peers is not None and peers.n >= _KNOWN_PEERS:
+        limits.append(peers.median + thresholds["mads"] * peers.mad)
+        if not memory.usual:
+            limits.append(thresholds["times"] * peers.median)
+    return max(limits, default=None)
+
+
+def _learn(memory: Memory, heat: float, now: datetime) -> Memory:
+    replace = msgspec.structs.replace
+    day = now.toordinal()
+    if day == memory.day:
+        return replace(memory, today=(*memory.today[-(_TODAY - 1) :], heat))
+    days = (*memory.days[-(_DAYS - 1) :], median(memory.today)) if memory.today else memory.days
+    usual = median(days) if len(days) >= _KNOWN_DAYS else 0.0
+    return replace(memory, day=day, today=(heat,), days=days, usual=usual)
+
+
+def _judge(memory: Memory, limit: float, thresholds: Thresholds) -> Memory:
+    needed = int(thresholds["sessions"])
+    high = [session for session in memory.recent[-(needed + 1) :] if session.heat > limit]
+    worn, reason = memory.worn, Reason.USUAL
+    if len(high) >= needed and memory.recent[-1].heat > limit:
+        several = len({session.vehicle for session in high}) >= thresholds["vehicles"]
+        worn, reason = worn or several, Reason.WORN if several else Reason.ONE_VEHICLE
+    elif worn and any(session.heat > limit for session in memory.recent[-needed:]):
+        reason = Reason.WORN
+    else:
+        worn = False
+    return msgspec.structs.replace(memory, worn=worn, reason=reason)
+
+
+def shared(memory: Any) -> Mapping[str, float]:
+    """What peers are compared by: what is usual here, or else was seen first."""
+    if memory is None or not memory.recent:
+        return {}
+    return {_FEATURE: memory.usual or memory.recent[0].heat}
+
+
+def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetime) -> Finding:
+    recent: tuple[Session, ...] = memory.recent[-int(thresholds["sessions"]) - 1 :]
+    peers = subject.network.peers(RULE.code, _FEATURE, subject)
+    limit = limit_of(memory, peers, thresholds) or 0.0
+    high = [session for session in recent if session.heat > limit] or list(recent)
+    usual = memory.usual or (peers.median if peers is not None else high[-1].heat)
+    vehicles = [session.vehicle for session in high]
+    blame = attribute(subject, vehicles, now, lean=Lean.CABLE)
+    rated = _rated(subject, memory.top_a)
+
+    def kelvins(heat: float) -> str:
+        return f"{heat * rated**2:.0f} K at {rated:.0f} A"
+
+    among = f"median {kelvins(peers.median)} of {peers.n}" if peers is not None else ""
+    return Finding(
+        fault=RULE.code,
+        asset=blame.asset,
+        station_id=subject.view.station_id,
+        connector_id=subject.connector_id,
+        severity=RULE.severity,
+        at=now,
+        since=high[0].at,
+        probable_cause="Worn, loose or dirty contacts of the plug: their resistance has grown.",
+        explanation=(
+            f"The plug of {place(subject)} warms {high[-1].heat / max(usual, 1e-9):.1f} times as much as usual "
+            f"for the same current, with {len(set(vehicles))} vehicles."
+        ),
+        suggested_action=RULE.action,
+        evidence=(
+            *(
+                Evidence(
+                    label=f"Warms, session {number}",
+                    value=kelvins(session.heat),
+                    threshold=kelvins(limit),
+                    peers=among,
+                    at=session.at,
+                )
+                for number, session in enumerate(high, start=1)
+            ),
+            Evidence(label="Usual here", value=kelvins(usual)),
+        ),
+        mrec=RULE.mrec,
+        confidence=blame.confidence,
+        suspects=blame.suspects,
+    )
+
+
+RULE = Rule(
+    code="plug_resistance",
+    title="Plug warms more than it should",
+    scope=Scope.CONNECTOR,
+    asset="cable",
+    severity=Severity.P3,
+    mrec=("CX018",),
+    thresholds=(
+        Threshold(name="times", default=1.5, unit="times", doc="its own usual heat over current squared"),
+        Threshold(name="mads", default=3, unit="MAD", doc="above the median of its peers"),
+        Threshold(name="sessions", default=3, unit="sessions", doc="so many of the last one more"),
+        Threshold(name="vehicles", default=2, unit="vehicles", doc="that must be among them"),
+    ),
+    clears="Three sessions in a row that are as usual.",
+    action="Look at the contacts for wear and discolouration, check terminals' torque; clean or replace the plug.",
+    doc=(
+        "Per session, the plug's temperature over the air's, divided by current squared: the resistance of its "
+        "contacts, by the heat that it makes. Current squared is smoothed over 15 min as copper smooths it, of "
+        "all pins with the neutral (IEC 62196: its losses are those of each pin), and only counts after ten "
+        "minutes at half the rated current. It is too much when over 1.5 times the median of the connector's "
+        "last 30 days and 3 MAD above the median of connectors of the same vendor, model and type, in three of "
+        "four sessions and with two vehicles. Not for one vehicle whose inlet is worn. The air is a sensor's of "
+        "the station or a neighbour at the site; else, or in the sun, the plug's own temperature at rest before "
+        "the session; without either nothing is judged. Too hot at once is `plug_overheat`."
+    ),
+    evaluate=evaluate,
+    describe=describe,
+    memory=Memory,
+    wakes=frozenset({Wake.SAMPLE, Wake.ENDED}),
+    fields=frozenset({*PLUG, "current_a", "current_l1_a", "current_l2_a", "current_l3_a"}),
+    charging=True,
+    absorbed_by=("plug_overheat",),
+    share=shared,
+)

@@ -22,7 +22,7 @@ from detector.rules.base import NOTHING, News, Rule, Scope, Standing, Subject, V
 from detector.state import SITE, Slot, StationState, decode, encode
 from detector.timers import Timers
 from detector.view import ConnectorView, ScoredWindow, StationView
-from laddvakt.domain.entries import Entry
+from laddvakt.domain.entries import Entry, EntryKind
 from laddvakt.domain.facts import Quarantined, QuarantineReason
 from laddvakt.domain.stations import Station
 from laddvakt.domain.tickets import Finding
@@ -130,6 +130,8 @@ class Engine:
         partition = state.partition
         at = max(entry.received_at, self._clocks.get(partition, LONG_AGO))
         self._advance(partition, at, changes)
+        if entry.kind is EntryKind.CONNECTED:
+            self._world.links.note(self._world.site_of(entry.station_id), at)
         folded = fold(state.view, entry, self._pseudonymise)
         for session in folded.ended:
             self._world.vehicles.note(session)

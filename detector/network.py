@@ -13,7 +13,7 @@ from statistics import median
 
 import msgspec
 
-from detector.rules.base import Holder, Peers, Silence, Subject, Visit
+from detector.rules.base import Back, Holder, Peers, Silence, Subject, Visit
 from detector.state import SITE, StationState
 from detector.view import SessionEnded, StationView
 from laddvakt.domain.stations import Station
@@ -28,6 +28,9 @@ _SILENCE_CACHE = timedelta(seconds=10)
 _SMALL_NETWORK = 500
 _COUNTED_SITES = 8
 _STALE_AFTER = 50
+_STEP_S = 10.0
+_STEPS_NEAR = 12
+_STEPS_KEPT = 60
 
 
 class _Shared:
@@ -113,6 +116,26 @@ class VisitBook:
             self._visits = OrderedDict()
 
 
+class LinkBook:
+    """Links that came up within the last ten minutes, in steps of ten seconds."""
+
+    def __init__(self) -> None:
+        self._steps: dict[int, tuple[int, frozenset[str | None]]] = {}
+
+    def note(self, site_id: str | None, at: datetime) -> None:
+        step = int(at.timestamp() // _STEP_S)
+        count, sites = self._steps.get(step, (0, frozenset()))
+        self._steps[step] = (count + 1, sites if len(sites) >= _COUNTED_SITES else sites | {site_id})
+        while len(self._steps) > _STEPS_KEPT:
+            del self._steps[min(self._steps)]
+
+    def around(self, at: datetime) -> tuple[int, int]:
+        """Links within two minutes, and their sites (as far as they are counted)."""
+        step = int(at.timestamp() // _STEP_S)
+        near = [found for number, found in self._steps.items() if abs(number - step) <= _STEPS_NEAR]
+        return sum(count for count, _ in near), len(frozenset().union(*(sites for _, sites in near)))
+
+
 class World:
     """The `Network` that rules ask; the engine feeds it."""
 
@@ -123,6 +146,7 @@ class World:
         self._frames: tuple[datetime, list[tuple[datetime, str]]] = (LONG_AGO, [])
         self.book = PeerBook()
         self.vehicles = VisitBook()
+        self.links = LinkBook()
         self.clock = LONG_AGO  # of the newest entry or tick
         self.heartbeat_s = heartbeat_s
         self.blind_since: datetime | None = None
@@ -164,6 +188,10 @@ class World:
 
     def visits(self, vehicle: str) -> tuple[Visit, ...]:
         return self.vehicles.of(vehicle)
+
+    def came_back(self, at: datetime) -> Back:
+        links, sites = self.links.around(at)
+        return Back(links, sites, sum(1 for station_id in self._states if not station_id.startswith(SITE)))
 
     def silence(self, view: StationView, *, window_s: float) -> Silence:
         """How many stations fell silent within `window_s` of this one, of those that lived until then."""

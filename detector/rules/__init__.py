@@ -10,6 +10,7 @@ from detector.rules import (
     clock_drift,
     emergency_stop,
     failed_starts,
+    flapping,
     isolation,
     lock,
     meter_drift,
@@ -39,6 +40,7 @@ from laddvakt.domain.errors import SettingsError
 RULES: tuple[Rule, ...] = (
     site_outage.RULE,
     offline.RULE,  # stations before connectors: it holds the others back
+    flapping.RULE,
     emergency_stop.RULE,
     rcd_trip.RULE,  # these before the report as such, which they put under them
     isolation.RULE,

@@ -98,6 +98,14 @@ class Silence(NamedTuple):
     site_others_silent: int
 
 
+class Back(NamedTuple):
+    """How many links came up within two minutes of a moment, at how many sites; how many stations there are."""
+
+    links: int
+    sites: int
+    stations: int
+
+
 class Peers(NamedTuple):
     """What is usual among assets of the same kind: median, and median absolute deviation (not scaled)."""
 
@@ -133,6 +141,9 @@ class Network(Protocol):
     @property
     def heartbeat_s(self) -> float: ...  # the interval told to stations whose own is not known
     def silence(self, view: StationView, *, window_s: float) -> Silence: ...
+
+    def came_back(self, at: datetime) -> Back:
+        """Who came back together with a station, within the last ten minutes."""
 
     def peers(self, code: str, feature: str, subject: Subject) -> Peers | None:
         """What rule `code` shares of other connectors of the subject's group; None where there is none."""

@@ -17,7 +17,8 @@ ONE_BY_ONE = 3
 WITHIN = timedelta(minutes=5)
 PAUSE = timedelta(minutes=1)
 """Between the messages of a storm."""
-PAUSE_URGENT = timedelta(seconds=5)
+PAUSE_URGENT = timedelta(seconds=3)
+"""With safety among them: it has to be there within five seconds, detection and delivery included."""
 
 
 class Gathered(NamedTuple):

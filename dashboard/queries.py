@@ -16,7 +16,7 @@ from laddvakt.domain.commands import SentCommand
 from laddvakt.domain.facts import QuarantineReason
 from laddvakt.domain.quarantine import QuarantineState
 from laddvakt.domain.sessions import Session, SessionState
-from laddvakt.domain.silences import Silence
+from laddvakt.domain.silences import Place, Silence, covering
 from laddvakt.domain.stations import Site, Station
 from laddvakt.domain.tickets import UNSETTLED, Ticket, TicketState
 from laddvakt.domain.tokens import Token
@@ -186,6 +186,7 @@ class TicketDetail:
     related: list[Ticket]  # those that it names, also settled ones
     commands: list[SentCommand]  # what the station was told last
     deliveries: list[Delivery]  # oldest first
+    silence: Silence | None  # what holds its like back now
 
 
 def tickets(records: Records, *, settled: bool, limit: int = TICKETS_SHOWN) -> list[Ticket]:
@@ -203,7 +204,7 @@ def by_gravity(found: Iterable[Ticket]) -> list[Ticket]:
     return sorted(newest_first, key=lambda ticket: ticket.severity)
 
 
-def ticket_detail(records: Records, ticket_id: str) -> TicketDetail | None:
+def ticket_detail(records: Records, ticket_id: str, *, now: datetime) -> TicketDetail | None:
     """None when there is no such ticket."""
     with records.read() as work:
         ticket = work.tickets.get(ticket_id)
@@ -217,6 +218,10 @@ def ticket_detail(records: Records, ticket_id: str) -> TicketDetail | None:
         known = {t.ticket_id: t for t in unsettled}
         named = [known.get(name) or work.tickets.get(name) for name in ticket.related]
         commands = list(work.commands.page(ticket.station_id, limit=COMMANDS_SHOWN).items)
+        silences_now = work.silences.overlapping(now, now)
+    place = Place(
+        asset=ticket.asset, station_id=ticket.station_id, connector_id=ticket.connector_id, site_id=site_id
+    )
     others = [t for t in unsettled if t.station_id == ticket.station_id and t.ticket_id != ticket_id]
     related = [t for t in named if t is not None and t not in others]
     return TicketDetail(
@@ -227,6 +232,7 @@ def ticket_detail(records: Records, ticket_id: str) -> TicketDetail | None:
         related=by_gravity(related),
         commands=commands,
         deliveries=deliveries,
+        silence=covering(silences_now, place, ticket.fault, now),
     )
 
 
@@ -240,10 +246,11 @@ def hands(records: Records) -> list[str]:
 # Silences
 
 
-def silences(records: Records, *, limit: int = SILENCES_SHOWN) -> list[Silence]:
-    """Those that begin last first."""
+def silences(records: Records, *, limit: int = SILENCES_SHOWN) -> tuple[list[Silence], dict[str, str]]:
+    """Those that begin last first, and what the sites are called."""
     with records.read() as work:
-        return list(work.silences.page(limit=limit).items)
+        names = {site.site_id: site.name for site in work.stations.sites()}
+        return list(work.silences.page(limit=limit).items), names
 
 
 def places(records: Records) -> tuple[list[Site], list[str]]:

@@ -64,7 +64,7 @@ def take(page: Page, url: str, picture: Picture, out: Path) -> None:
     expect(page.locator(picture.ready).first).to_be_visible(timeout=30_000)
     if picture.name == "ticket-phone":
         page.locator(".pick").first.tap()
-        expect(page.locator("#ticket-body .evidence")).to_be_visible()
+        expect(page.locator("#ticket-body table")).to_be_visible()
     if picture.name == "session-desk":
         page.locator(".ag-center-cols-container .ag-row", has_text="Ended").first.click()  # it has readings
         expect(page.get_by_role("dialog").locator(".js-plotly-plot")).to_be_visible()

@@ -23,7 +23,7 @@ def told(deliveries: Sequence[Delivery], zone: ZoneInfo) -> Component | None:
         [formats.local_seconds(one.at, zone), one.contact or one.route_id, one.way, one.event, _outcome(one)]
         for one in deliveries[: -SHOWN - 1 : -1]
     ]
-    table = desk.simple_table(("When", "Who", "Way", "What", "Outcome"), rows, label="Told")
+    table = desk.simple_table(("When", "Who", "Way", "What", "Outcome"), rows, label="Told", stacked=True)
     return html.Div([html.H3("Told"), table])
 
 

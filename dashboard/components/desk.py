@@ -46,11 +46,20 @@ def facts(pairs: Iterable[tuple[str, Any]]) -> Component:
     return html.Dl(rows, className="facts")
 
 
-def simple_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, label: str) -> Component:
-    """A small table; the columns after the first that hold numbers are right-aligned by the page's style."""
+def simple_table(
+    columns: Sequence[str], rows: Sequence[Sequence[Any]], *, label: str, stacked: bool = False
+) -> Component:
+    """A small table. `stacked`: on a phone each row becomes a card whose lines are named by their column, all but
+    the first; otherwise it scrolls sideways."""
     top = html.Thead(html.Tr([html.Th(column, scope="col") for column in columns]))
-    body = html.Tbody([html.Tr([html.Td(cell) for cell in row]) for row in rows])
-    return html.Div(html.Table([top, body], className="plain", **aria(label=label)), className="table-box")
+    body = html.Tbody([html.Tr([_cell(*named) for named in zip(columns, row, strict=True)]) for row in rows])
+    table = html.Table([top, body], className="plain", **aria(label=label))
+    return html.Div(table, className="table-box stacked" if stacked else "table-box")
+
+
+def _cell(column: str, value: Any) -> Component:
+    name: Any = {"data-column": column}
+    return html.Td(value, **name)
 
 
 def number_column(field: str, title: str, places: int, *, width: int = 120, **more: Any) -> Column:

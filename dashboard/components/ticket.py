@@ -15,24 +15,60 @@ from dashboard.components import deliveries, desk, tiles, words
 from dashboard.components.shell import aria
 from dashboard.figures.evidence import evidence_chart
 from laddvakt.domain.commands import SentCommand
-from laddvakt.domain.tickets import Asset, Chart, Evidence, Suspect, Ticket, TicketEvent
+from laddvakt.domain.silences import Silence, SilenceKind
+from laddvakt.domain.tickets import UNSETTLED, Asset, Chart, Evidence, Suspect, Ticket, TicketEvent
 from laddvakt.domain.times import rfc3339
+from laddvakt.domain.toolkit import to_bring
+
+MAP = "https://www.openstreetmap.org/?mlat={0}&mlon={1}#map=17/{0}/{1}"
 
 
-def detail_head(ticket: Ticket) -> list[Component | None]:
+def detail_head(found: queries.TicketDetail, *, zone: ZoneInfo) -> list[Component | None]:
     """What it is, where, and what to do about it."""
+    ticket = found.ticket
     return [
         html.Div(
             [desk.severity_chip(ticket.severity), desk.badge(words.TICKET[ticket.state])],
             className="badges",
         ),
         html.H2(f"{words.fault_title(ticket.fault)}: {tiles.asset_text(ticket)}", className="ticket-name"),
+        html.P(place(found), className="place"),
         html.P(ticket.probable_cause, className="lead") if ticket.probable_cause else None,
-        *standing(ticket),
-        html.Div([html.H3("Do this"), html.P(ticket.suggested_action)], className="todo")
-        if ticket.suggested_action
-        else None,
+        *standing(found, zone),
+        todo(ticket),
     ]
+
+
+def place(found: queries.TicketDetail) -> list[Any]:
+    """`Norra hamnen, bay 4, connector 1`, and the way there where the site says where it is."""
+    ticket, site = found.ticket, found.site
+    connector = found.station.connector(ticket.connector_id) if found.station and ticket.connector_id else None
+    parts = [
+        site.name if site else ticket.site_id or "",
+        "" if ticket.asset.kind == "site" else f"station {ticket.station_id}",
+        (connector.bay or "") if connector else "",
+        f"connector {ticket.connector_id}" if ticket.connector_id else "",
+    ]
+    said: list[Any] = [", ".join(part for part in parts if part)]
+    if site is not None and site.latitude is not None and site.longitude is not None:
+        said += [
+            " ",
+            html.A("Map", href=MAP.format(site.latitude, site.longitude), target="_blank", rel="noopener"),
+        ]
+    return said
+
+
+def todo(ticket: Ticket) -> Component | None:
+    """The remedy and what to pack; nothing of it once the fault is over."""
+    if ticket.state not in UNSETTLED:
+        return None
+    bring = to_bring(ticket)
+    parts = [
+        *([html.H3("Do this"), html.P(ticket.suggested_action)] if ticket.suggested_action else []),
+        html.H3("Bring"),
+        html.P(f"{bring[:1].upper()}{bring[1:]}."),
+    ]
+    return html.Div(parts, className="todo")
 
 
 def detail(found: queries.TicketDetail, *, zone: ZoneInfo, now: datetime) -> Component:
@@ -92,7 +128,7 @@ def evidence(items: tuple[Evidence, ...], zone: ZoneInfo) -> Component:
         for item in items
     ]
     heads = ("Reading", "Value", "Threshold", "Compared with", "When")
-    return html.Div(desk.simple_table(heads, rows, label="Evidence"), className="evidence")
+    return desk.simple_table(heads, rows, label="Evidence", stacked=True)
 
 
 def links(title: str, found: Sequence[Ticket]) -> Component | None:
@@ -113,9 +149,12 @@ def links(title: str, found: Sequence[Ticket]) -> Component | None:
     return html.Div([html.H3(title), html.Ul(items, className="bare")])
 
 
-def standing(ticket: Ticket) -> list[Component]:
+def standing(found: queries.TicketDetail, zone: ZoneInfo) -> list[Component]:
     """What else is to be known before somebody goes there."""
+    ticket = found.ticket
     said: list[Any] = []
+    if found.silence is not None:
+        said.append([*silenced(found.silence, zone), html.A("Planned work", href="/silences"), "."])
     if ticket.flapping_since is not None:
         said.append("The fault comes and goes: this ticket stays open until it is calm.")
     if ticket.storm is not None:
@@ -123,7 +162,14 @@ def standing(ticket: Ticket) -> list[Component]:
     if ticket.held_by is not None:
         link = html.A(ticket.held_by, href=f"/tickets?ticket={ticket.held_by}")
         said.append(["Another ticket explains it: ", link, "."])
-    return [html.P(words_, className="note standing") for words_ in said]
+    return [html.P(words_, className="standing") for words_ in said]
+
+
+def silenced(silence: Silence, zone: ZoneInfo) -> list[Any]:
+    """Until when nobody is called, who said so and why."""
+    what = "Planned work" if silence.kind is SilenceKind.MAINTENANCE else "Quiet time"
+    who = f"{silence.reason} ({silence.created_by})"
+    return [html.Strong(f"{what} until {formats.local(silence.end, zone)}"), f", nobody is called: {who}. See "]
 
 
 def picture(chart: Chart | None, zone: ZoneInfo) -> Component | None:
@@ -133,7 +179,13 @@ def picture(chart: Chart | None, zone: ZoneInfo) -> Component | None:
     graph = dcc.Graph(
         figure=evidence_chart(chart, zone=zone), config={"displayModeBar": False, "responsive": True}
     )
-    return html.Div(graph, role="img", className="evidence-chart", **aria(label=told_by(chart)))
+    title = f"{chart.label}, {chart.unit}" if chart.unit else chart.label
+    return html.Figure(
+        [
+            html.Figcaption(title, className="note"),
+            html.Div(graph, role="img", className="evidence-chart", **aria(label=told_by(chart))),
+        ]
+    )
 
 
 def told_by(chart: Chart) -> str:
@@ -183,8 +235,9 @@ def last_told(found: Sequence[SentCommand], zone: ZoneInfo) -> Component | None:
     if not found:
         return None
     rows = [[formats.local(one.sent_at, zone), one.action, one.actor, _outcome(one)] for one in found]
-    table = desk.simple_table(("Sent", "Command", "By", "Answer"), rows, label="What the station was told last")
-    return html.Div([html.H3("What the station was told last"), table])
+    title = "What the station was told last"
+    heads = ("Sent", "Command", "By", "Answer")
+    return html.Div([html.H3(title), desk.simple_table(heads, rows, label=title, stacked=True)])
 
 
 def _outcome(one: SentCommand) -> str:

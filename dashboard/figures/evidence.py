@@ -12,6 +12,12 @@ from laddvakt.domain.tickets import Chart
 COLOURS = (style.POWER, style.ENERGY, style.BATTERY, style.MUTED)
 """Of the series in turn; the first one is the asset's own."""
 
+_TIMES = (
+    {"dtickrange": [None, 86_399_999], "value": "%H:%M\n%Y-%m-%d"},
+    {"dtickrange": [86_400_000, None], "value": "%Y-%m-%d"},
+)
+"""How times are written, by the milliseconds from one to the next."""
+
 MARKED = 40
 """Up to so many points each is marked: a line between a few tells of values that nobody measured."""
 
@@ -34,9 +40,7 @@ def evidence_chart(chart: Chart, *, zone: ZoneInfo) -> go.Figure:
         )
     _level(figure, chart.threshold, "threshold", style.HELD, "dash", "top left")
     _level(figure, chart.normal, "normal", style.MUTED, "dot", "bottom left")
-    unit = f", {chart.unit}" if chart.unit else ""
-    figure.update_yaxes(title_text=f"{chart.label}{unit}")
-    figure.update_xaxes(title_text=zone.key)
+    figure.update_xaxes(title_text=zone.key, nticks=6, tickangle=0, tickformatstops=_TIMES)
     return style.dressed(figure, height=300, showlegend=len(shown) > 1)
 
 

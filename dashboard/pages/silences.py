@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import dash_mantine_components as dmc
@@ -29,13 +29,25 @@ KINDS = (("maintenance", "Planned work"), ("quiet", "Quiet time"))
 KIND_WORDS = dict(KINDS)
 LASTING = {"1": "1 hour", "4": "4 hours", "8": "8 hours", "24": "1 day", "72": "3 days", "168": "1 week"}
 FLEET = "fleet|"
+PICKER_WORDS = {
+    "previousMonth": "Previous month",
+    "nextMonth": "Next month",
+    "monthLevelControl": "Choose a month",
+    "previousYear": "Previous year",
+    "nextYear": "Next year",
+    "yearLevelControl": "Choose a year",
+    "previousDecade": "Previous ten years",
+    "nextDecade": "Next ten years",
+}
+"""Names of the calendar's buttons, which show arrows only."""
+
 REASON_LONGEST = 2_000
 
 
 def layout(context: AppContext) -> Any:
     zone = context.settings.timezone
 
-    def page(**_query: str) -> Component:
+    def page(station: str = "", **_query: str) -> Component:
         who = auth.signed_in()
         if who is None or not who.may(Action.VIEW_TICKETS):
             return shell.refusal(who, "/tickets", "operators")
@@ -48,7 +60,7 @@ def layout(context: AppContext) -> Any:
                 f"Times in {zone}.",
             ),
             html.Section(
-                [html.H2("New"), *_form()], className="card", hidden=not may, **aria(label="New silence")
+                [html.H2("New"), *_form(station)], className="card", hidden=not may, **aria(label="New silence")
             ),
             html.P(f"Your role is {who.role}: you can look.", className="note", hidden=may),
             html.Section(id="silences-now", className="card", **aria(label="Now and planned")),
@@ -62,7 +74,9 @@ def layout(context: AppContext) -> Any:
     return page
 
 
-def _form() -> list[Component]:
+def _form(station: str) -> list[Component]:
+    """For `station` to begin with, where the way here led past one."""
+    here = [{"value": f"station|{station}", "label": station}] if station else []
     return [
         desk.choice("silence-kind", KINDS, "maintenance", label="Kind"),
         html.P(
@@ -72,7 +86,14 @@ def _form() -> list[Component]:
         html.Div(
             [
                 dmc.Select(
-                    id="silence-place", label="Where", searchable=True, data=[], size="md", className="grow"
+                    id="silence-place",
+                    label="Where",
+                    placeholder="Site or station",
+                    searchable=True,
+                    data=here,
+                    value=here[0]["value"] if here else None,
+                    size="md",
+                    className="grow",
                 ),
                 dmc.Select(
                     id="silence-connector",
@@ -89,6 +110,9 @@ def _form() -> list[Component]:
                     placeholder="Now",
                     clearable=True,
                     valueFormat="YYYY-MM-DD HH:mm",
+                    ariaLabels=PICKER_WORDS,
+                    timePickerProps={"hoursInputLabel": "Hour", "minutesInputLabel": "Minute"},
+                    submitButtonProps={"aria-label": "Take this time"},
                     size="md",
                     className="grow",
                 ),
@@ -100,7 +124,13 @@ def _form() -> list[Component]:
                     size="md",
                     className="grow",
                 ),
-                dmc.TextInput(id="silence-reason", label="Why", size="md", className="grow"),
+                dmc.TextInput(
+                    id="silence-reason",
+                    label="Why",
+                    placeholder="What is done there",
+                    size="md",
+                    className="grow",
+                ),
             ],
             className="pair",
         ),
@@ -121,12 +151,13 @@ def _register_views(app: Dash, context: AppContext) -> None:
     async def fill(_done: Any) -> Any:
         who = permitted(Action.VIEW_TICKETS)
         now, zone = context.clock(), context.settings.zone
-        found = await asyncio.to_thread(queries.silences, context.records)
-        coming = [one for one in found if one.end > now]
+        found, names = await asyncio.to_thread(queries.silences, context.records)
+        told = Told(now=now, zone=zone, names=names, ends=who.may(Action.SILENCE))
+        coming = sorted((one for one in found if one.end > now), key=lambda one: one.from_)
         past = [one for one in found if one.end <= now]
         return (
-            [html.H2("Now and planned"), listed(coming, now, zone, ends=who.may(Action.SILENCE))],
-            [html.H2("Past"), listed(past, now, zone, ends=False)],
+            [html.H2("Now and planned"), listed(coming, told, empty="Nothing is held back, and nothing planned.")],
+            [html.H2("Past"), listed(past, told, empty="Nothing yet.")],
         )
 
     @app.callback(Output("silence-place", "data"), Input("silence-done", "data"))
@@ -180,7 +211,7 @@ def _register_doing(app: Dash, context: AppContext) -> None:
                 words = "Tickets are held back."
             else:
                 await asyncio.to_thread(take_back, context, button["name"], actor=who.name)
-                words = "Ended."
+                words = "Ended: what still stands there becomes a ticket now."
         except LaddvaktError as error:
             return no_update, str(error), "message message-bad"
         return rfc3339(context.clock()), words, "message message-good"
@@ -206,36 +237,47 @@ def wanted(form: Sequence[str | None], *, now: datetime, zone: ZoneInfo) -> Want
     )
 
 
-def listed(found: Sequence[Silence], now: datetime, zone: ZoneInfo, *, ends: bool) -> Component:
+class Told(NamedTuple):
+    """What the lists are told with: the time and its zone, what sites are called, whether this person may end."""
+
+    now: datetime
+    zone: ZoneInfo
+    names: Mapping[str, str]
+    ends: bool
+
+
+def listed(found: Sequence[Silence], told: Told, *, empty: str) -> Component:
     """As cards that fit a phone, each with who said so."""
     if not found:
-        return html.P("None.", className="empty")
-    return html.Ul([html.Li(one_line(one, now, zone, ends=ends)) for one in found], className="bare silences")
+        return html.P(empty, className="empty")
+    return html.Ul([html.Li(one_line(one, told)) for one in found], className="bare silences")
 
 
-def one_line(one: Silence, now: datetime, zone: ZoneInfo, *, ends: bool) -> list[Component | None]:
+def one_line(one: Silence, told: Told) -> list[Component | None]:
+    name = f"{KIND_WORDS[one.kind]} at {place_name(one, told.names)}"
     fault = f", only {one.fault.replace('_', ' ')}" if one.fault else ""
-    state = "now" if one.in_force(now) else "planned" if one.from_ > now else "over"
-    when = f"{formats.local(one.from_, zone)} to {formats.local(one.end, zone)}, {state}"
+    when = f"{formats.local(one.from_, told.zone)} to {formats.local(one.end, told.zone)}"
     early = f", ended by {one.ended_by}" if one.ended_by else ""
-    button = html.Button(
-        "End it",
-        id={"type": "silence-end", "name": one.silence_id},
-        className="act",
-        **aria(label=f"End {KIND_WORDS[one.kind].lower()} at {place_name(one)}"),
-    )
     return [
         html.Div(
             [
-                html.Strong(f"{KIND_WORDS[one.kind]} at {place_name(one)}{fault}"),
-                html.Div(when),
+                html.Strong(f"{name}{fault}"),
+                html.Div([when, " ", html.Strong("now") if one.in_force(told.now) else None]),
                 html.Div(f"{one.reason} ({one.created_by}{early})", className="note history-detail"),
             ],
             className="grow-all",
         ),
-        button if ends else None,
+        _end(one, name, planned=one.from_ > told.now) if told.ends and one.end > told.now else None,
     ]
 
 
-def place_name(one: Silence) -> str:
-    return "every station" if one.scope is SilenceScope.FLEET else f"{one.scope} {one.target}"
+def _end(one: Silence, name: str, *, planned: bool) -> Component:
+    word = "Call it off" if planned else "End it"
+    button = {"type": "silence-end", "name": one.silence_id}
+    return html.Button(word, id=button, className="act", **aria(label=f"{word}: {name}"))
+
+
+def place_name(one: Silence, names: Mapping[str, str]) -> str:
+    if one.scope is SilenceScope.FLEET:
+        return "every station"
+    return names.get(one.target, one.target) if one.scope is SilenceScope.SITE else f"{one.scope} {one.target}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from typing import Any
+from urllib.parse import quote
 
 import dash_mantine_components as dmc
 from dash import Dash, Input, Output, State, ctx, dcc, html, no_update
@@ -61,6 +62,7 @@ def actions(who: Principal | None) -> Component:
         [html.P(note, className="note", hidden=may), html.Div(_controls(), hidden=not may)],
         id="ticket-actions",
         className="card",
+        hidden=True,  # until it is known what this ticket allows
     )
 
 
@@ -82,12 +84,13 @@ def _controls() -> list[Component]:
         html.Div(id="ticket-message", className="message", role="status"),
         html.Details(
             [
-                html.Summary("Give it to somebody, or say what it was"),
+                html.Summary("Give it to somebody, say what it was, plan work"),
                 _pair("ticket-assignee", "Give it to", "ticket-assign", "Assign"),
                 _pair("ticket-verdict", "What was it?", "ticket-judge", "Save verdict", VERDICT_WORDS),
                 html.Div(
                     _choice("ticket-right", "Which asset was at fault?", {}), id="ticket-right-box", hidden=True
                 ),
+                html.A("Hold tickets of this station back", id="ticket-plan", href="/silences"),
             ],
             className="more-acts",
         ),
@@ -121,15 +124,20 @@ def _register_state(app: Dash, context: AppContext) -> None:
         Output("ticket-assign", "disabled"),
         Output("ticket-assignee", "data"),
         Output("ticket-right", "data"),
+        Output("ticket-plan", "href"),
         Input("ticket-chosen", "data"),
         Input("tickets-news", "data"),
         Input("ticket-done", "data"),
     )
     async def offer(chosen: str | None, _news: Any, _done: Any) -> Any:
         who = permitted(Action.VIEW_TICKETS)
-        found = await asyncio.to_thread(queries.ticket_detail, context.records, chosen) if chosen else None
+        found = (
+            await asyncio.to_thread(queries.ticket_detail, context.records, chosen, now=context.clock())
+            if chosen
+            else None
+        )
         if found is None:
-            return True, *[True] * 6, [], []
+            return True, *[True] * 6, [], [], "/silences"
         may = who.may(Action.WORK_ON_TICKETS)
         people = await asyncio.to_thread(queries.hands, context.records) if may else []
         state = found.ticket.state
@@ -144,6 +152,7 @@ def _register_state(app: Dash, context: AppContext) -> None:
             settled,
             people,
             [{"value": f"{a.kind}|{a.id}", "label": ticket.asset_name(a)} for a in other_assets(found)],
+            f"/silences?station={quote(found.ticket.station_id)}",
         )
 
     @app.callback(Output("ticket-right-box", "hidden"), Input("ticket-verdict", "value"))

@@ -109,12 +109,12 @@ def _register_views(app: Dash, context: AppContext) -> None:
     async def show(chosen: str | None, _news: Any, _done: Any) -> Any:
         permitted(Action.VIEW_TICKETS)
         if not chosen:
-            return html.P("Choose a ticket to see its evidence and history.", className="empty"), None
-        found = await asyncio.to_thread(queries.ticket_detail, context.records, chosen)
+            return html.P("A ticket's evidence and history are shown here.", className="empty"), None
+        found = await asyncio.to_thread(queries.ticket_detail, context.records, chosen, now=context.clock())
         if found is None:
             return dmc.Alert(f"There is no ticket {chosen}.", color="yellow"), None
         zone = context.settings.zone
-        return detail_head(found.ticket), [
+        return detail_head(found, zone=zone), [
             detail(found, zone=zone, now=context.clock()),
             history(found.ticket, zone),
         ]

@@ -11,11 +11,11 @@ from zoneinfo import ZoneInfo
 from jinja2 import Environment, PackageLoader
 
 from detector.notify.routes import Event
-from detector.notify.toolkit import to_bring
 from detector.rules import RULES
 from laddvakt.domain.commands import SentCommand
 from laddvakt.domain.stations import Site, Station
 from laddvakt.domain.tickets import UNSETTLED, Evidence, Severity, Ticket, TicketAction, TicketEvent
+from laddvakt.domain.toolkit import to_bring
 
 LISTED = 30
 """Tickets that one message names; of the rest it says how many."""

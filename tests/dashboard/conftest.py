@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.support.dashboard import Running, ShiftedClock, make_context
 from tests.support.webapp import PASSWORD
@@ -14,6 +14,9 @@ from tests.support.webapp import PASSWORD
 DESK = {"width": 1440, "height": 900}
 WALL = {"width": 1920, "height": 1080}
 PHONE = {"width": 390, "height": 844}
+
+PATIENCE_MS = 15_000
+"""A busy machine takes seconds to load a page."""
 
 OpenPage = Callable[..., Page]
 
@@ -23,6 +26,7 @@ def browser(chromium: str) -> Iterator[Browser]:
     """One for the tests of a file: Playwright keeps an event loop running in this thread until it is stopped, in
     which no async test of another file could run."""
     with sync_playwright() as playwright:
+        expect.set_options(timeout=PATIENCE_MS)
         flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
         launched = playwright.chromium.launch(executable_path=chromium, args=flags)
         yield launched
@@ -53,7 +57,7 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
         phone = viewport["width"] < 600
         context = browser.new_context(viewport=viewport, is_mobile=phone, has_touch=phone)
         contexts.append(context)
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(PATIENCE_MS)
         page = context.new_page()
         page.goto(f"{url}/login")
         page.fill("#username", role)

@@ -133,7 +133,7 @@ def test_the_gravest_ticket_is_open_from_the_start_on_a_desk(dashboard: Running,
     page = open_page(dashboard.url, "/tickets", "viewer")
     expect(page.locator(".pick").first).to_contain_text("P1")
     expect(page.locator("#ticket-head")).to_contain_text("Plug overheat")
-    expect(page.locator(".evidence")).to_contain_text("GroundFailure")
+    expect(page.get_by_role("table", name="Evidence")).to_contain_text("GroundFailure")
 
 
 def test_a_ticket_raised_while_one_looks_comes_into_the_list(dashboard: Running, open_page: OpenPage) -> None:
@@ -160,6 +160,7 @@ def test_sessions_are_filtered_and_told_in_full(dashboard: Running, open_page: O
     expect(drawer.get_by_role("table", name="Price in SEK")).to_contain_text("Total")
     page.keyboard.press("Escape")
     expect(drawer).to_have_count(0)
+    expect(rows.first).to_have_attribute("aria-selected", "false")
     rows.first.click()
     expect(drawer).to_contain_text("Session at SE-")
 

@@ -109,10 +109,10 @@ def test_open_tickets_come_gravest_then_newest_first(records: SqlRecords) -> Non
         work.tickets.save(scene.ticket("T-done", "SE-1", now=NOW, state=TicketState.RESOLVED))
     assert [t.ticket_id for t in queries.tickets(records, settled=False)] == ["T-grave", "T-new", "T-old"]
     assert [t.ticket_id for t in queries.tickets(records, settled=True)] == ["T-done"]
-    found = queries.ticket_detail(records, "T-new")
+    found = queries.ticket_detail(records, "T-new", now=NOW)
     assert found is not None
     assert [t.ticket_id for t in found.others] == ["T-grave", "T-old"]
-    assert queries.ticket_detail(records, "T-404") is None
+    assert queries.ticket_detail(records, "T-404", now=NOW) is None
 
 
 def test_a_station_comes_with_its_sessions_and_tickets(records: SqlRecords) -> None:

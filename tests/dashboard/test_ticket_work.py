@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -10,6 +11,7 @@ import pytest
 from playwright.sync_api import expect
 
 from dashboard.pages.silences import wanted
+from dashboard.silences import WantedSilence, silence
 from laddvakt.clock import utc_now
 from laddvakt.domain.commands import CommandStatus, SentCommand
 from laddvakt.domain.silences import SilenceKind, SilenceScope
@@ -38,7 +40,7 @@ def test_a_technician_takes_a_ticket_with_one_tap(dashboard: Running, open_page:
 
 def test_a_ticket_is_given_to_somebody_who_works_on_tickets(dashboard: Running, open_page: OpenPage) -> None:
     page = open_page(dashboard.url, "/tickets?ticket=T-heat", "manager")
-    page.get_by_text("Give it to somebody").click()
+    page.get_by_text("Give it to somebody, ").click()
     page.get_by_role("button", name="Assign").click()
     expect(page.locator("#ticket-message")).to_have_text("Choose somebody first.")
     page.get_by_role("textbox", name="Give it to").click()
@@ -51,7 +53,8 @@ def test_a_ticket_is_given_to_somebody_who_works_on_tickets(dashboard: Running, 
 
 def test_a_verdict_names_the_right_asset_by_keyboard_alone(dashboard: Running, open_page: OpenPage) -> None:
     page = open_page(dashboard.url, "/tickets?ticket=T-power", "maintainer")
-    page.get_by_text("Give it to somebody").focus()
+    expect(page.get_by_text("Give it to somebody, ")).to_be_visible()
+    page.get_by_text("Give it to somebody, ").focus()
     page.keyboard.press("Enter")
     expect(page.get_by_role("textbox", name="Which asset")).to_have_count(0)
     page.get_by_role("textbox", name="What was it?").focus()
@@ -122,13 +125,46 @@ def test_a_ticket_shows_its_evidence_whose_fault_it_is_and_what_the_station_was_
     expect(page.locator("#ticket-head")).to_contain_text("No power")
 
 
+def test_a_ticket_says_where_it_is_what_to_bring_and_that_nobody_is_called(
+    dashboard: Running, open_page: OpenPage
+) -> None:
+    ticket, now = stored(dashboard, "T-heat"), utc_now()
+    asked = WantedSilence(
+        kind=SilenceKind.MAINTENANCE,
+        scope=SilenceScope.STATION,
+        target=ticket.station_id,
+        fault=None,
+        from_=now,
+        until=now + timedelta(hours=2),
+        reason="new foundation",
+    )
+    with dashboard.context.records.begin() as work:
+        at = work.stations.get(ticket.station_id)
+        assert at is not None
+        first, *rest = at.connectors
+        marked = msgspec.structs.replace(first, bay="Bay 4")
+        work.stations.save([msgspec.structs.replace(at, connectors=(marked, *rest))])
+        sites = [msgspec.structs.replace(s, latitude=57.7, longitude=11.9) for s in work.stations.sites()]
+        work.stations.save_sites(sites)
+    silence(dashboard.context, asked, actor="manager")
+    page = open_page(dashboard.url, "/tickets?ticket=T-heat", "maintainer", PHONE)
+    head = page.locator("#ticket-head")
+    expect(head.locator(".place")).to_contain_text(f"station {ticket.station_id}, Bay 4, connector 1")
+    expect(head.get_by_role("link", name="Map")).to_have_attribute("href", re.compile("mlat=57.7&mlon=11.9"))
+    expect(head).to_contain_text("cable with plug, thermometer")
+    expect(head).to_contain_text("nobody is called: new foundation (manager)")
+    page.get_by_role("button", name="Resolve").tap()
+    expect(page.locator("#ticket-message")).to_have_text("Resolved.")
+    expect(head).not_to_contain_text("cable with plug, thermometer")
+
+
 @pytest.mark.parametrize("viewport", [DESK, PHONE], ids=["desk", "phone"])
 def test_planned_work_is_written_down_and_ended(
     dashboard: Running, open_page: OpenPage, viewport: dict[str, int]
 ) -> None:
     page = open_page(dashboard.url, "/tickets", "maintainer", viewport)
     page.get_by_role("link", name="Planned work").click()
-    expect(page.locator("#silences-now")).to_contain_text("None.")
+    expect(page.locator("#silences-now")).to_contain_text("Nothing is held back")
     page.get_by_role("button", name="Hold tickets back").click()
     expect(page.locator("#silence-message")).to_have_text("Say where and why first.")
     place = page.get_by_role("textbox", name="Where")
@@ -143,14 +179,32 @@ def test_planned_work_is_written_down_and_ended(
     with dashboard.context.records.read() as work:
         (made,) = work.silences.page().items
     assert made.until - made.from_ == timedelta(hours=4)
-    page.get_by_role("button", name="End planned work at connector SE-003/2").click()
+    page.get_by_role("button", name="End it: Planned work at connector SE-003/2").click()
     expect(page.locator("#silences-past")).to_contain_text("ended by maintainer")
-    expect(page.locator("#silences-now")).to_contain_text("None.")
+    expect(page.locator("#silences-now")).to_contain_text("Nothing is held back")
+
+
+def test_work_is_planned_from_a_ticket_and_called_off(dashboard: Running, open_page: OpenPage) -> None:
+    page = open_page(dashboard.url, "/tickets?ticket=T-heat", "maintainer")
+    page.get_by_text("Give it to somebody, ").click()
+    page.get_by_role("link", name="Hold tickets of this station back").click()
+    expect(page.get_by_role("textbox", name="Where")).to_have_value(stored(dashboard, "T-heat").station_id)
+    page.get_by_role("textbox", name="Where").click()
+    page.get_by_role("option", name="Norra hamnen").click()
+    page.get_by_label("From").click()
+    page.get_by_role("button", name="Next month").click()
+    page.get_by_role("button", name=re.compile(r"^15 ")).click()
+    page.get_by_role("button", name="Take this time").click()
+    page.get_by_label("Why").fill("new transformer")
+    page.get_by_role("button", name="Hold tickets back").click()
+    page.get_by_role("button", name="Call it off: Planned work at Norra hamnen").click()
+    expect(page.locator("#silences-now")).to_contain_text("Nothing is held back")
+    expect(page.locator("#silences-past")).to_contain_text("ended by maintainer")
 
 
 def test_a_viewer_sees_planned_work_and_cannot_plan_any(dashboard: Running, open_page: OpenPage) -> None:
     page = open_page(dashboard.url, "/silences", "viewer")
-    expect(page.locator("#silences-now")).to_contain_text("None.")
+    expect(page.locator("#silences-now")).to_contain_text("Nothing is held back")
     expect(page.get_by_role("button", name="Hold tickets back")).to_have_count(0)
 
 

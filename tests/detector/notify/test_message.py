@@ -10,10 +10,10 @@ import pytest
 
 from detector.notify.message import LISTED, Links, Subject, compose, digest
 from detector.notify.routes import Event
-from detector.notify.toolkit import BRING, to_bring
 from laddvakt.domain.commands import CommandStatus, SentCommand
 from laddvakt.domain.stations import Connector, Site, Station
 from laddvakt.domain.tickets import Asset, Evidence, Severity, Suspect, Ticket, TicketAction
+from laddvakt.domain.toolkit import BRING, to_bring
 from tests.support.detector import START
 from tests.support.telling import event, ticket
 

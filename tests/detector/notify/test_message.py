@@ -55,11 +55,11 @@ def subject(of: Ticket = LOCK, *, known: bool = True) -> Subject:
 
 def test_a_message_a_technician_can_use() -> None:
     message = compose(subject(), Event.OPENED, LINKS)
-    assert message.title == "[P2] CBL-17: lock"
+    assert message.title == "[P2] CBL-17: Plug lock fails"
     assert message.body == (
         "New fault: The plug at SE-1 connector 2 does not lock (<motor> stuck).\n"
         "\n"
-        "What: lock (P2, down)\n"
+        "What: Plug lock fails (P2, down)\n"
         "Where: Storgatan 1, station SE-1, Bay 12, by the lift, connector 2, cable CBL-17\n"
         "Map: https://www.openstreetmap.org/?mlat=63.8235&mlon=20.2698\n"
         "Since: 2026-11-21 09:00 CET\n"

@@ -32,6 +32,9 @@ from laddvakt.domain.facts import (
     LinkDown,
     LinkUp,
     Measured,
+    NonConforming,
+    Quarantined,
+    QuarantineReason,
     RemoteStartAsked,
     StatusReported,
     TokenPresented,
@@ -45,6 +48,15 @@ from laddvakt.domain.stations import ConnectorState
 _MAX_PROBLEMS = 8
 _PAUSES = {ConnectorState.SUSPENDED_EV: "EV", ConnectorState.SUSPENDED_EVSE: "EVSE"}
 _WITH_ENERGY = {ConnectorState.CHARGING, ConnectorState.SUSPENDED_EV, ConnectorState.SUSPENDED_EVSE}
+
+_BREACHES = frozenset(
+    {
+        QuarantineReason.MALFORMED_FRAME,
+        QuarantineReason.UNKNOWN_ACTION,
+        QuarantineReason.INVALID_PAYLOAD,
+        QuarantineReason.UNREADABLE_VALUE,
+    }
+)
 
 _MAX_ERRORS = 8
 _GOOD_WH = 100.0
@@ -65,6 +77,7 @@ def fold(view: StationView, entry: Entry, pseudonymise: Pseudonymise) -> Folded:
     """Take `entry` into `view`; what is new in it."""
     if entry.kind in (EntryKind.OCPP_IN, EntryKind.CONNECTED):
         _alive(view, entry.received_at)
+        _counted(view, entry)
     ended: list[SessionEnded] = []
     samples: Samples = {}
     for fact in entry.facts:
@@ -141,6 +154,15 @@ def _alive(view: StationView, heard_at: datetime) -> None:
         view.connected, view.link_since = True, heard_at
     if view.last_frame is None or heard_at > view.last_frame:
         view.last_frame = heard_at
+
+
+def _counted(view: StationView, entry: Entry) -> None:
+    """Frames, and those that break the specification; what only Laddvakt cannot read does not."""
+    view.frames += 1
+    for fact in entry.facts:
+        if isinstance(fact, NonConforming) or (isinstance(fact, Quarantined) and fact.reason in _BREACHES):
+            view.odd_frames += 1
+            return
 
 
 def _link(view: StationView, fact: LinkUp | LinkDown, heard_at: datetime) -> None:

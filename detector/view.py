@@ -249,6 +249,8 @@ class StationView(msgspec.Struct, kw_only=True, omit_defaults=True):
     firmware: str = ""
     booted_at: datetime | None = None
     boots: int = 0
+    frames: int = 0  # that it has sent
+    odd_frames: int = 0  # of them, those that broke the specification
     firmware_status: str = ""
     firmware_status_at: datetime | None = None
     clock: Clock = msgspec.field(default_factory=Clock)

@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping
 from detector.rules import (
     anomaly,
     clock_drift,
+    cut_cable,
     emergency_stop,
     failed_starts,
     flapping,
@@ -19,6 +20,7 @@ from detector.rules import (
     meter_rollback,
     no_energy_sessions,
     no_power,
+    non_conforming,
     offline,
     overcurrent,
     phase_loss,
@@ -41,6 +43,7 @@ RULES: tuple[Rule, ...] = (
     site_outage.RULE,
     offline.RULE,  # stations before connectors: it holds the others back
     flapping.RULE,
+    cut_cable.RULE,
     emergency_stop.RULE,
     rcd_trip.RULE,  # these before the report as such, which they put under them
     isolation.RULE,
@@ -55,6 +58,7 @@ RULES: tuple[Rule, ...] = (
     failed_starts.RULE,
     no_energy_sessions.RULE,
     clock_drift.RULE,
+    non_conforming.RULE,
     stuck_preparing.RULE,
     stuck_suspended_evse.RULE,
     stuck_finishing.RULE,

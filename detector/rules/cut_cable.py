@@ -1,0 +1,223 @@
+"""A cable was cut off: the station says so, or the sensors in its plugs are gone together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from detector.assets import station_asset
+from detector.episodes import codes_of
+from detector.rules.base import Rule, Scope, Standing, Subject, Threshold, Thresholds, Verdict, Wake, span
+from detector.temperatures import HIGHEST_C, LOWEST_C, PLUG
+from detector.view import ConnectorView
+from laddvakt.domain.facts import LinkDown, SecurityEventReported
+from laddvakt.domain.tickets import Asset, Evidence, Finding, Severity
+
+_CODE = "CX026"
+_TAMPER = "TamperDetectionActivated"  # OCPP 1.6 security white paper table 8, 2.0.1 part 2 appendix 1
+_DOOR = "door_open"
+
+
+class Reason(StrEnum):
+    """Why the rule holds what it holds."""
+
+    WHOLE = "whole"  # nothing speaks for it
+    ONE_SENSOR = "one_sensor"  # a plug sensor is gone: a broken sensor
+    APART = "apart"  # several are gone, but not at about the same time
+    WAITING = "waiting"  # several are gone together; whether they come back is waited for
+    REPORTED = "reported"  # the station says so
+    WITH_TAMPER = "with_tamper"  # sensors are gone together, with tamper alarm, open door or lost link
+    SENSORS = "sensors"  # sensors are gone together and stay away, and nothing else is heard of it
+
+
+class Lost(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A plug whose sensor reads what an open or shorted one does."""
+
+    connector_id: int
+    at: datetime
+
+
+class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Sensors that are gone, and when the station was tampered with or its link was lost last, and how."""
+
+    lost: tuple[Lost, ...] = ()
+    alarm_at: datetime | None = None
+    alarm: str = ""
+    reported: tuple[int, ...] = ()
+
+
+def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetime) -> Verdict:
+    memory = _with_news(memory or Memory(), subject, now)
+    clear_after_s = thresholds["clear_after_s"]
+    if memory.reported:
+        numbers = ",".join(map(str, memory.reported))
+        return Verdict(
+            standing=Standing.MET,
+            reason=Reason.REPORTED,
+            variant=f"reported {numbers}",
+            clear_after_s=clear_after_s,
+            memory=memory,
+        )
+    reason, check_at = _sensors(memory, thresholds, now)
+    met = reason in (Reason.WITH_TAMPER, Reason.SENSORS)
+    return Verdict(
+        standing=Standing.MET if met else Standing.NOT_MET,
+        reason=reason,
+        variant=str(reason) if met else "",
+        clear_after_s=clear_after_s,
+        check_at=check_at,
+        memory=memory if memory != Memory() else None,
+    )
+
+
+def _with_news(memory: Memory, subject: Subject, now: datetime) -> Memory:
+    known = {one.connector_id: one for one in memory.lost}
+    lost = tuple(
+        known.get(connector.connector_id) or Lost(connector.connector_id, now)
+        for connector in subject.view.connectors.values()
+        if connector.connector_id and _gone(connector, known.get(connector.connector_id))
+    )
+    alarm_at, alarm = _alarm(memory, subject, now)
+    return Memory(lost=lost, alarm_at=alarm_at, alarm=alarm, reported=_reported(memory, subject))
+
+
+def _gone(connector: ConnectorView, lost: Lost | None) -> bool:
+    """Whether its plug's sensor reads what none can, and no power has flowed since: else the sensor is broken."""
+    known = next((k for name in PLUG if (k := connector.devices.get(name) or connector.latest.get(name))), None)
+    if known is None or LOWEST_C < known.value < HIGHEST_C:
+        return False
+    if lost is None:
+        return True
+    session = connector.session
+    flows_at = session.first_flow_at if session is not None else connector.good_at
+    return flows_at is None or flows_at <= lost.at
+
+
+def _alarm(memory: Memory, subject: Subject, now: datetime) -> tuple[datetime | None, str]:
+    """The last sign that somebody was at the station."""
+    for fact in subject.news.facts:
+        if isinstance(fact, SecurityEventReported) and fact.event == _TAMPER:
+            return now, "tamper alarm"
+        if isinstance(fact, LinkDown):
+            return now, "link lost"
+    whole = subject.view.connectors.get(0)
+    door = whole.devices.get(_DOOR) if whole is not None else None
+    if door is not None and door.value > 0 and (memory.alarm_at is None or door.at > memory.alarm_at):
+        return door.at, "door open"
+    return memory.alarm_at, memory.alarm
+
+
+def _reported(memory: Memory, subject: Subject) -> tuple[int, ...]:
+    """Connectors that say it now; of one that has not spoken since the link was lost, what it said last."""
+    found = []
+    for connector in subject.view.connectors.values():
+        number = connector.connector_id
+        if _CODE in codes_of(subject.view, connector) or (connector.stale and number in memory.reported):
+            found.append(number)
+    return tuple(found)
+
+
+def _sensors(memory: Memory, thresholds: Thresholds, now: datetime) -> tuple[Reason, datetime | None]:
+    within = timedelta(seconds=thresholds["within_s"])
+    if not memory.lost:
+        return Reason.WHOLE, None
+    if len(memory.lost) < thresholds["connectors"]:
+        return Reason.ONE_SENSOR, None
+    first, last = min(one.at for one in memory.lost), max(one.at for one in memory.lost)
+    if last - first > within:
+        return Reason.APART, None
+    if memory.alarm_at is not None and first - within <= memory.alarm_at <= last + within:
+        return Reason.WITH_TAMPER, None
+    due = last + timedelta(seconds=thresholds["alone_s"])
+    return (Reason.SENSORS, None) if now >= due else (Reason.WAITING, due)
+
+
+def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetime) -> Finding:
+    numbers = memory.reported or tuple(one.connector_id for one in memory.lost)
+    where = ", ".join(str(number) for number in numbers)
+    station_id = subject.view.station_id
+    alarmed = memory.alarm_at is not None and not memory.reported and _sensors(memory, thresholds, now)[0]
+    sure = bool(memory.reported) or alarmed is Reason.WITH_TAMPER
+    since = min((one.at for one in memory.lost), default=now)
+    said = "reports its cable cut" if memory.reported else "has lost the sensors of its plugs together"
+    return Finding(
+        fault=RULE.code,
+        asset=_asset(subject, numbers),
+        station_id=station_id,
+        connector_id=numbers[0] if len(numbers) == 1 else None,
+        severity=Severity.P1 if sure else Severity.P2,
+        at=now,
+        since=since,
+        probable_cause=(
+            "The cable was cut or torn off: theft, or a vehicle that drove away."
+            if sure
+            else "Its cables were cut, or the board that reads their sensors failed."
+        ),
+        explanation=f"{station_id} {said} (connector {where}).",
+        suggested_action=RULE.action,
+        evidence=tuple(_evidence(memory, thresholds, numbers)),
+        mrec=RULE.mrec,
+        confidence=0.95 if memory.reported else 0.85 if sure else 0.6,
+    )
+
+
+def _evidence(memory: Memory, thresholds: Thresholds, numbers: tuple[int, ...]) -> Iterable[Evidence]:
+    if memory.reported:
+        yield Evidence(label="Reported by connector", value=", ".join(map(str, numbers)), threshold=_CODE)
+    for one in memory.lost:
+        yield Evidence(
+            label=f"Plug sensor of connector {one.connector_id}",
+            value="open or short",
+            threshold=f"{LOWEST_C:.0f} to {HIGHEST_C:.0f} C; {thresholds['connectors']:.0f} within "
+            f"{span(thresholds['within_s'])}",
+            at=one.at,
+        )
+    if memory.alarm_at is not None:
+        yield Evidence(label="Alarm", value=memory.alarm, at=memory.alarm_at)
+
+
+def _asset(subject: Subject, numbers: tuple[int, ...]) -> Asset:
+    """The cable where it is one, else the station."""
+    if len(numbers) != 1:
+        return station_asset(subject)
+    known = subject.station.connector(numbers[0]) if subject.station is not None else None
+    if known is not None and known.cable_id:
+        return Asset(kind="cable", id=known.cable_id)
+    return Asset(kind="connector", id=f"{subject.view.station_id}/{numbers[0]}")
+
+
+RULE = Rule(
+    code="cut_cable",
+    title="Cable cut",
+    scope=Scope.STATION,
+    asset="cable",
+    severity=Severity.P1,
+    mrec=(_CODE,),
+    thresholds=(
+        Threshold(name="connectors", default=2, unit="connectors", doc="so many must lose their plug sensors"),
+        Threshold(name="within_s", default=600, unit="s", doc="within this time, and so close to an alarm"),
+        Threshold(
+            name="alone_s", default=1800, unit="s", doc="how long they must stay away where nothing else is heard"
+        ),
+        Threshold(name="clear_after_s", default=60, unit="s", doc="how long all must be whole again"),
+    ),
+    clears="CX026 is no longer reported; the sensors read again, or power flows through the cable.",
+    action="Switch off, secure the ends, replace the cable; report theft.",
+    doc=(
+        "CX026 (OCPP 2.x: the component CableBreakawaySensor in trouble) at once; or the plug sensors of two "
+        "connectors read what an open or shorted sensor does, within 10 minutes, with a tamper alarm, an open "
+        "door or a lost link about the same time (P1), or for 30 minutes without anything else (P2, less sure). "
+        "Not for one sensor, which is broken; not for a power cut, in which nothing is read at all; not while "
+        "power flows through the cable."
+    ),
+    evaluate=evaluate,
+    describe=describe,
+    memory=Memory,
+    wakes=frozenset({Wake.STATUS, Wake.EVENT, Wake.SECURITY, Wake.LINK, Wake.BOOT, Wake.ENDED, Wake.SAMPLE}),
+    fields=frozenset({*PLUG, _DOOR}),
+    absorbed_by=("site_outage",),
+)

@@ -95,6 +95,7 @@ class Remediator:
         """Returns at once where no site is enabled."""
         pause_s = max(SHORTEST_LOOK_S, min(LOOK_EVERY_S, self._policy.wait.total_seconds()))
         if self._policy.sites:
+            await self._in_thread(self._check_sites)
             await self._tell(await self._in_thread(self._interrupted))
         while self._policy.sites:
             await self.round()
@@ -102,8 +103,9 @@ class Remediator:
 
     async def round(self) -> None:
         """Each ticket that wants a step gets one."""
-        stations = await self._in_thread(self._stations)
-        present = {station_id: self._present(station_id) for station_id in stations}
+        present = {station_id: self._present(station_id) for station_id in await self._in_thread(self._stations)}
+        if not present:
+            return
         orders, changed = await self._in_thread(partial(self._claim, present))
         await self._tell(changed)
         await asyncio.gather(*(self._carry_out(order) for order in orders))
@@ -121,6 +123,13 @@ class Remediator:
             await self._changed(ticket)
 
     # On the records
+
+    def _check_sites(self) -> None:
+        """A site that does not exist yet may come with the next network file, so it is no error."""
+        with self._records.read() as work:
+            known = {site.site_id for site in work.stations.sites()}
+        for site_id in sorted(self._policy.sites - known - {"*"}):
+            logger.warning("remediation.sites: there is no site %r in the network file", site_id)
 
     def _stations(self) -> set[str]:
         """Where something may be tried, as far as the tickets themselves say."""

@@ -221,6 +221,16 @@ async def test_it_does_nothing_unless_a_site_is_enabled(scene: Scene) -> None:
     assert scene.line.asked == []
 
 
+async def test_a_site_that_does_not_exist_is_said(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
+    scene.open()
+    scene.line.answer = Killed()
+    scene.now += timedelta(hours=1)
+    with pytest.raises(Killed):
+        await scene.restarted(Policy(sites=frozenset({"north", "nroth"}))).run()
+    assert "no site 'nroth'" in caplog.text
+    assert "no site 'north'" not in caplog.text
+
+
 async def test_a_session_keeps_it_away_whoever_knows_of_it(scene: Scene) -> None:
     scene.open()
     scene.there["SE-1"] = scene.present("SE-1", in_session=True)

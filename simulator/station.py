@@ -109,6 +109,7 @@ class Station:
         self.powered = True
         self.network = True
         self.reachable = True  # the central system is there, and the way to it
+        self.sent_away = False  # by a central system that restarts
         self.air_sensor = True
         self._agenda: list[tuple[float, int, Callable[[float], None]]] = []
         self._count = itertools.count()
@@ -194,7 +195,7 @@ class Station:
     @property
     def link_wanted(self) -> bool:
         """Whether the station has power and a network to connect over."""
-        return self.powered and self.network and self.reachable
+        return self.powered and self.network and self.reachable and not self.sent_away
 
     def _settle(self, now_s: float, *, keep: bool = False) -> list[Output]:
         while self._agenda and self._agenda[0][0] <= now_s:

@@ -26,6 +26,7 @@ from simulator.station import Acknowledged, Asked, Output, Publish, Send, Statio
 
 DEFAULT_START_S = 1_772_409_600.0  # 2026-03-02T00:00:00Z, a Monday
 _DETECT_LOSS_S = (5.0, 45.0)  # how long a server takes to see that a link is dead
+_CLOSE_S = (0.01, 0.5)  # a server that goes closes its links itself
 _RECONNECT_S = (1.0, 30.0)
 _THINK_S = 0.003  # how long the central system takes to answer
 _NEVER = float("inf")
@@ -174,7 +175,8 @@ class World:
         link.up = False
         link.opening = True
         self._apply(link, link.station.link_down(now_s), now_s)
-        seen_s = max(now_s + link.rng.uniform(*_DETECT_LOSS_S), link.last_s)
+        takes_s = _CLOSE_S if link.station.sent_away else _DETECT_LOSS_S
+        seen_s = max(now_s + link.rng.uniform(*takes_s), link.last_s)
         self._at(seen_s, lambda now: self._line(now, "disconnected", station_id=link.station_id))
         self._at(seen_s + link.rng.uniform(*_RECONNECT_S), self._opener(link))
 

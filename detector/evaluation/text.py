@@ -86,6 +86,7 @@ def summary(result: Result) -> list[str]:
         of = sum(count for _, count in result.look_alikes.values())
         taken = sum(wrong for wrong, _ in result.look_alikes.values())
         lines.append(f"Look-alikes with a ticket: {taken} of {of} ({100 * result.look_alike_rate:.1f} %).")
+        lines += [f"  {name}: {wrong} of {count}" for name, (wrong, count) in result.look_alikes.items() if wrong]
     if result.overall.not_shown:
         lines.append(f"{result.overall.not_shown} faults that no message ever showed are not counted.")
     worth = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in result.overall.tickets.items())

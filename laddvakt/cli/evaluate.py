@@ -48,6 +48,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     """What a process tells of its seed."""
 
     score: Score
+    alike: Score | None  # of the fleet in which nothing is at fault
     rules_alone: Score
     ways: dict[str, Score]  # without rules
     lines: list[str]
@@ -56,7 +57,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def run_seed(seed: int, plan: Plan, settings: Settings) -> Report:
-    """One seed, in this process."""
+    """One seed, in this process: a fleet with faults, and another with look-alikes only."""
     from detector.evaluation.figures import score
     from detector.evaluation.matching import FOREST, match
     from detector.evaluation.text import false_tickets, misses
@@ -64,19 +65,37 @@ def run_seed(seed: int, plan: Plan, settings: Settings) -> Report:
 
     done = run_trial(_options(seed, plan), settings, explain=plan.explain, gather=plan.ablate)
     matched = match(done.truth, done.alarms, done.site_of)
-    lines: list[str] = []
+    alike, lines = _alike(seed, plan, settings)
     if plan.explain:
         told = misses(done.truth, matched, done.opportunities(), done.ear.words)
-        lines = [*told, *false_tickets(done.truth, matched)]
+        lines = [*told, *false_tickets(done.truth, matched), *lines]
     named = match(done.truth, [alarm for alarm in done.alarms if alarm.fault != FOREST], done.site_of)
+    mine = score(done.truth, matched, connectors=done.connectors)
     return Report(
-        score=score(done.truth, matched, connectors=done.connectors),
+        score=mine if alike is None else msgspec.structs.replace(mine, look_alikes=alike.look_alikes),
+        alike=alike,
         rules_alone=score(done.truth, named, connectors=done.connectors),
         ways=_ways(done, settings) if plan.ablate else {},
         lines=lines,
         messages=done.messages,
         cost_s=done.cost_s,
     )
+
+
+def _alike(seed: int, plan: Plan, settings: Settings) -> tuple[Score | None, list[str]]:
+    """The fleet in which nothing is at fault, and what is to be told of it. None where no look-alike is wanted."""
+    from detector.evaluation.figures import score
+    from detector.evaluation.matching import match
+    from detector.evaluation.text import false_tickets
+    from laddvakt.cli.trial import run_trial
+
+    options = _look_alikes(seed, plan)
+    if not options.likes:
+        return None, []
+    done = run_trial(options, settings)
+    matched = match(done.truth, done.alarms, done.site_of)
+    lines = [f"nothing at fault: {line}" for line in false_tickets(done.truth, matched)] if plan.explain else []
+    return score(done.truth, matched, connectors=done.connectors), lines
 
 
 def _ways(done: Outcome, settings: Settings) -> dict[str, Score]:
@@ -117,6 +136,27 @@ def _options(seed: int, plan: Plan) -> LogOptions:
     return msgspec.structs.replace(options, plans=plans)
 
 
+def _look_alikes(seed: int, plan: Plan) -> LogOptions:
+    """A fleet with `each` look-alikes of every kind and no fault."""
+    from simulator.lookalikes import LOOK_ALIKES
+    from simulator.lookalikes.schedule import lay_look_alikes
+    from simulator.spec import make_specs, speaking, with_devices
+    from simulator.world import LogOptions
+
+    options = LogOptions(stations=plan.stations, seed=seed, days=plan.days, protocols=_VERSIONS, plans=())
+    specs = speaking(make_specs(plan.stations), _VERSIONS)
+    likes = lay_look_alikes(
+        with_devices(specs, options.mqtt_share, seed),
+        seed=seed,
+        codes=[code for code in LOOK_ALIKES if code in plan.only or not plan.only],
+        each=plan.each,
+        start_s=options.start_s,
+        from_s=options.start_s + HEALTHY * plan.days * 86_400,
+        until_s=options.until_s,
+    )
+    return msgspec.structs.replace(options, likes=likes)
+
+
 def _reports(seeds: Sequence[int], plan: Plan, settings: Settings, processes: int) -> Iterator[Report]:
     work = partial(run_seed, plan=plan, settings=settings)
     if processes == 1:
@@ -138,7 +178,7 @@ def _reports(seeds: Sequence[int], plan: Plan, settings: Settings, processes: in
 @click.option("--stations", type=click.IntRange(2, 10_000), help="Of each fleet. [default: 40; quick: 12]")
 @click.option("--days", type=click.FloatRange(0.1, 400), help="That each fleet lives. [default: 21; quick: 2]")
 @click.option(
-    "--each", type=click.IntRange(0, 1000), help="Faults of each kind in a fleet. [default: 3; quick: 1]"
+    "--each", type=click.IntRange(0, 1000), help="Faults and look-alikes of each kind. [default: 3; quick: 1]"
 )
 @click.option("--only", metavar="CODE,...", default="", help="Only these faults and look-alikes.")
 @click.option("--explain", is_flag=True, help="Print each miss and each false ticket.")
@@ -163,7 +203,8 @@ def command(
 ) -> None:
     """Measure detection on simulated fleets whose faults are known.
 
-    Each seed is a fleet with its own drivers, faults and look-alikes. Detection runs with the settings in force.
+    Each seed is a fleet with its own drivers and faults, and a second one in which nothing is at fault and
+    look-alikes are laid. Detection runs with the settings in force.
     """
     from detector.evaluation.figures import result
     from detector.evaluation.text import ablation, summary, table
@@ -191,8 +232,12 @@ def command(
     ruled = {rule.code for rule in RULES}
     figures = result([report.score for report in reports], ruled=ruled)
     content: dict[str, Any] = {"plan": plan, "result": figures}
+    alike = [report.alike for report in reports if report.alike is not None]
+    content["nothing_at_fault"] = result(alike, ruled=ruled) if alike else None
     for line in (*table(figures), "", *summary(figures)):
         click.echo(line)
+    if alike:
+        click.echo(f"In the fleets where nothing is at fault: {summary(content['nothing_at_fault'])[0]}")
     if ablate:
         content["rules_alone"] = result([report.rules_alone for report in reports], ruled=ruled)
         content["ways"] = {
@@ -206,11 +251,13 @@ def command(
 
 def _codes(only: str) -> tuple[str, ...]:
     from simulator.faults import KINDS
+    from simulator.lookalikes import LOOK_ALIKES
 
+    known = {*KINDS, *LOOK_ALIKES}
     codes = tuple(code.strip() for code in only.split(",") if code.strip())
     for code in codes:
-        if code not in KINDS:
-            raise click.BadParameter(f"{code} is none of {', '.join(sorted(KINDS))}", param_hint="--only")
+        if code not in known:
+            raise click.BadParameter(f"{code} is none of {', '.join(sorted(known))}", param_hint="--only")
     return codes
 
 

@@ -21,6 +21,7 @@ from detector.replay import ReplayDetector
 from detector.view import ScoredWindow
 from laddvakt.domain.entries import Entry
 from laddvakt.domain.facts import TransactionStarted
+from laddvakt.domain.silences import Silence, SilenceScope
 from laddvakt.domain.stations import Connector, Station
 from laddvakt.settings import Settings
 from laddvakt.stores.ports import Records
@@ -93,6 +94,8 @@ def run_trial(options: LogOptions, settings: Settings, *, explain: bool = False,
         records.migrate()
         with records.begin() as work:
             work.stations.save(stations)
+            for silence in planned_work(world):
+                work.silences.save(silence)
         watch = _Gathering(settings) if gather and settings.detector.forest else None
         ear = Ear(_wanted(world) if explain else ())
         run = _Run(world, ReplayDetector(settings, records, seen=ear.on, watch=watch))
@@ -112,6 +115,23 @@ def run_trial(options: LogOptions, settings: Settings, *, explain: bool = False,
         stations={station.station_id: station for station in stations},
         rows=watch.rows if watch is not None else [],
     )
+
+
+def planned_work(world: World) -> Iterator[Silence]:
+    """What operators wrote down beforehand: when people would be at a station. The one thing beside nameplates and
+    messages that a detector is told."""
+    for number, plan in enumerate(world.likes):
+        if plan.fault == "planned_maintenance" and plan.until_s is not None:
+            yield Silence(
+                silence_id=f"planned-{number}",
+                scope=SilenceScope.STATION,
+                target=plan.station_id,
+                from_=datetime.fromtimestamp(plan.since_s, UTC),
+                until=datetime.fromtimestamp(plan.until_s, UTC),
+                reason="Planned work.",
+                created_by="operator",
+                created_at=datetime.fromtimestamp(world.options.start_s, UTC),
+            )
 
 
 def _wanted(world: World) -> Iterator[Wanted]:

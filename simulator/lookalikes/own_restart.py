@@ -17,17 +17,17 @@ _AWAY_S = 12.0
 def _begin(station: Station, plan: FaultPlan, now_s: float) -> None:
     if plan.over(now_s):
         return
-    station.reachable = False
+    station.sent_away = True
     station.after(_AWAY_S, now_s, lambda now: _back(station))
     station.after(_EVERY_S, now_s, lambda now: _begin(station, plan, now))
 
 
 def _back(station: Station) -> None:
-    station.reachable = True
+    station.sent_away = False
 
 
 def _end(station: Station, plan: FaultPlan, now_s: float) -> None:
-    station.reachable = True
+    station.sent_away = False
 
 
 KIND = of_all("own_restart", (_begin, _end), days=1.5 / 24)

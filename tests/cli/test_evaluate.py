@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import random
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,8 @@ from laddvakt.cli.main import cli
 from laddvakt.domain.entries import Entry
 from laddvakt.settings import Settings
 from simulator.faults import KINDS
+from simulator.lookalikes import LOOK_ALIKES
+from simulator.spec import make_specs
 from simulator.world import LogOptions, World
 
 SMALL = ["--stations", "4", "--days", "0.5", "--first-seed", "1", "--processes", "1"]
@@ -57,6 +61,36 @@ def test_only_some_faults_are_laid_upon_the_fleet(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     classes = json.loads(out.read_bytes())["result"]["classes"]
     assert {name for name, figures in classes.items() if figures["faults"]} == {"offline"}
+
+
+def test_look_alikes_are_laid_upon_a_fleet_of_their_own(tmp_path: Path) -> None:
+    out = tmp_path / "out.json"
+    args = ["evaluate", "--seeds", "1", *SMALL, "--each", "1", "--only", "coarse_register,own_restart,parked_car"]
+    args += ["--stations", "7"]  # of two sites
+    result = CliRunner().invoke(cli, [*args, "--json", str(out)])
+    assert result.exit_code == 0, result.output
+    written = json.loads(out.read_bytes())
+    assert written["result"]["overall"]["faults"] == 0
+    assert written["result"]["look_alikes"] == {
+        "coarse_register": [0, 1],
+        "own_restart": [0, 1],
+        "parked_car": [0, 1],
+    }
+    assert written["nothing_at_fault"]["look_alike_rate"] == 0
+    assert "Look-alikes with a ticket: 0 of 3 (0.0 %)" in result.stdout
+
+
+def test_planned_work_is_known_beforehand() -> None:
+    """And is all that a detector is told of what is to come."""
+    specs = make_specs(2)
+    kind = LOOK_ALIKES["planned_maintenance"]
+    start_s = LogOptions().start_s
+    plan = kind.plan(specs[0], random.Random(1), start_s + 3600, start_s + 4 * 3600)
+    options = LogOptions(specs=specs, seed=1, days=0.3, plans=(), likes=(plan,))
+    (silence,) = trial.planned_work(World(options))
+    assert (silence.target, silence.until - silence.from_) == ("SIM-0001", timedelta(hours=3))
+    done = trial.run_trial(options, Settings.model_validate({"records": {"url": "sqlite://"}}))
+    assert done.alarms == []
 
 
 def test_miss_is_explained_by_what_its_rule_held() -> None:

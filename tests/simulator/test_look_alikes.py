@@ -240,7 +240,7 @@ def ended(station: Any) -> bool:
         assert (bay.guest, bay.begun, bay.circuit.own_w, bay.circuit.compensated_ohm) == (None, None, 0, 0)
         assert station.profiles.at(bay.connector_id, station.site._air[0] * 5.0) == (math.inf, None)
     site = station.site
-    assert (station.garble, station.delay, station.reachable, station.air_sensor) == (None, None, True, True)
+    assert (station.garble, station.delay, station.sent_away, station.air_sensor) == (None, None, False, True)
     assert station.meter_interval_s == station.dialect.interval_s
     assert (site.closed, site.quiet, site.offset_k, site.offset_v) == (False, 1.0, 0.0, (0.0, 0.0, 0.0))
     return bool(station.link_wanted and all(bay.operative for bay in station.bays.values()))

@@ -42,7 +42,7 @@ GRADINGS: dict[str, Grading] = {
     "cut_cable": Grading(HOUR, 600, also=_REPORTED),
     # Readings prove it, as soon as they hold for a while; some only with the next vehicle.
     "plug_overheat": Grading(DAY, 60, also=_REPORTED),
-    "voltage_range": Grading(DAY, 600, also=_REPORTED),
+    "voltage_range": Grading(DAY, 600, also=_REPORTED | {"site_voltage"}),
     "phase_loss": Grading(DAY, 120, also=_REPORTED),
     "overcurrent": Grading(DAY, 120, also=_REPORTED),
     "welded_contactor": Grading(DAY, 60, also=_REPORTED),

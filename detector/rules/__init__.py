@@ -31,9 +31,11 @@ from detector.rules import (
     rcd_trip,
     reported_fault,
     site_outage,
+    site_voltage,
     stuck_finishing,
     stuck_preparing,
     stuck_suspended_evse,
+    voltage_range,
     welded_contactor,
 )
 from detector.rules.base import Rule
@@ -41,6 +43,7 @@ from laddvakt.domain.errors import SettingsError
 
 RULES: tuple[Rule, ...] = (
     site_outage.RULE,
+    site_voltage.RULE,
     offline.RULE,  # stations before connectors: it holds the others back
     flapping.RULE,
     cut_cable.RULE,
@@ -52,6 +55,7 @@ RULES: tuple[Rule, ...] = (
     welded_contactor.RULE,
     overcurrent.RULE,
     plug_overheat.RULE,
+    voltage_range.RULE,
     reported_fault.RULE,
     phase_loss.RULE,
     no_power.RULE,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
+
+import msgspec
 
 from detector.assets import cable_asset, station_asset
 from detector.rules.base import (
@@ -20,6 +22,7 @@ from detector.rules.base import (
 )
 from detector.view import ConnectorView
 from detector.vocabulary import Code, Lean, look_up
+from laddvakt.domain.facts import EventReported
 from laddvakt.domain.stations import ConnectorState
 from laddvakt.domain.tickets import Evidence, Finding, Severity
 
@@ -33,6 +36,7 @@ class Reason(StrEnum):
     LINK_DOWN = "link_down"  # the last word may be outdated
     LATE_REPORT = "late_report"  # from the station's queue: history, not news
     DANGER = "danger"  # a safety code: at once
+    CODE_GONE = "code_gone"  # its event was cleared just now (OCPP 2.x): the status mostly follows
     FINISHING = "finishing"  # the session is over, the cable still in: most such errors clear
     VEHICLE_LIKELY = "vehicle_likely"  # Faulted by a vehicle's code: clears when the vehicle leaves
     REPORTED = "reported"  # Faulted, or an error code
@@ -56,6 +60,9 @@ def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
     faulted = connector.status is ConnectorState.FAULTED
     if not faulted and not _has_code(connector):
         return verdict(Standing.NOT_MET, Reason.NOTHING_REPORTED)
+    if not _has_code(connector) and any(isinstance(fact, EventReported) for fact in subject.news.facts):
+        at = now + timedelta(seconds=thresholds["persist_s"])
+        return msgspec.structs.replace(verdict(Standing.UNKNOWN, Reason.CODE_GONE), check_at=at)
     name, code = look_up(connector.error, connector.codes)
     variant = f"{name}/{'faulted' if faulted else 'reported'}"
     if code.severity is Severity.P1:
@@ -163,6 +170,7 @@ RULE = Rule(
         *("lock", "cut_cable"),
         *("emergency_stop", "rcd_trip", "isolation", "pilot_proximity"),
         *("welded_contactor", "overcurrent", "phase_loss", "plug_overheat"),
+        *("voltage_range", "site_voltage"),
     ),
     explained=explained,
 )

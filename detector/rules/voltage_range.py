@@ -1,0 +1,194 @@
+"""The mains voltage at a station is too high or too low."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from detector.assets import station_asset
+from detector.limits import is_dc
+from detector.mains import Means, add, volts_of
+from detector.rules.base import Rule, Scope, Standing, Subject, Threshold, Thresholds, Verdict, Wake
+from detector.view import Sample
+from laddvakt.domain.tickets import Evidence, Finding, Severity
+
+_FRESH = timedelta(minutes=15)
+_KNOWN = timedelta(minutes=25)
+_FORGOTTEN = timedelta(hours=24)
+_OTHER_SYSTEM = 0.6  # all phases under this share: another nominal voltage, not a poor one
+_NO_PHASE = 1.5  # over this share: between phases, or the output of DC
+_LOST = 0.5  # a phase under this share is lost
+_BACK = 0.01
+
+HIGH, LOW = "high", "low"
+MREC = {HIGH: ("CX005",), LOW: ("CX006",)}
+
+
+class Reason(StrEnum):
+    """Why the rule holds what it holds."""
+
+    NO_VOLTAGE_VALUES = "no_voltage_values"  # the mains are not measured here
+    IN_RANGE = "in_range"
+    OUT_OF_RANGE = "out_of_range"
+    OUTDATED = "outdated"  # it was out of range, and nothing was measured since
+
+
+class Mean(msgspec.Struct, frozen=True, array_like=True):
+    """The phase that is furthest off: its mean over ten minutes."""
+
+    at: datetime
+    phase: int  # from 0
+    volts: float
+    since: datetime
+
+
+class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The ten minutes that run, and the last that were out of range."""
+
+    means: Means | None = None
+    out: Mean | None = None
+
+
+def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetime) -> Verdict:
+    memory = memory or Memory()
+    measured = False
+    for sample in subject.news.samples:
+        volts = _mains(subject, sample, thresholds["nominal_v"])
+        if volts:
+            measured = True
+            memory = _sample(memory, sample.at, volts, thresholds)
+    out = memory.out
+    if out is None:
+        reason = Reason.IN_RANGE if measured or memory.means is not None else Reason.NO_VOLTAGE_VALUES
+        return Verdict(standing=Standing.NOT_MET, reason=reason, memory=memory if memory.means else None)
+    if now - out.at > _FORGOTTEN:
+        return Verdict(standing=Standing.NOT_MET, reason=Reason.OUTDATED)
+    outdated = now - out.at > _KNOWN
+    return Verdict(
+        standing=Standing.UNKNOWN if outdated else Standing.MET,
+        reason=Reason.OUTDATED if outdated else Reason.OUT_OF_RANGE,
+        variant=direction(out.volts, thresholds["nominal_v"]),
+        persist_s=_persist_s(subject, thresholds, now),
+        check_at=out.at + (_FORGOTTEN if outdated else _KNOWN) + timedelta(seconds=1),
+        memory=memory,
+    )
+
+
+def direction(volts: float, nominal_v: float) -> str:
+    return HIGH if volts > nominal_v else LOW
+
+
+def _persist_s(subject: Subject, thresholds: Thresholds, now: datetime) -> float:
+    """Unless a neighbour is in range, it may be the whole site's; as soon as one is off, too, it is."""
+    network, view = subject.network, subject.view
+    site = network.siblings(view)
+    site_id = subject.station.site_id if subject.station is not None else None
+    if not site or any(holder.view is not view for holder in network.holders(site_id or "", RULE.code)):
+        return 0.0
+    nominal_v, share = thresholds["nominal_v"], thresholds["range_pct"] / 100
+    for other in site:
+        volts = volts_of(other, now - _FRESH)
+        if volts is not None and max(abs(value / nominal_v - 1) for value in volts) <= share:
+            return 0.0
+    return thresholds["alone_s"]
+
+
+def _mains(subject: Subject, sample: Sample, nominal_v: float) -> tuple[float, ...]:
+    """Phase to neutral, upstream of any rectifier."""
+    if "inlet/voltage_l1_v" in sample.values:
+        names = ("inlet/voltage_l1_v", "inlet/voltage_l2_v", "inlet/voltage_l3_v")
+        return tuple(sample.values[name] for name in names if name in sample.values)
+    volts = sample.voltages
+    if not volts or is_dc(subject) or "soc_pct" in sample.values or max(volts) > _NO_PHASE * nominal_v:
+        return ()
+    return volts
+
+
+def _sample(memory: Memory, at: datetime, volts: tuple[float, ...], thresholds: Thresholds) -> Memory:
+    means, full = add(memory.means, at, volts)
+    if full is None:
+        return Memory(means, memory.out)
+    nominal_v = thresholds["nominal_v"]
+    judged = [value / nominal_v - 1 for value in full]
+    if max(judged) < _OTHER_SYSTEM - 1:
+        return Memory(means, None)
+    off, phase = max((abs(share), phase) for phase, share in enumerate(judged) if share > _LOST - 1)
+    allowed = thresholds["range_pct"] / 100 - (_BACK if memory.out is not None else 0.0)
+    if off <= allowed:
+        return Memory(means, None)
+    begun = memory.means.start if memory.means is not None else at
+    since = memory.out.since if memory.out is not None else begun
+    return Memory(means, Mean(at, phase, full[phase], since))
+
+
+def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetime) -> Finding:
+    out: Mean = memory.out
+    nominal_v, share = thresholds["nominal_v"], thresholds["range_pct"] / 100
+    way = direction(out.volts, nominal_v)
+    border = nominal_v * (1 + share if way == HIGH else 1 - share)
+    others = [volts for view in subject.network.siblings(subject.view) if (volts := volts_of(view, now - _FRESH))]
+    peers = ", ".join(f"{sum(volts) / len(volts):.0f} V" for volts in others[:4])
+    return Finding(
+        fault=RULE.code,
+        asset=station_asset(subject),
+        station_id=subject.view.station_id,
+        severity=RULE.severity,
+        at=now,
+        since=out.since,
+        probable_cause=_CAUSES[way],
+        explanation=f"{subject.view.station_id} has {out.volts:.0f} V on L{out.phase + 1}: too {way}.",
+        suggested_action=RULE.action,
+        evidence=(
+            Evidence(
+                label=f"Voltage L{out.phase + 1}, mean of 10 min",
+                value=f"{out.volts:.1f} V",
+                threshold=f"{border:.1f} V",
+                peers=f"other stations of the site {peers}" if peers else "",
+                at=out.at,
+            ),
+        ),
+        mrec=MREC[way],
+        confidence=0.9 if peers else 0.75,
+    )
+
+
+_CAUSES = {
+    HIGH: "The transformer is set too high, solar power pushes the voltage up, or the neutral is loose.",
+    LOW: "The feeder is overloaded or too long, the transformer is set too low, or a terminal is loose.",
+}
+
+RULE = Rule(
+    code="voltage_range",
+    title="Mains voltage out of range",
+    scope=Scope.STATION,
+    asset="station",
+    severity=Severity.P3,
+    mrec=("CX005", "CX006"),
+    thresholds=(
+        Threshold(name="nominal_v", default=230, unit="V", doc="nominal voltage, phase to neutral"),
+        Threshold(name="range_pct", default=10, unit="%", doc="how far from it a mean of ten minutes may be"),
+        Threshold(
+            name="alone_s",
+            default=900,
+            unit="s",
+            doc="how long it waits for a word of the site's other stations, unless one is in range",
+        ),
+    ),
+    clears="A mean over ten minutes is a volt or two within the range again, or nothing was measured for a day.",
+    action="Measure the supply at the station, with and without load; tighten terminals; ask the grid operator.",
+    doc=(
+        "The mean of a phase over ten minutes (three samples or more) is over 10 % from nominal. Not for a "
+        "phase that is lost (under half), nor where all phases together are under 60 %: there the nominal voltage "
+        "is another one, which is to be set. The output of a DC station says nothing of the mains. Where two "
+        "stations have it, it is the site's (`site_voltage`). Source: EN 50160 (10-minute means, 230 V +-10 %)."
+    ),
+    evaluate=evaluate,
+    describe=describe,
+    memory=Memory,
+    wakes=frozenset({Wake.SAMPLE}),
+    absorbed_by=("site_voltage",),
+    explained=lambda site, own: site.mrec == own.mrec,  # off the same way
+)

@@ -46,13 +46,13 @@ def not_met(
     state: StationState, slot: Slot, verdict: Verdict, at: datetime, changes: list[Change]
 ) -> datetime | None:
     slot.pending_since = None
-    if slot.raised is None:
-        return None
     slot.clearing_since = slot.clearing_since or at
     clear_at = slot.clearing_since + timedelta(seconds=verdict.clear_after_s)
     if at < clear_at:
         return clear_at
     before, slot.raised = slot.raised, None
+    if before is None:
+        return None
     slot.clearing_since, slot.described_at, slot.variant = None, None, ""
     clear(state, before, slot.reason, at, changes)
     return None

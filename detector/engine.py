@@ -325,15 +325,17 @@ class Engine:
         verdict = rule.evaluate(subject, slot.memory, limits, at)
         if rule.share is not None and verdict.memory is not slot.memory:
             self._world.book.put(rule.code, subject.group, subject.key, rule.share(verdict.memory))
-        slot.memory, slot.reason = verdict.memory, str(verdict.reason)
+        slot.memory, slot.reason = verdict.memory, verdict.reason
+        own = None
         if verdict.standing is Standing.MET:
             own = self._met(state, rule, subject, slot, verdict, at, changes)
-        elif verdict.standing is Standing.NOT_MET:
+        elif verdict.standing is Standing.UNKNOWN:
+            slot.clearing_since = None
+        elif slot.raised is not None:
             own = not_met(state, slot, verdict, at, changes)
         else:
-            slot.clearing_since, own = None, None
-        later = [moment for moment in (own, verdict.check_at) if moment is not None and moment > at]
-        slot.check_at = min(later, default=None)
+            slot.pending_since = None
+        slot.check_at = _sooner(own, verdict.check_at, at)
         if slot.check_at is not None and (state.check_at is None or slot.check_at < state.check_at):
             state.check_at = slot.check_at
 
@@ -453,6 +455,13 @@ class Engine:
                 connector = state.view.connectors.get(connector_id) if connector_id is not None else None
                 subject = self._subject(state, connector, NOTHING)
                 self._world.book.put(code, subject.group, subject.key, rule.share(slot.memory))
+
+
+def _sooner(one: datetime | None, other: datetime | None, after: datetime) -> datetime | None:
+    """The sooner of two moments, of those that are still to come."""
+    if one is None or one <= after:
+        return other if other is not None and other > after else None
+    return other if other is not None and after < other < one else one
 
 
 def _waits(state: StationState, rule: Rule, connector_id: int | None) -> bool:

@@ -186,4 +186,6 @@ RULE = Rule(
     describe=describe,
     memory=Memory,
     wakes=frozenset({Wake.SAMPLE, Wake.ENDED}),
+    fields=frozenset({"current_a", "current_l1_a", "current_l2_a", "current_l3_a"}),
+    charging=True,
 )

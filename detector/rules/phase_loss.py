@@ -217,5 +217,6 @@ RULE = Rule(
     describe=describe,
     memory=Memory,
     wakes=frozenset({Wake.SAMPLE}),
+    fields=frozenset({"current_l1_a", "voltage_l1_v"}),
     inhibited_by=("offline",),
 )

@@ -192,5 +192,6 @@ RULE = Rule(
     evaluate=evaluate,
     describe=describe,
     memory=Memory,
-    wakes=frozenset({Wake.SAMPLE, Wake.ENDED}),
+    wakes=frozenset({Wake.SAMPLE, Wake.STARTED, Wake.ENDED}),
+    charging=False,
 )

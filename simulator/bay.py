@@ -479,8 +479,7 @@ class Bay:
             self._unplug(self.visit, now_s)
         self._stuck = False
         if self.fault is not None and self.fault.hung:
-            fault, self.fault = self.fault, None
-            self._cleared(fault, now_s)
+            self.fault = None
         self.status = self.idle_status
 
     def set_operative(self, operative: bool, now_s: float) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from simulator.bay import Fault
@@ -118,15 +119,18 @@ def test_a_broken_lock_does_not_unlock() -> None:
     assert ask(central, "UnlockConnector", {"connectorId": 1}) == {"status": "Unlocked"}
 
 
+@pytest.mark.parametrize("protocol", ["ocpp1.6", "ocpp2.0.1"])
 @pytest.mark.parametrize(("hung", "after"), [(True, "Available"), (False, "Faulted")])
-def test_a_restart_mends_what_hangs_and_nothing_else(hung: bool, after: str) -> None:
-    central = Central(make_station(AC_ONE))
+def test_a_restart_mends_what_hangs_and_nothing_else(hung: bool, after: str, protocol: str) -> None:
+    central = Central(make_station(msgspec.structs.replace(AC_ONE, protocol=protocol)))
     central.connect()
     central.station.bays[1].raise_fault(Fault("InternalError", hung=hung), central.now_s)
     central.run(60)
-    assert ask(central, "Reset", {"type": "Soft"}) == {"status": "Accepted"}
+    central.send([2, "ask", "Reset", {"type": "Soft" if protocol == "ocpp1.6" else "OnIdle"}])
+    assert central.answers[-1][2] == {"status": "Accepted"}
     central.run(30)
-    before = len(central.statuses())
     central.connect()
     central.run(2)
-    assert central.statuses()[before:][0] == after
+    said = [call.payload for call in central.calls("StatusNotification") if call.payload["connectorId"] == 1]
+    assert said[-1].get("status", said[-1].get("connectorStatus")) == after
+    assert len(central.calls("BootNotification")) == 2

@@ -10,6 +10,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from statistics import median
+from typing import Any
 
 import msgspec
 
@@ -177,6 +178,11 @@ class World:
 
     def site_stations(self, site_id: str) -> list[StationView]:
         return [self._states[s].view for s in self._sites.get(site_id, ()) if s in self._states]
+
+    def remembered(self, view: StationView, code: str) -> list[Any]:
+        others = [s for s in self._sites.get(self.site_of(view.station_id) or "", ()) if s != view.station_id]
+        slots = [self._states[s].slots.get((code, None)) for s in others if s in self._states]
+        return [slot.memory for slot in slots if slot is not None and slot.memory is not None]
 
     def holders(self, site_id: str, code: str) -> list[Holder]:
         found = []

@@ -151,6 +151,9 @@ class Network(Protocol):
     def siblings(self, view: StationView) -> list[StationView]:
         """The other stations of its site that were ever heard."""
 
+    def remembered(self, view: StationView, code: str) -> list[Any]:
+        """What rule `code`, which judges stations, remembers of the other stations of its site."""
+
     def holders(self, site_id: str, code: str) -> list[Holder]:
         """Stations of a site on which rule `code` is met now, raised or held back, oldest first."""
 

@@ -36,6 +36,7 @@ from detector.rules import (
     stuck_finishing,
     stuck_preparing,
     stuck_suspended_evse,
+    thermal_derate,
     voltage_range,
     welded_contactor,
 )
@@ -56,6 +57,7 @@ RULES: tuple[Rule, ...] = (
     welded_contactor.RULE,
     overcurrent.RULE,
     plug_overheat.RULE,
+    thermal_derate.RULE,
     voltage_range.RULE,
     reported_fault.RULE,
     phase_loss.RULE,

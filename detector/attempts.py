@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from detector.episodes import codes_of
-from detector.view import ConnectorView, SessionEnded, StationView
+from detector.view import LATE, ConnectorView, SessionEnded, StationView
 from laddvakt.domain.attempts import ChargeAttempt, Outcome, outcome_of_session
 from laddvakt.domain.stations import ConnectorState
 
@@ -70,13 +70,21 @@ def follow(
     if connector.stale or connector.status_since is None:
         return None, attempts
     if connector.status is ConnectorState.PREPARING:
-        opened = _authorised(opened or Open(connector.status_since), view, connector)
+        opened = _authorised(opened or Open(_since(connector, now)), view, connector)
         return _with_errors(opened, view, connector), attempts
     if opened is None:
         return None, attempts
     opened = _with_errors(opened, view, connector)
     failed = _over(opened, view.station_id, connector, start_within_s, now)
     return None, attempts if failed is None else (*attempts, failed)
+
+
+def _since(connector: ConnectorView, now: datetime) -> datetime:
+    """Since when its status holds, by our clock where the station's is wrong: tokens are dated by ours."""
+    since, heard = connector.status_since, connector.status_heard
+    if since is None or heard is None:
+        return now
+    return since if abs(heard - since) <= LATE else heard
 
 
 def _authorised(opened: Open, view: StationView, connector: ConnectorView) -> Open:
@@ -99,10 +107,10 @@ def _authorised(opened: Open, view: StationView, connector: ConnectorView) -> Op
 def _used(view: StationView, vehicle: str, at: datetime) -> bool:
     """Whether a token has begun or ended a session of the station since it was shown."""
     for connector in view.connectors.values():
-        session, ended_at = connector.session, connector.last_ended_at
+        session, left_at = connector.session, connector.left_at
         if session is not None and session.vehicle == vehicle and session.heard_at >= at:
             return True
-        if ended_at is not None and connector.last_vehicle == vehicle and ended_at >= at:
+        if left_at is not None and connector.last_vehicle == vehicle and left_at >= at:
             return True
     return False
 

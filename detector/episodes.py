@@ -66,10 +66,10 @@ def vehicle_at(subject: Subject, now: datetime) -> str:
     if connector.session is not None:
         return connector.session.vehicle_key
     if ConnectorState.AVAILABLE in (connector.status, connector.status_before):
-        recent = connector.last_ended_at is not None and now - connector.last_ended_at <= _JUST_NOW
+        recent = connector.left_at is not None and now - connector.left_at <= _JUST_NOW
         if connector.status is ConnectorState.FAULTED or not recent:
             return NOBODY
-    if connector.last_ended_at is not None and now - connector.last_ended_at <= _JUST_NOW:
+    if connector.left_at is not None and now - connector.left_at <= _JUST_NOW:
         return connector.last_vehicle
     shown = view.shown or view.asked
     return shown.vehicle if shown is not None and now - shown.at <= _JUST_NOW else ""

@@ -354,6 +354,7 @@ def _end(
         charging_s += max((at - session.charging_since).total_seconds(), 0.0)
     connector.session = None
     connector.last_vehicle, connector.last_ended_at = session.vehicle_key, at
+    connector.left_at = at if view.clock.late(at, heard_at) else heard_at
     if energy_wh >= _GOOD_WH:
         connector.good_at = at
     elif session.errors or (charging_s >= _TRIED_S and session.first_flow_at is None and not session.limited):

@@ -208,6 +208,7 @@ class ConnectorView(msgspec.Struct, kw_only=True, omit_defaults=True):
     session: SessionView | None = None
     last_vehicle: str = ""  # of the last session that ended
     last_ended_at: datetime | None = None
+    left_at: datetime | None = None  # the same by our clock; of a session told from a queue, by the station's
     good_at: datetime | None = None  # when the last session ended that charged
     bad_at: datetime | None = None  # when the last one ended in which nothing flowed, or that an error ended
     last_transactions: list[str] = []  # the last few that ended, so that a retried start opens nothing

@@ -236,5 +236,8 @@ RULE = Rule(
         "isolation",
         "rcd_trip",
         "pilot_proximity",
+        "lock",
+        "cut_cable",
+        "stuck_preparing",
     ),
 )

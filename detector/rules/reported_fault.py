@@ -21,7 +21,7 @@ from detector.rules.base import (
     place,
 )
 from detector.view import ConnectorView
-from detector.vocabulary import Code, Lean, look_up
+from detector.vocabulary import OCPP, Code, Lean, look_up
 from laddvakt.domain.facts import EventReported
 from laddvakt.domain.stations import ConnectorState
 from laddvakt.domain.tickets import Evidence, Finding, Severity
@@ -32,6 +32,7 @@ class Reason(StrEnum):
 
     NOTHING_REPORTED = "nothing_reported"  # no error code, not Faulted
     VEHICLE_ALONE = "vehicle_alone"  # a vehicle's code on a connector that still works
+    UNKNOWN_WORD = "unknown_word"  # not a code of the specification, on a connector that still works
     STATUS_UNKNOWN = "status_unknown"  # nothing said yet, or nothing since the link came back
     LINK_DOWN = "link_down"  # the last word may be outdated
     LATE_REPORT = "late_report"  # from the station's queue: history, not news
@@ -63,6 +64,8 @@ def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
     if not _has_code(connector) and any(isinstance(fact, EventReported) for fact in subject.news.facts):
         at = now + timedelta(seconds=thresholds["persist_s"])
         return msgspec.structs.replace(verdict(Standing.UNKNOWN, Reason.CODE_GONE), check_at=at)
+    if not faulted and _means_nothing(connector):
+        return verdict(Standing.NOT_MET, Reason.UNKNOWN_WORD)
     name, code = look_up(connector.error, connector.codes)
     variant = f"{name}/{'faulted' if faulted else 'reported'}"
     if code.severity is Severity.P1:
@@ -78,6 +81,12 @@ def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
 
 def _has_code(connector: ConnectorView) -> bool:
     return connector.error not in ("NoError", "") or bool(connector.codes)
+
+
+def _means_nothing(connector: ConnectorView) -> bool:
+    """A word that no specification has, and none more about it: a broken message (`non_conforming`)."""
+    said = connector.codes or connector.info or connector.vendor_error_code
+    return connector.error not in OCPP and not said
 
 
 def severity_of(code: Code, status: ConnectorState) -> Severity:
@@ -160,7 +169,9 @@ RULE = Rule(
     doc=(
         "Faulted, an error code other than NoError, or a problem of OCPP 2.x (NotifyEvent), for 60 s; safety "
         "codes (P1) at once. The code decides asset, severity, cause and remedy. Not for EVCommunicationError "
-        "alone, nor for an error with Finishing that clears, nor for reports out of a station's queue."
+        "alone, nor for an error with Finishing that clears, nor for reports out of a station's queue, nor for an "
+        "error code that the specification does not have and that nothing explains, on a connector that still "
+        "works."
     ),
     evaluate=evaluate,
     describe=describe,

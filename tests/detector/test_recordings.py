@@ -1,9 +1,10 @@
 """Recordings of stations that were not made by us, through collector and detector: nothing in them is broken.
 
-`ten-stations` is what emulators of five makers said to a central system within two and a half minutes: they boot,
-charge a few watt-hours several times, and are taken out of service at the end. `three-versions` is one virtual charge
-point in OCPP 1.6, 2.0.1 and 2.1. Judged by hand: quick repeated starts and stops, registers that begin anew with each
-session, one that is labelled kWh and counts Wh, events that are not numbered. None of it is a fault of equipment.
+`ten-stations` is what emulators of five makers said to a central system within two and a half minutes: they
+boot, charge a few watt-hours several times, and are taken out of service at the end. `three-versions` is one
+virtual charge point in OCPP 1.6, 2.0.1 and 2.1. Judged by hand: quick repeated starts and stops, registers that
+begin anew with each session, one that is labelled kWh and counts Wh, events that are not numbered. None of it is
+a fault of equipment.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from detector.changes import ChangeKind
 from detector.rules import reported_fault
@@ -277,3 +278,42 @@ def test_events_without_end_are_bounded(story: Story) -> None:
     view = story.engine.view("SE-1")
     assert view is not None
     assert len(view.connectors[1].problems) == 8
+
+
+def test_a_code_that_is_cleared_a_moment_before_the_status_raises_nothing_new() -> None:
+    story = Story()
+    story.connect()
+    event = EventReported(at=story.now, component="Connector", variable="Problem", connector_id=1, value="true")
+    story.say(replace(event, mrec=("CX014",)))
+    story.status(ConnectorState.FAULTED)
+    story.wait(70)
+    (before,) = story.standing
+    story.say(replace(event, at=story.now, value="false", cleared=True))
+    assert story.standing == [before]
+    story.wait(1)
+    story.status(ConnectorState.AVAILABLE)
+    story.wait(60)
+    assert story.kinds() == [ChangeKind.RAISED, ChangeKind.CLEARED]
+
+
+def test_faulted_that_stays_without_its_code_is_told_anew() -> None:
+    story = Story()
+    story.connect()
+    event = EventReported(at=story.now, component="Connector", variable="Problem", connector_id=1, value="true")
+    story.say(replace(event, mrec=("CX014",)))
+    story.status(ConnectorState.FAULTED)
+    story.wait(70)
+    story.say(replace(event, at=story.now, value="false", cleared=True))
+    story.wait(60)
+    assert "NoError" in story.standing[0].explanation
+
+
+def test_a_word_that_is_no_code_and_says_nothing_more_is_not_a_fault() -> None:
+    story = Story()
+    story.connect()
+    story.status(ConnectorState.CHARGING, "Error")
+    story.wait(600)
+    assert story.kinds() == []
+    story.status(ConnectorState.FAULTED, "Error")
+    story.wait(60)
+    assert len(story.standing) == 1

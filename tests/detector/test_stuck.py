@@ -17,6 +17,7 @@ from laddvakt.domain.facts import (
     StatusReported,
     TokenPresented,
     TransactionReported,
+    TransactionStarted,
     TransactionStopped,
 )
 from laddvakt.domain.stations import ConnectorState, Station
@@ -140,6 +141,26 @@ def test_a_car_that_stays_after_its_session_was_stopped_by_card_never_fires(prep
     _occupied(preparing)
     preparing.wait(5 * HOUR)
     assert preparing.kinds() == []
+
+
+def test_a_station_whose_clock_is_hours_behind_is_judged_by_ours(preparing: Story) -> None:
+    hours = timedelta(hours=3)
+
+    def status(status: ConnectorState) -> None:
+        preparing.status(status, at=preparing.now - hours)
+
+    for _ in range(6):
+        preparing.wait(120)
+        status(S.AVAILABLE)
+    status(S.PREPARING)
+    _card(preparing)
+    preparing.say(TransactionStarted(at=preparing.now - hours, connector_id=1, transaction_id="1", id_tag="A"))
+    preparing.wait(HOUR)
+    preparing.say(TransactionStopped(at=preparing.now - hours, transaction_id="1", meter_stop_wh=9000))
+    status(S.PREPARING)
+    preparing.wait(10)
+    preparing.wait(HOUR)
+    assert preparing.standing == []
 
 
 def test_a_card_that_starts_the_neighbour_never_fires(preparing: Story) -> None:

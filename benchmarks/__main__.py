@@ -14,6 +14,7 @@ import msgspec
 from benchmarks import (
     detector,
     eventlog,
+    forests,
     half_load,
     idle_connections,
     meter_values,
@@ -36,6 +37,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "tap": tap.run,
     "whole_way": whole_way.run,
     "detector": detector.run,
+    "forests": forests.run,
 }
 
 

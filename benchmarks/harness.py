@@ -31,9 +31,22 @@ class Size(msgspec.Struct, frozen=True, kw_only=True):
     storm: int = 15_000  # stations that come back at once
     entries: int = 10_000  # recorded in one repeat
     appends: int = 400  # one after the other
+    fleet: int = 50_000  # connectors that a forest judges at once
+    learners: int = 5000  # connectors that it learns from
 
 
-SMALL = Size(repeats=1, seconds=0.3, warm_up_s=0.1, connections=5, idle=20, storm=20, entries=200, appends=10)
+SMALL = Size(
+    repeats=1,
+    seconds=0.3,
+    warm_up_s=0.1,
+    connections=5,
+    idle=20,
+    storm=20,
+    entries=200,
+    appends=10,
+    fleet=200,
+    learners=12,
+)
 """Enough to see that everything runs; its figures say nothing."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from detector.evaluation.classes import grading
+from detector.evaluation.classes import NOT_IN_READINGS, grading
 from detector.evaluation.figures import STRENGTHS, Figures, Result, strength
 from detector.evaluation.matching import Matched, Outcome, deadline
 from detector.evaluation.truth import Truth
@@ -97,14 +97,23 @@ def _between(interval: tuple[float, float] | None, digits: int) -> str:
     return "" if interval is None else f" ({interval[0]:.{digits}f} to {interval[1]:.{digits}f})"
 
 
-def ablation(rules_alone: Result, ways: Mapping[str, Result]) -> list[str]:
+def ablation(both: Result, rules_alone: Result, ways: Mapping[str, Result]) -> list[str]:
     """What is left without the forests, and without the rules."""
-    rows = [("", "recall", "precision", "false per connector-day")]
-    for name, one in {"rules alone": rules_alone, **ways}.items():
+    rows = [("", "recall", "of what readings show", "precision", "false per connector-day")]
+    for name, one in {"rules and forests": both, "rules alone": rules_alone, **ways}.items():
         per_day = f"{one.false_tickets_per_connector_day:.5f}"
-        rows.append((name, _ratio(one.overall.recall), _ratio(one.overall.precision), per_day))
+        rows.append(
+            (name, _ratio(one.overall.recall), _ratio(in_readings(one)), _ratio(one.overall.precision), per_day)
+        )
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return ["", *("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)]
+
+
+def in_readings(result: Result) -> float | None:
+    """Recall over the faults that change what is measured while a vehicle charges: the forests' own field."""
+    shown = [figures for name, figures in result.classes.items() if name not in NOT_IN_READINGS]
+    faults = sum(figures.faults for figures in shown)
+    return sum(figures.found for figures in shown) / faults if faults else None
 
 
 def misses(

@@ -33,14 +33,24 @@ class Exclusion(msgspec.Struct, frozen=True, array_like=True):
 
 
 def exclusions(tickets: Iterable[Ticket], now: datetime) -> list[Exclusion]:
-    """From a day before each ticket until it was resolved; a ticket of a site counts for the station it names."""
+    """From a day before each ticket until it was resolved; a ticket of a site counts for the station it names.
+    Where a person says that the fault was at another station, that one's rows are left out too."""
     return [
         Exclusion(
-            station_id=ticket.station_id,
+            station_id=station_id,
             since=int((ticket.opened_at - BEFORE_TICKET).timestamp()),
             until=int((ticket.resolved_at or now).timestamp()),
             only_days=ticket.fault in OF_THE_LINK,
         )
         for ticket in tickets
         if ticket.verdict not in HEALTHY
+        for station_id in _stations(ticket)
     ]
+
+
+def _stations(ticket: Ticket) -> set[str]:
+    """Which stations were broken, as far as ids tell: a cable's own id does not."""
+    right = ticket.right_asset
+    if right is None or right.kind not in ("station", "connector"):
+        return {ticket.station_id}
+    return {ticket.station_id, right.id.rpartition("/")[0] if right.kind == "connector" else right.id}

@@ -243,7 +243,7 @@ def command(
         content["ways"] = {
             name: result([report.ways[name] for report in reports], ruled=ruled) for name in reports[0].ways
         }
-        for line in ablation(content["rules_alone"], content["ways"]):
+        for line in ablation(figures, content["rules_alone"], content["ways"]):
             click.echo(line)
     if out is not None:
         _write(out, content)

@@ -22,6 +22,7 @@ ROWS = {
     "tap": 7,
     "whole_way": 4,
     "detector": 5,
+    "forests": 9,
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+import msgspec
 import pytest
 
 from detector.features import Span
@@ -42,6 +43,19 @@ def test_a_ticket_covers_the_day_before_it_and_until_it_was_resolved() -> None:
 )
 def test_what_was_healthy_after_all_is_learnt(verdict: str | None, left_out: bool) -> None:
     assert bool(exclusions([ticket(verdict=verdict)], NOW)) is left_out
+
+
+@pytest.mark.parametrize(
+    ("right", "stations"),
+    [
+        (Asset(kind="station", id="SE-2"), {"SE-1", "SE-2"}),
+        (Asset(kind="connector", id="SE-2/1"), {"SE-1", "SE-2"}),
+        (Asset(kind="cable", id="CABLE-7"), {"SE-1"}),
+    ],
+)
+def test_what_a_person_found_broken_instead_is_not_learnt_either(right: Asset, stations: set[str]) -> None:
+    wrong = msgspec.structs.replace(ticket(verdict="wrong_asset"), right_asset=right)
+    assert {one.station_id for one in exclusions([wrong], NOW)} == stations
 
 
 def test_faults_of_the_link_concern_days_only() -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 import msgspec
 
 from detector.features.sample import DAY, Context, Span, Window, equipment
 from detector.features.session import GOOD_SESSION_WH
-from detector.view import ConnectorView, SessionEnded, StationView
+from detector.view import ConnectorView, Sample, SessionEnded, StationView
 from laddvakt.domain.stations import ConnectorState, Station
 
 _WHOLE = timedelta(hours=1)
@@ -40,12 +41,15 @@ class OpenDay(msgspec.Struct, array_like=True):
     good: int = 0
     repeats: int = 0
     wh: float = 0.0
+    peak_w: float = 0.0
     status_changes: int = 0
     errors: int = 0
     reconnects: int = 0
     boots: int = 0
     idle_s: float = 0.0
     blocked_s: float = 0.0
+    idle_n: int = 0  # measurements of power outside any session
+    idle_w: float = 0.0  # their sum
     error: str = "NoError"
     ended_at: datetime | None = None  # the last session
     failures: tuple[datetime, ...] = ()  # the ends of the last sessions without energy
@@ -70,6 +74,12 @@ class OpenDay(msgspec.Struct, array_like=True):
         self.blocked_s += seconds if self.status in _BLOCKED else 0.0
         self.status_at = max(until, self.status_at)
 
+    def note_idle(self, samples: Iterable[Sample]) -> None:
+        for sample in samples:
+            if not sample.transaction and not sample.foreign and sample.power is not None:
+                self.idle_n += 1
+                self.idle_w += sample.power.watts
+
     def note_start(self, at: datetime) -> None:
         self.starts += 1
         self.repeats += self.ended_at is not None and at - self.ended_at <= REPEAT
@@ -77,6 +87,7 @@ class OpenDay(msgspec.Struct, array_like=True):
     def note_end(self, ended: SessionEnded) -> None:
         self.ended_at = ended.ended_at
         self.wh += ended.energy_wh
+        self.peak_w = max(self.peak_w, ended.power_max_w)
         if ended.energy_wh >= GOOD_SESSION_WH:
             self.good += 1
         elif not ended.limited and not ended.suspended_by and not ended.refused:
@@ -126,7 +137,7 @@ def close_day(day: OpenDay, view: StationView, connector: ConnectorView, station
         model=thing.model,
         context=Context(-1, -1, -1),
         current_a=0.0,
-        values=_values(day),
+        values=_values(day) | _best(day, station),
         firmware=thing.firmware,
         connector_type=thing.connector_type,
         span=Span.DAY,
@@ -146,9 +157,17 @@ def _values(day: OpenDay) -> dict[str, float]:
     }
     if day.starts:
         values["failed_share"] = (day.failed + 0.5) / (day.starts + 1)
+    if day.idle_n:
+        values["idle_power"] = day.idle_w / day.idle_n
     if day.good:
         values["energy_per_session"] = day.wh / 1000 / day.good
     return values
+
+
+def _best(day: OpenDay, station: Station | None) -> dict[str, float]:
+    """What the best session got of the rated power: one vehicle asks for little, a day's best seldom does."""
+    rated_w = station.max_power_w if station is not None else None
+    return {"best_power": day.peak_w / rated_w} if rated_w and day.good else {}
 
 
 def counted(n: int) -> float:

@@ -50,6 +50,8 @@ def gather(
         open_ = _session(gathered, view.connectors.get(connector_id))
         if open_ is not None:
             add_samples(open_, samples)
+        elif (day := gathered.days.get(connector_id)) is not None:
+            day.note_idle(samples)
     for window in windows:
         open_ = gathered.sessions.get(window.connector_id)
         if open_ is not None and open_.transaction_id == window.transaction_id:

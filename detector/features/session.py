@@ -29,6 +29,8 @@ _COVERED = 0.9
 _LEAST_WH = 500.0
 _LEAST_S = 600.0
 _LAST_WINDOWS = 3
+_SLOPE_SAMPLES = 10
+_SLOPE_SPREAD_A = 2.0
 _BY_EQUIPMENT = frozenset(
     {
         "EmergencyStop",
@@ -44,6 +46,32 @@ _BY_EQUIPMENT = frozenset(
     }
 )
 """OCPP 1.6 section 7.39 Reason, 2.0.1 part 2 section 3.75 ReasonEnumType: ends that nobody there asked for."""
+
+
+class Slope(msgspec.Struct, array_like=True):
+    """Running sums of a line through (amperes, volts)."""
+
+    n: int = 0
+    amperes: float = 0.0
+    volts: float = 0.0
+    squares: float = 0.0  # amperes squared
+    products: float = 0.0
+
+    def add(self, amperes: float, volts: float) -> None:
+        self.n += 1
+        self.amperes += amperes
+        self.volts += volts
+        self.squares += amperes * amperes
+        self.products += amperes * volts
+
+    def fall(self) -> float | None:
+        """Volts lost per ampere, by least squares; None where the current hardly changed."""
+        if self.n < _SLOPE_SAMPLES:
+            return None
+        variance = self.squares / self.n - (self.amperes / self.n) ** 2
+        if variance < _SLOPE_SPREAD_A**2:
+            return None
+        return (self.amperes * self.volts / self.n - self.products) / self.n / variance
 
 
 class OpenSession(msgspec.Struct, array_like=True):
@@ -64,6 +92,7 @@ class OpenSession(msgspec.Struct, array_like=True):
     offered: tuple[float, ...] = ()  # what windows said, the last few
     heat: tuple[float, ...] = ()
     cabinet: tuple[float, ...] = ()
+    supply: Slope = msgspec.field(default_factory=Slope)
 
     def add(self, power: Power) -> None:
         """Power in the order of time."""
@@ -95,8 +124,13 @@ class OpenSession(msgspec.Struct, array_like=True):
 
 def add_samples(open_: OpenSession, samples: list[Sample]) -> None:
     for sample in samples:
-        if sample.power is not None and sample.transaction == open_.transaction_id:
+        if sample.transaction != open_.transaction_id:
+            continue
+        if sample.power is not None:
             open_.add(sample.power)
+        if sample.currents and len(sample.currents) == len(sample.voltages) and sample.source == "ocpp":
+            fullest = max(range(len(sample.currents)), key=sample.currents.__getitem__)
+            open_.supply.add(sample.currents[fullest], sample.voltages[fullest])
 
 
 def close_session(
@@ -125,7 +159,7 @@ def close_session(
             current_bin(ended.current_max_a), soc_bin(ended.soc_first_pct), open_.phases, open_.ambient_bin
         ),
         current_a=ended.current_max_a,
-        values=_values(open_, ended, retries),
+        values=_values(open_, ended, retries) | _supply(open_, thing.kind),
         firmware=thing.firmware,
         connector_type=thing.connector_type,
         span=Span.SESSION,
@@ -148,9 +182,15 @@ def _values(open_: OpenSession, ended: SessionEnded, retries: int) -> dict[str, 
     if free:
         values |= _flow(open_, ended)
     covered = open_.known_s >= _COVERED * ended.duration_s and not open_.by_register
-    if covered and min(open_.wh, ended.energy_wh) >= _LEAST_WH:
+    if covered and open_.wh >= _LEAST_WH:
         values["energy_balance"] = ended.energy_wh / open_.wh
     return values
+
+
+def _supply(open_: OpenSession, kind: str) -> dict[str, float]:
+    """Over DC, the voltage is the battery's."""
+    fall = open_.supply.fall() if kind == "AC" else None
+    return {} if fall is None else {"supply_fall": 1000 * fall}
 
 
 def _flow(open_: OpenSession, ended: SessionEnded) -> dict[str, float]:

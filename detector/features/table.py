@@ -3,6 +3,7 @@ needs a new `detector.models.model.VERSION`."""
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 from detector.features.sample import Span
@@ -13,6 +14,7 @@ _SUPPLY = "Measure the supply voltage with and without load; tighten terminals."
 _PLUG = "Look at the plug's contacts for discolouration and wear; clean or replace the cable."
 _COOLING = "Check fans and filters; tighten power terminals."
 _START = "Try a session with a known good vehicle; look at plug, lock, reader and contactor."
+_WELDED = "See whether the contactor opens: measure at the outlet with no vehicle there."
 _ROOT = "2 sqrt(n + 3/8)"
 _LINK = "Check antenna, modem, SIM and power supply of the controller."
 
@@ -30,17 +32,22 @@ class Feature(NamedTuple):
     remedy: str
     ratio: bool = False
     counts: bool = False  # its value is 2 sqrt(n + 3/8) of a count n
+    log: bool = False  # its value is a natural logarithm: what spans decades
 
     def shown(self, value: float) -> float:
         """A value as people are told it."""
-        return max((value / 2) ** 2 - 0.375, 0.0) if self.counts else value
+        if self.counts:
+            return max((value / 2) ** 2 - 0.375, 0.0)
+        return math.exp(value) if self.log else value
 
 
 WINDOW_FEATURES: dict[str, Feature] = {
     "power_balance": Feature(
         "power per volt and ampere", "", "station", 0.005, "P / sum(V I)", "power, voltage, current", _METER
     ),
-    "watts_per_amp": Feature("power per ampere", "W/A", "station", 1.0, "P / sum(I)", "power, current", _METER),
+    "watts_per_amp": Feature(
+        "power per ampere", "W/A", "station", 1.0, "P / sum(I), AC", "power, current", _METER
+    ),
     "register_balance": Feature(
         "energy register against power", "", "station", 0.01, "dE / (P dt)", "energy register, power", _METER
     ),
@@ -62,7 +69,7 @@ WINDOW_FEATURES: dict[str, Feature] = {
         "current of the phases in use",
         "Check contactor contacts and terminals of the weaker phase.",
     ),
-    "voltage_level": Feature("voltage", "V", "station", 1.0, "mean V", "voltage", _SUPPLY),
+    "voltage_level": Feature("voltage", "V", "station", 1.0, "mean V, AC", "voltage", _SUPPLY),
     "current_ripple": Feature(
         "current ripple",
         "%",
@@ -107,10 +114,11 @@ WINDOW_FEATURES: dict[str, Feature] = {
         "insulation resistance",
         "Ohm/V",
         "cable",
-        20.0,
-        "newest",
+        0.1,
+        "ln of the newest",
         "isolation monitor",
         "Measure insulation of cable and station; look for moisture.",
+        log=True,
     ),
     "offer_share": Feature(
         "current of what is offered",
@@ -120,6 +128,15 @@ WINDOW_FEATURES: dict[str, Feature] = {
         "mean I / current offered",
         "current, current offered",
         "Look for derating: temperature, fans, failed power modules.",
+    ),
+    "offer_excess": Feature(
+        "current beyond what is offered",
+        "",
+        "station",
+        0.02,
+        "mean I / current offered - 1, at least 0",
+        "current, current offered",
+        "Check that the station obeys its limit; update its firmware.",
     ),
     "power_factor": Feature("power factor", "", "station", 0.01, "mean", "power factor", _METER),
 }
@@ -174,6 +191,16 @@ SESSION_FEATURES: dict[str, Feature] = {
         "mean of the last 3 windows",
         "plug and ambient temperature, current",
         _PLUG,
+        ratio=True,
+    ),
+    "supply_fall": Feature(
+        "voltage lost per ampere",
+        "mOhm",
+        "station",
+        30.0,
+        "-1000 cov(V, I) / var(I) of the fullest phase",
+        "voltage, current",
+        _SUPPLY,
         ratio=True,
     ),
     "cabinet_end": Feature(
@@ -253,6 +280,18 @@ DAY_FEATURES: dict[str, Feature] = {
     ),
     "reconnects": Feature("reconnects", "", "station", 0.7, _ROOT, "link", _LINK, counts=True),
     "boots": Feature("restarts", "", "station", 0.7, _ROOT, "boot notifications", _LINK, counts=True),
+    "best_power": Feature(
+        "highest power of the day",
+        "",
+        "station",
+        0.03,
+        "max P of sessions / rated power",
+        "power, network file",
+        "Look for failed power modules and derating.",
+    ),
+    "idle_power": Feature(
+        "power outside any session", "W", "station", 20.0, "mean P outside sessions", "power", _WELDED
+    ),
     "oddness": Feature(
         "oddness of the day's windows",
         "",

@@ -29,7 +29,10 @@ UNSTEADY = 0.3
 """A window whose current changed by more than this share is a ramp or a taper: not judged."""
 
 _RIPPLE_SAMPLES = 4
+_OF_THE_BATTERY = ("voltage_level", "watts_per_amp")
+"""Over DC the vehicle's battery sets the voltage."""
 _REGISTER_WH = 100.0
+_LEAST_ISOLATION = 1.0  # Ohm/V
 
 
 class Sums(msgspec.Struct, array_like=True):
@@ -143,6 +146,9 @@ def close(
     _offer(window, fullest, values)
     soc = connector.value("soc_pct", not_before=session.started_at)
     thing = equipment(view, connector, station, kind_of(soc, max(volts, default=0.0)))
+    if thing.kind == "DC":
+        for name in _OF_THE_BATTERY:
+            values.pop(name, None)
     return Window(
         station_id=view.station_id,
         connector_id=connector.connector_id,
@@ -213,6 +219,7 @@ def _offer(window: OpenWindow, fullest: Sums, values: dict[str, float]) -> None:
     offered, factor = window.fields.get("current_offered_a"), window.fields.get("power_factor")
     if offered is not None and offered.mean >= MIN_CURRENT_A:
         values["offer_share"] = fullest.mean / offered.mean
+        values["offer_excess"] = max(values["offer_share"] - 1, 0.0)
     if factor is not None:
         values["power_factor"] = factor.mean
 
@@ -230,8 +237,10 @@ def _surroundings(
     for name, temperature, scale in differences:
         if ambient is not None and temperature is not None and -40 < temperature < 150:
             values[name] = scale(temperature - ambient)
-    for name, field in (("fan_speed", "fan_rpm"), ("isolation", "isolation_ohm_per_v")):
-        found = surrounding(view, connector, since, field)
-        if found is not None:
-            values[name] = found
+    fan = surrounding(view, connector, since, "fan_rpm")
+    if fan is not None:
+        values["fan_speed"] = fan
+    isolation = surrounding(view, connector, since, "isolation_ohm_per_v")
+    if isolation is not None:
+        values["isolation"] = math.log(max(isolation, _LEAST_ISOLATION))
     return values

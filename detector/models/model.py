@@ -27,7 +27,7 @@ from detector.models.samples import Floats, Ints, Samples
 from detector.view import Cause, ScoredWindow
 from laddvakt.domain.errors import LaddvaktError
 
-VERSION = 2
+VERSION = 3
 MIN_ROWS = {Span.WINDOW: 300, Span.SESSION: 150, Span.DAY: 100}
 HELD_OUT = 0.3
 FRAME = 1.0

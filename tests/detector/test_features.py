@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from detector.features import RAMP, WINDOW, Window
+from detector.features import FEATURES, RAMP, WINDOW, Window
 from detector.view import ScoredWindow
 from laddvakt.domain.stations import ConnectorState, Station
 from tests.support.detector import START, Story, make_engine
@@ -120,6 +120,27 @@ def test_direct_current_by_its_totals(gathered: Gathered) -> None:
     window = gathered.windows[0]
     assert (window.kind, window.context.soc_bin) == ("DC", 1)
     assert window.values["power_balance"] == pytest.approx(1.0)
+    assert not {"voltage_level", "watts_per_amp"} & window.values.keys()  # the battery's
+
+
+@pytest.mark.parametrize(("offered", "share", "excess"), [(32.0, 0.5, 0.0), (12.8, 1.25, 0.25)])
+def test_what_is_beyond_the_offer_stands_alone(
+    story: Story, gathered: Gathered, offered: float, share: float, excess: float
+) -> None:
+    story.start("1")
+    charge(story, 20, **AC, current_offered_a=offered)
+    values = gathered.windows[0].values
+    assert values["offer_share"] == pytest.approx(share)
+    assert values["offer_excess"] == pytest.approx(excess)
+
+
+def test_isolation_is_judged_by_decades(story: Story, gathered: Gathered) -> None:
+    story.start("1")
+    for _ in range(20):
+        story.measure(source="mqtt", isolation_ohm_per_v=500.0)
+        charge(story, 1, **AC)
+    told = FEATURES["isolation"].shown(gathered.windows[0].values["isolation"])
+    assert told == pytest.approx(500)
 
 
 def test_heat_comes_from_devices_and_needs_ambient(story: Story, gathered: Gathered) -> None:

@@ -101,6 +101,49 @@ def test_a_register_that_counts_too_little(story: Story, gathered: Gathered) -> 
     assert gathered.of(Span.SESSION)[1].values["energy_balance"] == pytest.approx(0.8, abs=0.03)
 
 
+def test_a_frozen_register_is_held_against_power(story: Story, gathered: Gathered) -> None:
+    story.start("1")
+    for _ in range(60):
+        story.wait(60)
+        story.measure(transaction="1", power_w=3680, energy_wh=0)
+    story.stop("1", meter_wh=0)
+    story.wait(120)
+    assert gathered.of(Span.SESSION)[0].values["energy_balance"] == 0
+
+
+def test_a_weak_supply_shows_as_voltage_lost_per_ampere(story: Story, gathered: Gathered) -> None:
+    story.start("1")
+    for minute in range(60):
+        story.wait(60)
+        amperes = 6.0 if minute < 20 else 16.0
+        volts = 231 - 0.5 * amperes
+        story.measure(transaction="1", power_w=volts * amperes, current_l1_a=amperes, voltage_l1_v=volts)
+    story.stop("1", meter_wh=3000)
+    story.wait(120)
+    assert gathered.of(Span.SESSION)[0].values["supply_fall"] == pytest.approx(500)
+
+
+def test_a_steady_current_says_nothing_of_the_supply(story: Story, gathered: Gathered) -> None:
+    session(story)
+    assert "supply_fall" not in gathered.of(Span.SESSION)[0].values
+
+
+def test_a_day_knows_its_best_power_and_what_flowed_outside_sessions(gathered: Gathered) -> None:
+    station = Station(station_id="SE-1", current="AC", model="One", max_power_w=7360)
+    story = Story(make_engine([station], watch=gathered), now=MORNING)
+    story.boot()
+    story.status(ConnectorState.AVAILABLE)
+    session(story)
+    for watts in (0, 400):
+        story.wait(60)
+        story.measure(power_w=watts)
+    story.now = MORNING + timedelta(days=1)
+    story.heartbeat()
+    story.wait(120)
+    (day,) = gathered.of(Span.DAY)
+    assert (day.values["best_power"], day.values["idle_power"]) == (0.5, 200)
+
+
 def test_power_from_the_register_is_not_held_against_it(story: Story, gathered: Gathered) -> None:
     story.start("1")
     for minute in range(60):

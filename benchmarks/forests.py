@@ -161,24 +161,18 @@ def _row(name: str, unit: str, samples: list[float], peers: tuple[str, ...] = ()
 
 
 def run(size: Size, folder: Path) -> Result:
-    """Each training once: it takes long, and processor time hardly differs."""
+    """Each training once: it takes long, and processor time hardly differs. All before this process grows, as a
+    child's peak of memory begins with its parent's."""
+    costs = {span: _train_apart(span, size.learners) for span in Span}
     trained: list[Row] = []
-    models: dict[Span, Model] = {}
-    for span in Span:
-        cost = _train_apart(span, size.learners)
-        models[span] = cost.model
+    for span, cost in costs.items():
         peer = f"scikit-learn, fit and scores, {span} rows"
+        name, peak = f"learning from {DAYS} days, {span} rows", round(cost.peak_mib)
         trained += [
             _row(peer, "s", [_train_bare(span, size.learners, cost.model.info.held_out)]),
-            _row(
-                f"learning from {DAYS} days, {span} rows",
-                "s",
-                [cost.processor_s],
-                (peer,),
-                MiB=round(cost.peak_mib),
-            ),
+            _row(name, "s", [cost.processor_s], (peer,), MiB=peak),
         ]
-    judging, judged = _judging(size, models[Span.WINDOW])
+    judging, judged = _judging(size, costs[Span.WINDOW].model)
     return Result(
         benchmark="forests",
         title=f"Isolation forests: judging {size.fleet} connectors, learning from {size.learners}; processor time",

@@ -28,6 +28,9 @@ _HEAT_OF = {
 }
 """Component of OCPP 2.x (2.0.1 part 2 appendix 3.1), lower case -> field; of any other it is the cabinet's."""
 
+_INSULATION = ("groundisolationprotection", "impedance")
+"""Ohm to earth (2.0.1 part 2 appendix 3)."""
+
 Samples = dict[int, list[Sample]]
 
 
@@ -76,17 +79,24 @@ def take_values(view: StationView, fact: Measured, heard_at: datetime, samples: 
 
 
 def take_event(view: StationView, fact: EventReported, heard_at: datetime, samples: Samples) -> None:
-    """A temperature that an event tells: OCPP 2.x has no measurand for it."""
-    if fact.cleared or fact.variable.lower() != "temperature" or view.clock.late(fact.at, heard_at):
+    """What an event measures: OCPP 2.x has no measurand for temperatures nor for insulation."""
+    field = _field_of(fact)
+    if field is None or fact.cleared or view.clock.late(fact.at, heard_at):
         return
-    connector, celsius = view.connector(fact.connector_id), _number(fact.value)
-    if connector is None or celsius is None:
+    connector, value = view.connector(fact.connector_id), _number(fact.value)
+    if connector is None or value is None:
         return
-    field = _HEAT_OF.get(fact.component.lower(), "cabinet_temperature_c")
-    _keep(connector.latest, field, Latest(fact.at, celsius))
+    _keep(connector.latest, field, Latest(fact.at, value))
     transaction = connector.session.transaction_id if connector.session is not None else ""
-    sample = Sample(fact.at, {field: celsius}, "ocpp", transaction)
+    sample = Sample(fact.at, {field: value}, "ocpp", transaction)
     samples.setdefault(connector.connector_id, []).append(sample)
+
+
+def _field_of(fact: EventReported) -> str | None:
+    variable, component = fact.variable.lower(), fact.component.lower()
+    if variable == "temperature":
+        return _HEAT_OF.get(component, "cabinet_temperature_c")
+    return "isolation_ohm" if (component, variable) == _INSULATION else None
 
 
 def _number(text: str) -> float | None:

@@ -18,6 +18,7 @@ from detector.rules import (
     meter_frozen,
     meter_jump,
     meter_rollback,
+    module_loss,
     no_energy_sessions,
     no_power,
     non_conforming,
@@ -76,6 +77,7 @@ RULES: tuple[Rule, ...] = (
     meter_drift.RULE,
     power_mismatch.RULE,
     plug_resistance.RULE,
+    module_loss.RULE,
     anomaly.RULE,  # last: what a rule names, no model need name
 )
 

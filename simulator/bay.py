@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from laddvakt.domain.stations import ConnectorState
 from simulator import drivers, firmware, messages
 from simulator.cabinet import Cabinet
+from simulator.central import start_request
 from simulator.circuit import Circuit
 from simulator.defects import Flaws
 from simulator.demand import SiteKind
@@ -54,6 +55,7 @@ class Desk(Protocol):
     def after(self, delay_s: float, now_s: float, action: Later) -> None: ...
     def clock(self, now_s: float) -> float: ...
     def name_transaction(self) -> str: ...
+    def ask(self, action: str, payload: dict[str, Any]) -> None: ...
     def say(
         self, message: Message, now_s: float, *, on_reply: OnReply | None = None, urgent: bool = False
     ) -> None: ...
@@ -177,6 +179,10 @@ class Bay:
         if self.circuit.conducting and self._happens(_FREE_RIDERS):
             # It charges already; not everybody shows a card then.
             self.desk.after(visit.dwell_s, now_s, lambda now: self._unplug(visit, now))
+            return
+        if visit.by_app:
+            tag, protocol = visit.driver.id_tag, self.desk.speech.protocol
+            self.desk.ask(*start_request(protocol, self.connector_id, tag, int(now_s) % 2**31))
             return
         if not visit.driver.autocharge and self._happens(self.flaws.reader_dead):
             self.desk.after(visit.unplug_after_s + 40, now_s, lambda now: self._unplug(visit, now, retry=True))

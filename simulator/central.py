@@ -85,6 +85,14 @@ def clear_request(protocol: str) -> tuple[str, dict[str, Any]]:
     return "ClearChargingProfile", {"id" if protocol == "ocpp1.6" else "chargingProfileId": _PROFILE_ID}
 
 
+def start_request(protocol: str, connector_id: int, id_tag: str, number: int) -> tuple[str, dict[str, Any]]:
+    """RemoteStartTransaction, or RequestStartTransaction: somebody has pressed a button in an app."""
+    if protocol == "ocpp1.6":
+        return "RemoteStartTransaction", {"connectorId": connector_id, "idTag": id_tag}
+    token = {"idToken": id_tag, "type": "Central"}
+    return "RequestStartTransaction", {"evseId": connector_id, "idToken": token, "remoteStartId": number}
+
+
 def availability_request(protocol: str, *, operative: bool) -> tuple[str, dict[str, Any]]:
     """ChangeAvailability of the whole station."""
     word = "Operative" if operative else "Inoperative"

@@ -36,6 +36,7 @@ class Visit(NamedTuple):
     card_after_s: float  # from plug-in to the card
     unplug_after_s: float  # from the end of the transaction to the plug being pulled
     patience_s: float  # when the driver looks whether it charges; infinite: never
+    by_app: bool = False  # shows no card: the central system starts and is paid
     retries: int = 0  # how often this driver has already tried here; negative: tries on for sure
 
 

@@ -11,6 +11,7 @@ from simulator.faults.base import FaultKind
 from simulator.lookalikes import (
     backlog_upload,
     cable_tension,
+    campaign,
     closed,
     clumsy_driver,
     coarse_register,
@@ -116,6 +117,7 @@ LOOK_ALIKES: dict[str, FaultKind] = {
         one_driver_retrying.KIND,
         parked_car.KIND,
         smart_pause.KIND,
+        campaign.KIND,
     )
 }
 

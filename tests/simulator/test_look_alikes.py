@@ -213,6 +213,7 @@ SHOWN: dict[str, Shows] = {
     "unit_error": lambda day: 1 < max(day.values("Power.Active.Import")) < 25,
     "parked_car": lambda day: longest_s(day, "Preparing", "Finishing") > 1800,
     "smart_pause": lambda day: ("SuspendedEVSE", "NoError") in day.statuses(),
+    "campaign": lambda day: asked(day, "RemoteStartTransaction") > len(day.calls("Authorize")),
     "site_cap": lambda day: 0 < max(day.values("Current.Import")) < 24,
     "closed": lambda day: not [a for a in day.calls("Authorize") if a[0].received_s > day.plan.since_s + 60],
     "holiday": lambda day: len(day.calls("Authorize")) < 5,
@@ -247,7 +248,7 @@ def ended(station: Any) -> bool:
 
 
 @pytest.mark.parametrize(
-    "code", ["zero_reading", "session_register", "coarse_register", "phase_sum", "phase_switching"]
+    "code", ["zero_reading", "session_register", "coarse_register", "phase_sum", "phase_switching", "campaign"]
 )
 def test_in_the_words_of_the_newer_version(code: str) -> None:
     day = Day(code, protocol="ocpp2.0.1", hours=12)

@@ -18,7 +18,7 @@ from simulator.drivers import Driver, Habits, Population, Visit
 from simulator.firmware import Fault, Guard, Limits
 from simulator.outbox import OnReply, Transaction
 from simulator.physics import local_hour
-from simulator.spec import Dialect
+from simulator.spec import Dialect, has_terminal
 from simulator.speech import Message, Speech
 
 Later = Callable[[float], None]
@@ -184,8 +184,13 @@ class Bay:
             tag, protocol = visit.driver.id_tag, self.desk.speech.protocol
             self.desk.ask(*start_request(protocol, self.connector_id, tag, int(now_s) % 2**31))
             return
-        if not visit.driver.autocharge and self._happens(self.flaws.reader_dead):
+        pays = visit.driver.pays and has_terminal(self.desk.speech.protocol)
+        unread = self.flaws.terminal_dead if pays else 0.0 if visit.driver.autocharge else self.flaws.reader_dead
+        if self._happens(unread):
             self.desk.after(visit.unplug_after_s + 40, now_s, lambda now: self._unplug(visit, now, retry=True))
+            return
+        if pays:
+            self.begin(visit, now_s, f"PAY{self.desk.rng.getrandbits(48):012X}", card=True)
             return
         if visit.driver.autocharge or not self.desk.online:
             self.begin(visit, now_s)
@@ -203,7 +208,13 @@ class Bay:
         self.desk.after(visit.unplug_after_s, now_s, lambda now: self._unplug(visit, now))
 
     def begin(
-        self, visit: Visit, now_s: float, id_tag: str | None = None, *, remote_start_id: int | None = None
+        self,
+        visit: Visit,
+        now_s: float,
+        id_tag: str | None = None,
+        *,
+        remote_start_id: int | None = None,
+        card: bool = False,
     ) -> None:
         """The station starts a transaction and closes its contactor."""
         desk, circuit = self.desk, self.circuit
@@ -217,6 +228,7 @@ class Bay:
             name=desk.name_transaction(),
             begin_value=messages.edge_value(circuit, desk.dialect, desk.clock(now_s), "Transaction.Begin"),
             remote_start_id=remote_start_id,
+            card=card,
         )
         self.transaction = transaction
         self._began_wh = circuit.energy_wh

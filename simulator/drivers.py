@@ -24,6 +24,7 @@ class Driver(NamedTuple):
     home: str = ""  # the site where this driver mostly charges
     hour: float = 12.0  # when, local time
     clumsy: float = 0.0  # chance that the plug is not pushed home at first
+    pays: bool = False  # by payment card, where the station has a terminal
 
 
 class Visit(NamedTuple):
@@ -56,7 +57,10 @@ class Population:
     """All drivers; each is at one place at a time. Most charge at a site of their own, at hours of their own; some
     roam, so the same vehicle is seen at many stations."""
 
-    def __init__(self, id_tags: tuple[str, ...], rng: random.Random, sites: tuple[str, ...] = ("",)) -> None:
+    def __init__(
+        self, id_tags: tuple[str, ...], rng: random.Random, sites: tuple[str, ...] = ("",), *, pay: float = 0.0
+    ) -> None:
+        """`pay`: the share of drivers who pay by card at stations with a terminal."""
         self._free: dict[str, list[Driver]] = {site: [] for site in sites}
         for tag in id_tags:
             driver = Driver(
@@ -66,6 +70,7 @@ class Population:
                 home=rng.choice(sites),
                 hour=rng.uniform(6, 22),
                 clumsy=0.25 if rng.random() < 0.04 else 0.004,
+                pays=random.Random(f"pays/{tag}").random() < pay,
             )
             self._free[driver.home].append(driver)
         self._sites = sites

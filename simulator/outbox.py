@@ -28,6 +28,7 @@ class Transaction:
 
     __slots__ = (
         "begin_value",
+        "card",
         "connector_id",
         "id",
         "id_tag",
@@ -46,6 +47,7 @@ class Transaction:
         name: str = "",
         begin_value: dict[str, Any] | None = None,
         remote_start_id: int | None = None,
+        card: bool = False,
     ) -> None:
         self.connector_id = connector_id
         self.id_tag = id_tag
@@ -53,6 +55,7 @@ class Transaction:
         self.name = name
         self.begin_value = begin_value  # the register at the begin, a MeterValue of OCPP 1.6
         self.remote_start_id = remote_start_id
+        self.card = card  # paid at the station's terminal
         self.seq_no = 0
         self.id: int | None = None
 

@@ -106,6 +106,11 @@ def dialect_of(spec: StationSpec) -> Dialect:
     return base._replace(**_HABITS.get(spec.model, {}))
 
 
+def has_terminal(protocol: str) -> bool:
+    """Whether stations that speak it take payment cards: before OCPP 2.1 no message says so."""
+    return protocol == "ocpp2.1"
+
+
 def is_dc(spec: StationSpec) -> bool:
     return spec.current == "DC"
 

@@ -30,6 +30,7 @@ _CLOSE_S = (0.01, 0.5)  # a server that goes closes its links itself
 _RECONNECT_S = (1.0, 30.0)
 _THINK_S = 0.003  # how long the central system takes to answer
 _NEVER = float("inf")
+_PAY = 0.3  # share of drivers who pay by card where they can
 
 
 class LogOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -316,7 +317,7 @@ def _stations(
     bays = sum(len(spec.connectors) for spec in specs)
     sites = make_sites(options.seed, specs)
     tokens = options.tokens or make_tokens(max(bays * 5, 20), options.seed)
-    population = Population(tokens, rng, tuple(sites))
+    population = Population(tokens, rng, tuple(sites), pay=_PAY)
     habits = msgspec.structs.replace(options.habits, session_s=options.session_s or options.habits.session_s)
     for spec in specs:
         station_options = StationOptions(

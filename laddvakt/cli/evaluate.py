@@ -30,7 +30,7 @@ FIRST_SEED = 1001
 HEALTHY = 0.2
 """The share of its days in which a fleet has no faults yet: what is normal must be seen before."""
 
-_VERSIONS = ("ocpp1.6", "ocpp2.0.1")
+_VERSIONS = ("ocpp1.6", "ocpp2.0.1", "ocpp2.1")
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):

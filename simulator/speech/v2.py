@@ -108,7 +108,7 @@ class Speech2:
 
     def start(self, bay: Bay, transaction: Transaction, now_s: float) -> Message:
         message = self._transaction(bay, transaction, "Started", "Authorized", now_s)
-        message.payload["idToken"] = _id_token(transaction.id_tag)
+        message.payload["idToken"] = _id_token(transaction.id_tag, card=transaction.card)
         if transaction.remote_start_id is not None:
             message.payload["triggerReason"] = "RemoteStart"
             message.payload["transactionInfo"]["remoteStartId"] = transaction.remote_start_id
@@ -153,7 +153,7 @@ class Speech2:
         message = self._transaction(bay, transaction, "Ended", trigger, now_s)
         message.payload["transactionInfo"] |= {"chargingState": "EVConnected", "stoppedReason": stopped}
         if reason == "Local":
-            message.payload["idToken"] = _id_token(transaction.id_tag)
+            message.payload["idToken"] = _id_token(transaction.id_tag, card=transaction.card)
         end = _in_2x(messages.edge_value(bay.circuit, bay.desk.dialect, now_s, "Transaction.End"))
         begin = [_in_2x(transaction.begin_value)] if transaction.begin_value else []
         message.payload["meterValue"] = [*begin, end] if bay.desk.dialect.transaction_data else [end]
@@ -181,8 +181,9 @@ class Speech2:
         return Message("TransactionEvent", payload, kept=True)
 
 
-def _id_token(id_tag: str) -> Payload:
-    return {"idToken": id_tag, "type": "ISO14443"}
+def _id_token(id_tag: str, *, card: bool = False) -> Payload:
+    """IdTokenType; of a payment at the station's terminal DirectPayment (2.1 part 2 C24)."""
+    return {"idToken": id_tag, "type": "DirectPayment" if card else "ISO14443"}
 
 
 def _in_2x(value: Payload) -> Payload:

@@ -1,0 +1,193 @@
+"""How drivers identify at a station, visit by visit, and whether one way has failed. Pure.
+
+A visit is a session's start, or a plug that comes and goes within minutes and nobody was identified. What went
+before a run of visits is what is usual; a run in which one way is missing is told from chance by the beta-binomial
+distribution, which is a binomial whose share is known from so many visits only.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from enum import IntEnum
+from math import exp, lgamma
+from typing import NamedTuple
+
+import msgspec
+
+from detector.rules.base import Subject
+from detector.view import ConnectorView, SessionView, StationView
+from laddvakt.domain.stations import ConnectorState
+from laddvakt.domain.tokens import TokenKind
+
+_KEPT = 24
+_REMEMBERED = 400
+_AGAIN = timedelta(minutes=10)
+_BEFORE_PLUG = timedelta(minutes=3)
+_SHORTEST = timedelta(seconds=20)
+_LONGEST = timedelta(minutes=20)
+"""A plug that stays longer without anybody identifying is a parked car."""
+
+
+class Way(IntEnum):
+    """How a driver was identified."""
+
+    NOBODY = 0  # plugged in and left again
+    READER = 1  # a card or tag at the reader
+    CARD = 2  # a payment card
+    OTHER = 3  # by app, or the vehicle itself
+
+
+_OF_KIND = {
+    TokenKind.APP.value: Way.OTHER,
+    TokenKind.PLATE.value: Way.OTHER,
+    TokenKind.CONTRACT.value: Way.OTHER,
+    TokenKind.CARD.value: Way.CARD,
+}
+
+
+class Visit(NamedTuple):
+    at: datetime
+    way: Way
+    connector_id: int
+
+
+class Ways(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """`packed`: the last visits, 8 bytes each. `before`: those before them by way, since `began`. `plugged`:
+    connectors with a vehicle and no session, and since when. `counted`: sessions that are among the visits."""
+
+    began: datetime
+    packed: bytes = b""
+    before: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0)
+    plugged: tuple[tuple[int, datetime], ...] = ()
+    counted: tuple[str, ...] = ()
+
+    @property
+    def visits(self) -> list[Visit]:
+        """Oldest first."""
+        return [
+            Visit(datetime.fromtimestamp(one >> 16, UTC), Way(one & 3), one >> 2 & 0x3FFF)
+            for one in array("Q", self.packed)
+        ]
+
+    def last(self, way: Way) -> datetime | None:
+        """When somebody was last identified so."""
+        return next((visit.at for visit in reversed(self.visits) if visit.way is way), None)
+
+
+class Run(NamedTuple):
+    """A stretch of visits up to now in which a way is missing. `chance`: that it is so by chance; `usual`: its
+    share before; `others`: by other ways, in the run and as many as the time before lets expect."""
+
+    chance: float
+    since: datetime
+    visits: int
+    came: int
+    usual: float
+    others: int
+    others_usual: float
+
+
+def follow(ways: Ways, subject: Subject, now: datetime, *, learn: bool) -> Ways:
+    """After the news. `learn`: visits that are too old to be kept become part of what is usual."""
+    plugged, counted, found = dict(ways.plugged), list[str](), list[Visit]()
+    for number, connector in subject.view.connectors.items():
+        session = connector.session
+        if session is not None:
+            plugged.pop(number, None)
+            if session.vehicle is not None and session.transaction_id not in ways.counted:
+                found.append(Visit(now, _way(session), number))
+            if session.vehicle is not None:
+                counted.append(session.transaction_id)
+        elif connector.status is ConnectorState.PREPARING and not connector.stale:
+            plugged.setdefault(number, now)
+        elif number in plugged:
+            found += _left(subject.view, connector, plugged.pop(number), now)
+    for visit in found:
+        ways = _with(ways, visit, learn=learn)
+    if tuple(plugged.items()) == ways.plugged and tuple(counted) == ways.counted:
+        return ways
+    return msgspec.structs.replace(ways, plugged=tuple(plugged.items()), counted=tuple(counted))
+
+
+def _way(session: SessionView) -> Way:
+    """A token that says nothing of its kind was read at the station (OCPP 1.6)."""
+    return Way.OTHER if session.remote else _OF_KIND.get(session.token_kind, Way.READER)
+
+
+def _left(view: StationView, connector: ConnectorView, since: datetime, now: datetime) -> list[Visit]:
+    """A plug is out again and no session came of it. A token that was shown meanwhile was read."""
+    if connector.status is not ConnectorState.AVAILABLE or not _SHORTEST <= now - since <= _LONGEST:
+        return []
+    read = view.shown is not None and view.shown.at >= since - _BEFORE_PLUG
+    return [Visit(now, Way.READER if read else Way.NOBODY, connector.connector_id)]
+
+
+def _with(ways: Ways, visit: Visit, *, learn: bool) -> Ways:
+    """Who is not identified and at once tries again is one visit, and the best of it counts."""
+    visits, before, began = ways.visits, list(ways.before), ways.began
+    last = visits[-1] if visits else None
+    if last is not None and last.way is Way.NOBODY and last.connector_id == visit.connector_id:
+        visits = visits[:-1] if visit.at - last.at <= _AGAIN else visits
+    visits.append(visit)
+    if len(visits) > _KEPT:
+        before[visits.pop(0).way] += learn
+    if sum(before) > _REMEMBERED:
+        before, began = [number / 2 for number in before], began + (visit.at - began) / 2
+    packed = array("Q", (int(v.at.timestamp()) << 16 | v.connector_id << 2 | v.way for v in visits)).tobytes()
+    return msgspec.structs.replace(ways, packed=packed, before=tuple(before), began=began)
+
+
+def runs(ways: Ways, way: Way, *, least: float, known: float) -> Iterator[Run]:
+    """Stretches of `least` visits or more up to now that begin without `way`, where `known` visits or more went
+    before."""
+    visits, before = ways.visits, list(ways.before)
+    for first, visit in enumerate(visits):
+        run = visits[first:]
+        if len(run) < least:
+            return
+        if visit.way is not way and sum(before) >= known:
+            came = sum(one.way is way for one in run)
+            others = sum(one.way not in (way, Way.NOBODY) for one in run)
+            hours = max((visit.at - ways.began).total_seconds() / 3600, 1.0)
+            lasted = (visits[-1].at - visit.at).total_seconds() / 3600
+            usual_others = sum(before) - before[way] - before[Way.NOBODY]
+            yield Run(
+                chance=at_most(came, len(run), before[way], sum(before) - before[way]),
+                since=visit.at,
+                visits=len(run),
+                came=came,
+                usual=before[way] / sum(before),
+                others=others,
+                others_usual=usual_others * lasted / hours,
+            )
+        before[visit.way] += 1
+
+
+def at_most(k: int, n: int, good: float, bad: float) -> float:
+    """P(X <= k) of n, where the share is known from so many good and bad ones: beta-binomial, Jeffreys' prior."""
+    a, b = good + 0.5, bad + 0.5
+
+    def term(j: int) -> float:
+        ways = lgamma(n + 1) - lgamma(j + 1) - lgamma(n - j + 1)
+        return exp(ways + _log_beta(a + j, b + n - j) - _log_beta(a, b))
+
+    return min(sum(term(j) for j in range(k + 1)), 1.0)
+
+
+def _log_beta(a: float, b: float) -> float:
+    return lgamma(a) + lgamma(b) - lgamma(a + b)
+
+
+def at_least_poisson(k: int, expected: float) -> float:
+    """P(X >= k) of a Poisson number."""
+    if k <= 0:
+        return 1.0
+    if expected <= 0:
+        return 0.0
+    term, below = exp(-expected), 0.0
+    for j in range(k):
+        below += term
+        term *= expected / (j + 1)
+    return max(1.0 - below, 0.0)

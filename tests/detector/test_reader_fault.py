@@ -1,0 +1,240 @@
+"""reader_fault and payment_fault: one way to identify fails while the others work."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from detector.rules import payment_fault, reader_fault
+from detector.ways import at_least_poisson, at_most
+from laddvakt.domain.facts import (
+    RemoteStartAsked,
+    TokenPresented,
+    TransactionReported,
+    TransactionStarted,
+    TransactionStopped,
+)
+from laddvakt.domain.stations import ConnectorState, Station
+from laddvakt.domain.tokens import TokenKind
+from tests.support.detector import Story, make_engine
+
+S = ConnectorState
+RULES = (reader_fault.RULE, payment_fault.RULE)
+STATIONS = [Station(station_id=f"SE-{n}") for n in range(1, 5)]
+RFID, APP, CARD = TokenKind.RFID, TokenKind.APP, TokenKind.CARD
+
+
+@pytest.fixture
+def story() -> Story:
+    return _story()
+
+
+def _story() -> Story:
+    story = Story(make_engine(STATIONS, rules=RULES))
+    for station in STATIONS:
+        story.station_id = station.station_id
+        story.connect()
+        story.boot()
+        story.status(S.AVAILABLE)
+    story.station_id = "SE-1"
+    return story
+
+
+def _visit(story: Story, kind: TokenKind | None = None, *, station: str = "SE-1", gap_h: float = 1.0) -> None:
+    """Plugged in, identified and charged for half an hour. No kind: OCPP 1.6, which does not say it."""
+    story.station_id = station
+    name = f"{station} {story.now}"
+    story.status(S.PREPARING)
+    story.now += timedelta(seconds=30)
+    if kind is APP:
+        story.say(RemoteStartAsked(at=story.now, command_id="1", id_tag=f"TAG {name}"))
+    started = TransactionStarted(
+        at=story.now, connector_id=1, transaction_id=name, id_tag=f"TAG {name}", token_kind=kind
+    )
+    story.say(started)
+    story.now += timedelta(minutes=30)
+    story.say(TransactionStopped(at=story.now, transaction_id=name, meter_stop_wh=5000))
+    story.status(S.AVAILABLE)
+    story.now += timedelta(hours=gap_h)
+
+
+def _unread(story: Story, *, minutes: float = 2, station: str = "SE-1", gap_h: float = 1.0) -> None:
+    """Plugged in, and left again."""
+    story.station_id = station
+    story.status(S.PREPARING)
+    story.now += timedelta(minutes=minutes)
+    story.status(S.AVAILABLE)
+    story.now += timedelta(hours=gap_h)
+
+
+def _faults(story: Story) -> list[str]:
+    return [finding.fault for finding in story.standing]
+
+
+@pytest.mark.parametrize("kind", [None, RFID], ids=["1.6", "2.x"])
+def test_drivers_who_plug_in_and_leave_again_fire(story: Story, kind: TokenKind | None) -> None:
+    for _ in range(15):
+        _visit(story, kind)
+    for _ in range(3):
+        _unread(story)
+    assert story.standing == []
+    _unread(story)
+    (finding,) = story.standing
+    assert (finding.fault, finding.asset.id, finding.severity) == ("reader_fault", "SE-1", "P3")
+    assert "0 of the last 4 visits" in finding.explanation
+
+
+def test_where_the_card_comes_before_the_plug_the_share_of_starts_tells(story: Story) -> None:
+    for _ in range(10):
+        _visit(story)
+        _visit(story)
+        _visit(story, APP, gap_h=3)
+    for _ in range(12):
+        _visit(story, APP, gap_h=6)
+    assert _faults(story) == ["reader_fault"]
+
+
+def test_a_campaign_brings_more_by_app_and_is_no_fault(story: Story) -> None:
+    for _ in range(10):
+        _visit(story)
+        _visit(story)
+        _visit(story, APP, gap_h=3)
+    for number in range(30):
+        _visit(story, APP, gap_h=0.1)
+        if number % 6 == 0:
+            _visit(story)
+    assert story.kinds() == []
+
+
+def test_a_token_that_comes_with_a_later_event_of_2x_counts(story: Story) -> None:
+    for number in range(30):
+        name = str(number)
+        story.status(S.PREPARING)
+        story.say(TransactionStarted(at=story.now, connector_id=1, transaction_id=name))
+        story.now += timedelta(minutes=1)
+        story.say(
+            TransactionReported(
+                at=story.now,
+                transaction_id=name,
+                event="Updated",
+                seq_no=1,
+                connector_id=1,
+                id_tag="A",
+                token_kind=RFID,
+            )
+        )
+        story.now += timedelta(minutes=30)
+        story.say(TransactionStopped(at=story.now, transaction_id=name, meter_stop_wh=5000))
+        story.status(S.AVAILABLE)
+        story.now += timedelta(hours=1)
+    assert story.kinds() == []
+    for _ in range(4):
+        _unread(story)
+    assert _faults(story) == ["reader_fault"]
+
+
+def test_parked_cars_and_moments_are_no_visits(story: Story) -> None:
+    for _ in range(15):
+        _visit(story)
+    for _ in range(8):
+        _unread(story, minutes=60)
+        _unread(story, minutes=0.2)
+    assert story.kinds() == []
+
+
+def test_one_driver_who_tries_again_and_again_is_one_visit(story: Story) -> None:
+    for _ in range(15):
+        _visit(story)
+    for _ in range(8):
+        _unread(story, gap_h=0.05)
+    assert story.kinds() == []
+
+
+def test_a_token_that_is_refused_was_read(story: Story) -> None:
+    for _ in range(15):
+        _visit(story)
+    for _ in range(8):
+        story.status(S.PREPARING)
+        story.say(TokenPresented(at=story.now, id_tag="X", accepted=False, answer="Invalid"))
+        story.now += timedelta(minutes=2)
+        story.status(S.AVAILABLE)
+        story.now += timedelta(hours=1)
+    assert story.kinds() == []
+
+
+def test_a_station_that_has_only_begun_is_not_judged(story: Story) -> None:
+    for _ in range(5):
+        _visit(story)
+    for _ in range(4):
+        _unread(story)
+    assert story.kinds() == []
+
+
+def _paid(story: Story, stations: tuple[str, ...], rounds: int, *, paying: tuple[str, ...]) -> None:
+    """Every other visit is paid by card where the terminal works; who cannot pay leaves."""
+    for number in range(rounds):
+        for station in stations:
+            if number % 2:
+                _visit(story, RFID, station=station, gap_h=0)
+            elif station in paying:
+                _visit(story, CARD, station=station, gap_h=0)
+            else:
+                _unread(story, station=station, gap_h=0)
+        story.now += timedelta(hours=1)
+
+
+ALL = ("SE-1", "SE-2", "SE-3")
+
+
+def test_payments_that_cease_at_one_station_fire(story: Story) -> None:
+    _paid(story, ALL, 40, paying=ALL)
+    assert story.kinds() == []
+    _paid(story, ALL, 24, paying=("SE-2", "SE-3"))
+    (finding,) = story.standing
+    assert (finding.fault, finding.station_id) == ("payment_fault", "SE-1")
+
+
+def test_an_acquirers_outage_is_no_stations_fault(story: Story) -> None:
+    _paid(story, ALL, 40, paying=ALL)
+    _paid(story, ALL, 24, paying=())
+    assert story.kinds() == []
+
+
+def test_a_station_without_payments_is_not_judged_by_them(story: Story) -> None:
+    for _ in range(40):
+        _visit(story, RFID)
+    assert story.kinds() == []
+
+
+def test_clears_when_cards_are_read_again(story: Story) -> None:
+    for _ in range(15):
+        _visit(story)
+    for _ in range(4):
+        _unread(story)
+    for _ in range(2):
+        _visit(story)
+    assert len(story.standing) == 1
+    _visit(story)
+    assert story.standing == []
+
+
+def test_what_is_usual_survives_a_restart(story: Story) -> None:
+    for _ in range(30):
+        _visit(story)
+    _unread(story)
+    stored = story.engine.encode(["SE-1"])
+    assert len(stored["SE-1"]) < 3000
+    story.engine = make_engine(STATIONS, rules=RULES)
+    story.engine.restore(stored)
+    for _ in range(3):
+        _unread(story)
+    assert _faults(story) == ["reader_fault"]
+
+
+def test_the_chances() -> None:
+    assert at_most(4, 4, 30, 1) == pytest.approx(1.0)
+    assert at_most(0, 1, 0, 0) == pytest.approx(0.5)
+    assert at_most(0, 4, 30, 0) < 1e-5
+    assert at_least_poisson(0, 3.0) == 1.0
+    assert at_least_poisson(2, 1.0) == pytest.approx(0.2642, abs=1e-4)

@@ -97,6 +97,11 @@ class Scribe:
             book.write()
         return Changes(book.changed_stations, book.changed_sessions)
 
+    def forget(self, before: datetime) -> None:
+        """What connectors did before is of no figure any more. Raises StoreError."""
+        with self._records.begin() as work:
+            work.history.forget(before)
+
     def apply_singly(self, entries: Sequence[Entry], positions: dict[int, int]) -> Changes:
         """For a group that was refused: each entry in its own transaction, so that only the one that cannot be
         recorded is set aside (with the reason) and the rest takes effect. Raises StoreUnavailableError."""
@@ -290,7 +295,13 @@ class Recorder:
                 await self._close_silent()
             except StoreError as error:
                 logger.warning("silent sessions were not closed: %s", error)
-            before = (self._clock() - timedelta(days=self._settings.telemetry.retention_days)).date()
+            now = self._clock()
+            try:
+                kept = timedelta(days=self._settings.records.history_days)
+                await asyncio.to_thread(self._scribe.forget, now - kept)
+            except StoreError as error:
+                logger.warning("old changes of status were not deleted: %s", error)
+            before = (now - timedelta(days=self._settings.telemetry.retention_days)).date()
             try:  # what cannot be deleted now can be in a minute; the log must not wait for it
                 await asyncio.to_thread(self._telemetry.expire, before)
             except StoreError as error:

@@ -243,7 +243,13 @@ def hands(records: Records) -> list[str]:
     return [user.name for user in users if not user.disabled and allowed(user.role, Action.WORK_ON_TICKETS)]
 
 
-# Silences
+# Sites and silences
+
+
+def site_names(records: Records) -> dict[str, str]:
+    """What the sites are called."""
+    with records.read() as work:
+        return {site.site_id: site.name for site in work.stations.sites()}
 
 
 def silences(records: Records, *, limit: int = SILENCES_SHOWN) -> tuple[list[Silence], dict[str, str]]:

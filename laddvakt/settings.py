@@ -29,6 +29,11 @@ class _Section(BaseModel):
 
 class RecordsSettings(_Section):
     url: str = Field("", description="SQLAlchemy URL; empty is SQLite in the data directory")
+    history_days: int = Field(
+        400,
+        ge=1,
+        description="days that changes of status are kept: how far reliability figures reach",
+    )
 
 
 class TelemetrySettings(_Section):

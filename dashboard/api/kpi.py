@@ -15,7 +15,8 @@ from dashboard.auth import Action
 from dashboard.context import AppContext
 from dashboard.web.wire import WireResponse, answers
 from dashboard.web.wiring import Context, PeriodQuery, check_period, needs
-from laddvakt.kpi.report import METRICS, Exclusion, Figure, exclusions, figures, months
+from laddvakt.kpi.fold import Ask
+from laddvakt.kpi.report import METRICS, Exclusion, Figure, calendar, exclusions
 from laddvakt.stores.ports import Page
 
 router = APIRouter(prefix="/api/v1/kpi", tags=["reliability"], dependencies=[needs(Action.VIEW_RELIABILITY)])
@@ -50,8 +51,9 @@ class KpiPeriod(PeriodQuery):
 class KpiQuery(KpiPeriod):
     metric: MetricName = "availability"
     group_by: Literal["fleet", "site", "model", "station", "cable", "connector"] = "fleet"
-    interval: Literal["month"] | None = Field(
-        None, description="Calendar months in the installation's time zone; one figure per key when left out"
+    interval: Literal["day", "month"] | None = Field(
+        None,
+        description="Calendar days or months of the installation's time zone; one figure per key if left out",
     )
 
 
@@ -69,9 +71,10 @@ class MetricInfo(msgspec.Struct, frozen=True, kw_only=True):
 def get_kpi(context: Context, query: Annotated[KpiQuery, FromQuery()]) -> WireResponse:
     """One figure per key, pooled as sum of numerators over sum of denominators; never paged."""
     period = query.span(context)
-    periods = [("", period)] if query.interval is None else months(period, context.settings.zone)
-    made_of = reliability.material(context.records, *period)
-    found = figures(made_of, query.metric, group_by=query.group_by, periods=periods)
+    zone = context.settings.zone
+    periods = [("", period)] if query.interval is None else calendar(period, zone, query.interval)
+    asked = Ask(query.metric, query.group_by, periods)
+    (found,), _ = reliability.report(context.records, [asked], period)
     return WireResponse(Page(items=tuple(found)))
 
 

@@ -120,4 +120,4 @@ REASON: dict[QuarantineReason, str] = {
 
 def fault_title(fault: str) -> str:
     """`no_power` as `No power`."""
-    return fault.replace("_", " ").capitalize()
+    return fault.replace("_", " ").capitalize().replace("Rcd", "RCD")

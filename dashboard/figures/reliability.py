@@ -1,4 +1,4 @@
-"""Reliability month by month."""
+"""Reliability over time."""
 
 from __future__ import annotations
 
@@ -10,27 +10,35 @@ from dashboard.figures import style
 from laddvakt.kpi.report import METRICS, Figure
 
 
-def by_month(rows: Sequence[Figure], *, metric: str, goal: float | None) -> go.Figure:
-    """A bar per month of the whole fleet; a line where a goal is known."""
+def over_time(rows: Sequence[Figure], *, metric: str, goal: float | None) -> go.Figure:
+    """A point per day or month of the whole fleet, and a line where a goal is known. Points, not bars: the axis of
+    shares does not begin at nothing."""
     known = [row for row in rows if row.value is not None]
     if not known:
         return style.message("Nothing to show in this period")
     unit = METRICS[metric].unit
     figure = go.Figure()
-    figure.add_bar(
+    figure.add_scatter(
         x=[row.period for row in known],
         y=[row.value for row in known],
         name=METRICS[metric].label,
-        marker={"color": style.POWER, "line": {"width": 0}},
+        mode="lines+markers",
+        line={"color": style.POWER, "width": 2},
+        marker={"size": 8},
         hovertemplate=f"%{{y:.2f}} {unit}",
     )
     if goal is not None:
-        figure.add_hline(y=goal, line_dash="dot", annotation_text=f"goal {goal:g} {unit}")
+        figure.add_hline(
+            y=goal,
+            line={"color": style.HELD, "width": 2, "dash": "dash"},
+            annotation_text=f"goal {goal:g} {unit}",
+            annotation_position="bottom right",
+            annotation_font_color=style.HELD,
+        )
+    style.dressed(figure, height=300)
     if unit == "%":
         lowest = min(row.value for row in known if row.value is not None)
-        figure.update_yaxes(range=[max(0.0, min(lowest, goal or 100.0) - 2), 100.2])
-    figure.update_xaxes(type="category")
+        figure.update_yaxes(range=[max(0.0, min(lowest, goal or 100.0) - 1), 100.2], rangemode="normal")
+    figure.update_xaxes(type="category", showgrid=False, nticks=8, tickangle=0)
     figure.update_yaxes(title_text=unit)
-    style.dressed(figure, height=300, bargap=0.35)
-    figure.update_xaxes(showgrid=False)
     return figure

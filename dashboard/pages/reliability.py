@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import UTC, timedelta
 from typing import Any
 
 from dash import Dash, Input, Output, dcc, html
 from dash.development.base_component import Component
 
-from dashboard import auth, formats, reliability
+from dashboard import auth, formats, queries, reliability
 from dashboard.auth import Action
 from dashboard.components import desk, shell
 from dashboard.context import AppContext
-from dashboard.figures.reliability import by_month
+from dashboard.figures.reliability import over_time
 from dashboard.pages.wiring import permitted
-from laddvakt.kpi.report import METRICS, Exclusion, Figure, Material, exclusions, figures, months
+from laddvakt.kpi.fold import Ask
+from laddvakt.kpi.report import METRICS, Exclusion, Figure, calendar
 
 PARTS: tuple[str, ...] = ()
 
@@ -109,30 +110,32 @@ def register(app: Dash, context: AppContext) -> None:
         to = context.clock().astimezone(UTC)
         span = (to - timedelta(days=int(period) if period in PERIODS else 30), to)
 
-        def work() -> Any:
-            made_of = reliability.material(context.records, *span)
-            rows = figures(made_of, metric, group_by=group_by, periods=[("", span)])
-            monthly = figures(made_of, metric, group_by="fleet", periods=months(span, zone))
-            return rows, monthly, totals(made_of, span), exclusions(made_of.silences, span)
-
-        rows, monthly, cards, excluded = await asyncio.to_thread(work)
+        interval = "day" if period == "30" else "month"
+        asks = [
+            Ask(metric, group_by, [("", span)]),
+            Ask(metric, "fleet", calendar(span, zone, interval)),
+            *(Ask(name, "fleet", [("", span)]) for name in CARDS),
+        ]
+        (rows, lately, *cards), excluded = await asyncio.to_thread(reliability.report, context.records, asks, span)
+        names = await asyncio.to_thread(queries.site_names, context.records) if group_by == "site" else {}
         known = METRICS[metric]
         return (
-            table(rows),
+            table(rows, names),
             desk.roomy(columns(metric, group_by)),
-            cards,
+            [card(name, found) for name, found in zip(CARDS, cards, strict=True)],
             f"{known.label}: {known.formula}. Source: {known.source}.",
-            chart(monthly, metric),
+            chart(lately, metric, interval),
             excluded_list(excluded, lambda at: formats.local(at, zone)),
             f"{PERIODS.get(period, '30 days')} until {formats.local(to, zone)}, {zone.key}",
         )
 
 
-def table(rows: Sequence[Figure]) -> list[dict[str, Any]]:
+def table(rows: Sequence[Figure], names: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Sites by their names."""
     return [
         {
             "id": row.key or "(none)",
-            "key": row.key or "(none)",
+            "key": names.get(row.key, row.key) or "(none)",
             "value": row.value,
             "numerator": row.numerator,
             "denominator": row.denominator,
@@ -142,34 +145,40 @@ def table(rows: Sequence[Figure]) -> list[dict[str, Any]]:
     ]
 
 
-def totals(made_of: Material, span: tuple[datetime, datetime]) -> list[Component]:
-    """One card per figure that everybody asks for, of the whole fleet."""
-    cards: list[Component] = []
-    for metric in CARDS:
-        found = figures(made_of, metric, group_by="fleet", periods=[("", span)])
-        value = found[0].value if found else None
-        unit = METRICS[metric].unit
-        shown = formats.NONE if value is None else f"{value:.2f}{formats.UNIT}{unit}"
-        if metric == "time_to_repair" and value is not None:
-            shown = f"{value / 60:.1f}{formats.UNIT}h"
-        cards.append(
-            html.Div(
-                [html.Div(METRICS[metric].label, className="note"), html.Div(shown, className="big")],
-                className="card",
-            )
-        )
-    return cards
-
-
-def chart(monthly: Sequence[Figure], metric: str) -> Component:
+def card(metric: str, found: Sequence[Figure]) -> Component:
+    """A figure that everybody asks for, of the whole fleet."""
+    value = found[0].value if found else None
+    label, unit = METRICS[metric].label, METRICS[metric].unit
+    shown = formats.NONE if value is None else f"{value:.2f}{formats.UNIT}{unit}"
+    if metric == "time_to_repair" and value is not None:
+        shown = f"{value / 60:.1f}{formats.UNIT}h"
     return html.Div(
-        dcc.Graph(
-            figure=by_month(monthly, metric=metric, goal=GOALS.get(metric)),
-            config={"displayModeBar": False, "responsive": True},
-        ),
-        role="img",
-        **shell.aria(label=f"{METRICS[metric].label} of the whole fleet by month"),
+        [html.Div(label, className="note"), html.Div(shown, className="big")],
+        className="card",
     )
+
+
+def chart(rows: Sequence[Figure], metric: str, interval: str) -> Component:
+    label = f"{METRICS[metric].label} of the whole fleet by {interval}"
+    graph = dcc.Graph(
+        figure=over_time(rows, metric=metric, goal=GOALS.get(metric)),
+        config={"displayModeBar": False, "responsive": True},
+    )
+    return html.Figure(
+        [
+            html.Figcaption(label, className="note"),
+            html.Div(graph, role="img", **shell.aria(label=told(label, rows))),
+        ]
+    )
+
+
+def told(label: str, rows: Sequence[Figure]) -> str:
+    """A chart in one sentence."""
+    known = [(row.value, row.period) for row in rows if row.value is not None]
+    if not known:
+        return f"{label}: nothing to show"
+    (low, when), (last, _) = min(known), known[-1]
+    return f"{label}: lowest {low:.2f} in {when}, last {last:.2f}"
 
 
 def excluded_list(excluded: Sequence[Exclusion], local: Any) -> list[Component]:

@@ -58,6 +58,14 @@ def down_spans(transitions: Iterable[Transition], until: datetime) -> dict[Cause
     return found
 
 
+def standing(transitions: Sequence[Transition]) -> Transition | None:
+    """The last change, with the status that holds through a gap of the link: all that the time after it needs to
+    know of the time before."""
+    known = next((t.status for t in reversed(transitions) if t.status is not ConnectorState.UNKNOWN), None)
+    last = transitions[-1] if transitions else None
+    return last if last is None or known is None else msgspec.structs.replace(last, status=known)
+
+
 def availability(
     transitions: Sequence[Transition],
     *,
@@ -76,6 +84,8 @@ def availability(
     window = [(start, end)] if open_hours is None else common([(start, end)], open_hours)
     causes = down_spans(transitions, end)
     causes[Cause.TICKET] = list(tickets)
+    if not any(causes.values()):
+        return Availability(observed_s=seconds(window))
     down = {cause: common(spans, window) for cause, spans in causes.items()}
     outage = merged(span for spans in down.values() for span in spans)
     counted = without(outage, excluded)

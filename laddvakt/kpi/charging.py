@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 
 import msgspec
@@ -59,37 +59,44 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
         return self.valid_stop and self.energy_wh > ENOUGH_WH
 
 
-class Success(msgspec.Struct, frozen=True, kw_only=True):
-    """Counts over attempts; each rate is numerator over denominator, pooled over whatever was counted."""
+class PlugIns:
+    """The attempts of one connector, told stretch by stretch of time: each ended session, and each stay of a cable
+    that no session came of. It keeps the stay that has not ended and the sessions that may belong to it."""
 
-    attempts: int = 0  # plug-ins
-    deliveries: int = 0  # the station set about delivering power
-    valid_stops: int = 0
-    successes: int = 0  # valid stops of over 0.1 kWh
-    visits: int = 0
-    first_successes: int = 0  # visits whose first attempt was one
+    def __init__(self, site_id: str | None = None) -> None:
+        self._site_id = site_id
+        self._first: Transition | None = None  # since then a cable is in
+        self._ended: list[Session] = []
 
+    def take(
+        self, transitions: Iterable[Transition], sessions: Iterable[Session], *, until: datetime
+    ) -> list[Attempt]:
+        """What ended in a stretch that ends at `until`, whose changes come in order; sessions come by their start.
+        A stay or session that still runs is no attempt yet."""
+        fresh = [session for session in sessions if session.state is SessionState.ENDED]
+        self._ended += fresh
+        found = [_of_session(session) for session in fresh]
+        for change in transitions:
+            if change.status in _PLUGGED:
+                self._first = self._first or change
+            elif self._first is not None and change.status is not ConnectorState.UNKNOWN:
+                found += self._in_vain(self._first, change.at)
+                self._first = None
+        since = (self._first.at if self._first else until) - _BEFORE_SESSION
+        self._ended = [session for session in self._ended if (session.ended_at or until) > since]
+        return sorted(found, key=lambda attempt: attempt.at)
 
-def attempts(transitions: Sequence[Transition], sessions: Iterable[Session], *, until: datetime) -> list[Attempt]:
-    """Of one connector: each ended session, and each stay of a cable that no session came of. `transitions` in
-    order; a stay or session that still runs at `until` is no attempt yet."""
-    ended = sorted((s for s in sessions if s.state is SessionState.ENDED), key=lambda s: s.started_at)
-    found = [_of_session(session) for session in ended]
-    site_id = ended[0].site_id if ended else None
-    for start, end, first in _stays(transitions):
-        if any(s.started_at < end and (s.ended_at or end) > start - _BEFORE_SESSION for s in ended):
-            continue
-        if end < until:
-            found.append(
-                Attempt(
-                    station_id=first.station_id,
-                    connector_id=first.connector_id,
-                    site_id=site_id,
-                    at=start,
-                    until=end,
-                )
+    def _in_vain(self, first: Transition, end: datetime) -> Iterator[Attempt]:
+        """The stay, unless a session came of it."""
+        start = first.at - _BEFORE_SESSION
+        if not any(s.started_at < end and (s.ended_at or end) > start for s in self._ended):
+            yield Attempt(
+                station_id=first.station_id,
+                connector_id=first.connector_id,
+                site_id=self._site_id,
+                at=first.at,
+                until=end,
             )
-    return sorted(found, key=lambda attempt: attempt.at)
 
 
 def _of_session(session: Session) -> Attempt:
@@ -106,44 +113,31 @@ def _of_session(session: Session) -> Attempt:
     )
 
 
-def _stays(transitions: Sequence[Transition]) -> Iterable[tuple[datetime, datetime, Transition]]:
-    """From the first to the last status that says that a cable is in; a stay that has not ended is left out."""
-    first: Transition | None = None
-    for change in transitions:
-        if change.status in _PLUGGED:
-            first = first or change
-        elif first is not None and change.status is not ConnectorState.UNKNOWN:
-            yield first.at, change.at, first
-            first = None
+class Visits:
+    """Which attempts are the first of a visit. Give it all attempts of a site, in order of time."""
 
+    def __init__(self) -> None:
+        self._last: dict[tuple[str, ...], datetime] = {}
 
-def success(found: Iterable[Attempt]) -> Success:
-    """The counts. Give all attempts of a site together, so that visits are seen whole."""
-    listed = sorted(found, key=lambda attempt: attempt.at)
-    firsts = first_attempts(listed)
-    return Success(
-        attempts=len(listed),
-        deliveries=sum(attempt.delivering for attempt in listed),
-        valid_stops=sum(attempt.valid_stop for attempt in listed),
-        successes=sum(attempt.success for attempt in listed),
-        visits=len(firsts),
-        first_successes=sum(attempt.success for attempt in firsts),
-    )
-
-
-def first_attempts(listed: Sequence[Attempt]) -> list[Attempt]:
-    """The first of each visit, from attempts in order of time."""
-    last: dict[tuple[str, ...], datetime] = {}
-    firsts = []
-    for attempt in listed:
-        anonymous = ("at", attempt.station_id, str(attempt.connector_id))
-        keys = [anonymous]
+    def opens(self, attempt: Attempt) -> bool:
+        """Whether nobody who may be the same driver tried just before."""
+        keys: list[tuple[str, ...]] = [("at", attempt.station_id, str(attempt.connector_id))]
         if attempt.token is not None:
             keys.append(("by", attempt.token, attempt.site_id or attempt.station_id))
-        before = last.get(keys[-1])
+        before = self._last.get(keys[-1])
         gap = SAME_DRIVER if attempt.token is not None else SAME_CONNECTOR
-        if before is None or attempt.at - before > gap:
-            firsts.append(attempt)
-        for key in keys:
-            last[key] = attempt.until
-    return firsts
+        self._last.update(dict.fromkeys(keys, attempt.until))
+        return before is None or attempt.at - before > gap
+
+    def forget(self, before: datetime) -> None:
+        """Nobody tries again whose last attempt ended this long before."""
+        self._last = {key: at for key, at in self._last.items() if at >= before - SAME_DRIVER}
+
+
+COUNTS: dict[str, Callable[[Attempt, bool], tuple[int, int]]] = {
+    "charge_start": lambda attempt, _: (attempt.delivering, 1),
+    "charge_end": lambda attempt, _: (attempt.valid_stop, attempt.delivering),
+    "session_success": lambda attempt, _: (attempt.success, 1),
+    "first_attempt": lambda attempt, first: (first and attempt.success, first),
+}
+"""What an attempt adds to numerator and denominator; the flag says that it opened a visit."""

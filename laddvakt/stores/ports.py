@@ -331,10 +331,9 @@ class Silences(Protocol):
 
 class History(Protocol):
     def add(self, transitions: Iterable[Transition]) -> None: ...
-    def between(
-        self, from_: datetime, to: datetime
-    ) -> list[Transition]: ...  # in order of time, with the last one before of each connector
-    def forget(self, before: datetime) -> int: ...
+    def last_before(self, at: datetime) -> list[Transition]: ...  # the last one of each connector
+    def between(self, from_: datetime, to: datetime) -> list[Transition]: ...  # in order of time
+    def forget(self, before: datetime) -> int: ...  # but for what stood then; how many
 
 
 class Tariffs(Protocol):

@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager, suppress
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from laddvakt.clock import utc_now
 from laddvakt.domain.entries import Entry, EntryKind
 from laddvakt.domain.errors import StoreUnavailableError
 from laddvakt.domain.facts import Measured, QuarantineReason, TransactionStarted
+from laddvakt.domain.history import Transition
 from laddvakt.domain.readings import Reading
 from laddvakt.domain.sessions import Quality, Session, SessionState
 from laddvakt.domain.stations import ConnectorState
@@ -534,6 +535,29 @@ async def test_log_is_trimmed_although_old_telemetry_cannot_be_deleted(
                 raw = f"{number}" + "x" * 40_000
                 await it.write(Entry(station_id="SE-1", kind=EntryKind.OCPP_IN, received_at=utc_now(), raw=raw))
         await eventually(lambda: recorder.applied == 40)
+
+
+async def test_old_changes_of_status_are_forgotten(tmp_path: Path, soon: Callable[[object, str], None]) -> None:
+    soon(recorder_module, "_HOUSEKEEPING_S")
+    async with plant(tmp_path) as it:
+        days = it.settings.records.history_days
+        with it.records.begin() as work:
+            work.history.add(_stood(ago) for ago in (days + 9, days + 5, days + 1, 1))
+        async with it.recorder():
+            await eventually(lambda: _remembered(it) == [_stood(days + 1).at, _stood(1).at])
+
+
+NOW = utc_now()
+
+
+def _stood(days: int) -> Transition:
+    at = NOW - timedelta(days=days)
+    return Transition(station_id="SE-1", connector_id=1, at=at, status=ConnectorState.AVAILABLE, connected=True)
+
+
+def _remembered(it: Plant) -> list[datetime]:
+    with it.records.read() as work:
+        return [change.at for change in work.history.between(NOW - timedelta(days=999), NOW)]
 
 
 async def test_token_that_charges_at_one_collector_is_in_use_at_the_other(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ PAGES = (
     "/silences",
     "/stations",
     "/revenue",
+    "/reliability",
     "/quarantine",
 )
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from laddvakt.domain.history import Transition
 from laddvakt.domain.sessions import Session, SessionState
 from laddvakt.domain.stations import ConnectorState
-from laddvakt.kpi.charging import Attempt, attempts, success
+from laddvakt.kpi.charging import COUNTS, Attempt, PlugIns, Visits
 
 S = ConnectorState
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -44,19 +44,33 @@ def session(
     )
 
 
+def attempts(transitions: list[Transition], sessions: list[Session]) -> list[Attempt]:
+    return PlugIns("A").take(transitions, sessions, until=LATER)
+
+
+def counted(metric: str, found: list[Attempt]) -> tuple[int, int]:
+    visits = Visits()
+    counts = [COUNTS[metric](one, visits.opens(one)) for one in sorted(found, key=lambda one: one.at)]
+    return sum(n for n, _ in counts), sum(d for _, d in counts)
+
+
+def visits_of(*found: Attempt) -> int:
+    return counted("first_attempt", list(found))[1]
+
+
 def test_a_stay_with_a_session_is_one_attempt() -> None:
     changes = [said(0, S.PREPARING), said(1, S.CHARGING), said(40, S.FINISHING), said(42, S.AVAILABLE)]
-    (found,) = attempts(changes, [session(0.5, 40)], until=LATER)
+    (found,) = attempts(changes, [session(0.5, 40)])
     assert (found.delivering, found.success) == (True, True)
 
 
 def test_a_stay_that_no_session_came_of_is_a_failed_start() -> None:
-    found = attempts([said(0, S.PREPARING), said(3, S.AVAILABLE), said(9, S.PREPARING)], [], until=LATER)
+    found = attempts([said(0, S.PREPARING), said(3, S.AVAILABLE), said(9, S.PREPARING)], [])
     assert [(a.at, a.delivering) for a in found] == [(at(0), False)]  # the second one is not over
 
 
 def test_a_fault_ends_a_stay() -> None:
-    found = attempts([said(0, S.PREPARING), said(1, S.FAULTED), said(9, S.AVAILABLE)], [], until=LATER)
+    found = attempts([said(0, S.PREPARING), said(1, S.FAULTED), said(9, S.AVAILABLE)], [])
     assert len(found) == 1
 
 
@@ -68,8 +82,20 @@ def test_rates_are_counts_over_counts() -> None:
         session(100, 101, energy_wh=40),
         session(120, 150, reason=None),
     ]
-    counts = success(attempts(changes, sessions, until=LATER))
-    assert (counts.attempts, counts.deliveries, counts.valid_stops, counts.successes) == (5, 4, 2, 1)
+    found = attempts(changes, sessions)
+    assert counted("charge_start", found) == (4, 5)
+    assert counted("charge_end", found) == (2, 4)
+    assert counted("session_success", found) == (1, 5)
+
+
+def test_a_stay_that_goes_on_into_the_next_stretch_is_one() -> None:
+    port = PlugIns("A")
+    assert port.take([said(0, S.PREPARING)], [session(-5, 2)], until=at(10)) == [
+        *attempts([], [session(-5, 2)]),
+    ]
+    assert port.take([said(12, S.AVAILABLE)], [], until=at(20)) == []  # the session before it was of the same stay
+    assert port.take([said(21, S.PREPARING)], [], until=at(30)) == []
+    assert [a.at for a in port.take([said(31, S.AVAILABLE)], [], until=at(40))] == [at(21)]
 
 
 def _attempt(
@@ -90,16 +116,15 @@ def _attempt(
 
 def test_a_driver_who_tries_again_is_one_visit_that_failed_at_first() -> None:
     tries = [_attempt(0, ok=False, token="a"), _attempt(5, ok=True, token="a", connector=2)]
-    counts = success(tries)
-    assert (counts.visits, counts.first_successes) == (1, 0)
+    assert counted("first_attempt", tries) == (0, 1)
 
 
 def test_without_a_name_only_the_same_connector_within_two_minutes_is_the_same_visit() -> None:
-    assert success([_attempt(0, ok=False), _attempt(2.5, ok=True)]).visits == 1
-    assert success([_attempt(0, ok=False), _attempt(4, ok=True)]).visits == 2
-    assert success([_attempt(0, ok=False), _attempt(2, ok=True, connector=2)]).visits == 2
+    assert visits_of(_attempt(0, ok=False), _attempt(2.5, ok=True)) == 1
+    assert visits_of(_attempt(0, ok=False), _attempt(4, ok=True)) == 2
+    assert visits_of(_attempt(0, ok=False), _attempt(2, ok=True, connector=2)) == 2
 
 
 def test_a_driver_who_comes_back_an_hour_later_visits_again() -> None:
-    counts = success([_attempt(0, ok=True, token="a"), _attempt(61, ok=True, token="a")])
-    assert (counts.visits, counts.first_successes) == (2, 2)
+    tries = [_attempt(0, ok=True, token="a"), _attempt(61, ok=True, token="a")]
+    assert counted("first_attempt", tries) == (2, 2)

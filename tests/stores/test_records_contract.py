@@ -15,11 +15,12 @@ from laddvakt.domain.commands import CommandStatus, SentCommand
 from laddvakt.domain.entries import EntryKind
 from laddvakt.domain.errors import ConflictError, NotFoundError, StoreError
 from laddvakt.domain.facts import QuarantineReason
+from laddvakt.domain.history import Transition
 from laddvakt.domain.oncall import Contact, OnCall, Rota, StandIn
 from laddvakt.domain.quarantine import QuarantineState
 from laddvakt.domain.sessions import Session, SessionState
 from laddvakt.domain.silences import Silence, SilenceScope
-from laddvakt.domain.stations import Connector, Site, Station
+from laddvakt.domain.stations import Connector, ConnectorState, Site, Station
 from laddvakt.domain.tickets import (
     Asset,
     Chart,
@@ -969,3 +970,37 @@ def test_bare_stations_are_all_without_their_connectors(records: SqlRecords) -> 
         assert work.stations.bare() == [
             msgspec.structs.replace(station, connectors=()) for station in work.stations.all()
         ]
+
+
+def _change(connector_id: int, hour: float, status: ConnectorState = ConnectorState.AVAILABLE) -> Transition:
+    at = NOON + timedelta(hours=hour)
+    return Transition(station_id="SE-1", connector_id=connector_id, at=at, status=status, connected=True)
+
+
+def test_what_connectors_did_comes_in_order_and_with_what_stood_before(records: SqlRecords) -> None:
+    changes = [_change(2, 1), _change(1, 1), _change(1, 0), _change(1, -3), _change(1, -5), _change(2, -4)]
+    with records.begin() as work:
+        work.history.add(changes)
+        work.history.add([_change(1, 1, ConnectorState.FAULTED)])  # of two at one time the last one stands
+        assert work.history.between(NOON, NOON + timedelta(hours=2)) == [
+            _change(1, 0),
+            _change(1, 1, ConnectorState.FAULTED),
+            _change(2, 1),
+        ]
+        assert work.history.between(NOON, NOON + timedelta(hours=1)) == [_change(1, 0)]
+        before = work.history.last_before(NOON)
+        assert sorted(before, key=lambda t: t.connector_id) == [_change(1, -3), _change(2, -4)]
+
+
+def test_old_changes_are_forgotten_but_for_what_stood_then(records: SqlRecords) -> None:
+    changes = [_change(1, -9), _change(1, -5), _change(1, -3), _change(1, 0), _change(2, -900), _change(3, -2)]
+    with records.begin() as work:
+        work.history.add([*changes, _change(3, -1)])
+        assert work.history.forget(NOON - timedelta(hours=1)) == 3
+        assert work.history.between(NOON - timedelta(hours=1000), NOON + timedelta(hours=1)) == [
+            _change(2, -900),
+            _change(1, -3),
+            _change(3, -1),
+            _change(1, 0),
+        ]
+        assert work.history.forget(NOON - timedelta(hours=1)) == 0

@@ -26,21 +26,25 @@ class SqlHistory:
         newest = {(t.station_id, t.connector_id, t.at): t for t in transitions}
         self._db.upsert(connector_history, [msgspec.structs.asdict(t) for t in newest.values()])
 
-    def between(self, from_: datetime, to: datetime) -> list[Transition]:
-        last = sa.select(*_port, sa.func.max(_at).label("at")).where(_at < from_).group_by(*_port).subquery()
-        before = sa.select(connector_history).join(
+    def last_before(self, at: datetime) -> list[Transition]:
+        last = sa.select(*_port, sa.func.max(_at).label("at")).where(_at < at).group_by(*_port).subquery()
+        query = sa.select(connector_history).join(
             last,
             sa.and_(_port[0] == last.c.station_id, _port[1] == last.c.connector_id, _at == last.c.at),
         )
-        within = sa.select(connector_history).where(sa.and_(from_ <= _at, _at < to))
-        rows = [*self._db.all(before), *self._db.all(within)]
-        found = [Transition(**row._mapping) for row in rows]
-        return sorted(found, key=lambda t: (t.at, t.station_id, t.connector_id))
+        return [Transition(**row._mapping) for row in self._db.all(query)]
+
+    def between(self, from_: datetime, to: datetime) -> list[Transition]:
+        query = sa.select(connector_history).where(sa.and_(from_ <= _at, _at < to)).order_by(_at, *_port)
+        return [Transition(**row._mapping) for row in self._db.all(query)]
 
     def forget(self, before: datetime) -> int:
-        """Delete what is older, but for the last change of each connector; how many rows."""
-        newest = sa.select(*_port, sa.func.max(_at).label("at")).group_by(*_port).subquery()
-        kept = sa.select(sa.literal(1)).where(
-            sa.and_(_port[0] == newest.c.station_id, _port[1] == newest.c.connector_id, _at == newest.c.at)
+        """Deletes what is older, but for the change of each connector that stood then; how many rows."""
+        later = connector_history.alias()
+        overtaken = sa.select(sa.literal(1)).where(
+            later.c.station_id == _port[0],
+            later.c.connector_id == _port[1],
+            later.c.at > _at,
+            later.c.at <= sa.bindparam("until", before, _at.type),
         )
-        return self._db.execute(sa.delete(connector_history).where(sa.and_(_at < before, ~kept.exists())))
+        return self._db.execute(sa.delete(connector_history).where(sa.and_(_at < before, overtaken.exists())))

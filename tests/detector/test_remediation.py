@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from detector.evaluation.classes import GRADINGS
 from detector.ladders import LADDERS, RESETS, Step, command_for
 from detector.remediation import (
     ACTOR,
@@ -381,6 +382,10 @@ def test_the_words_of_each_version(
 def test_a_clock_is_set_by_the_answer_to_a_heartbeat() -> None:
     action, payload = command_for(Step.ASK, ticket("clock_drift"), "ocpp1.6")
     assert (action, payload) == ("TriggerMessage", {"requestedMessage": "Heartbeat"})
+
+
+def test_every_ladder_is_for_a_fault_of_the_catalogue() -> None:
+    assert set(GRADINGS) >= set(LADDERS)
 
 
 DOCUMENTED = {

@@ -83,7 +83,7 @@ def fold(view: StationView, entry: Entry, pseudonymise: Pseudonymise) -> Folded:
     for fact in entry.facts:
         match fact:
             case Measured():
-                view.clock.note(fact.at, entry.received_at)
+                _measured(view, fact, entry.received_at)
                 take_values(view, fact, entry.received_at, samples)
             case StatusReported():
                 view.clock.note(fact.at, entry.received_at)
@@ -163,6 +163,12 @@ def _counted(view: StationView, entry: Entry) -> None:
         if isinstance(fact, NonConforming) or (isinstance(fact, Quarantined) and fact.reason in _BREACHES):
             view.odd_frames += 1
             return
+
+
+def _measured(view: StationView, fact: Measured, heard_at: datetime) -> None:
+    """A device's values say nothing of the station's clock."""
+    if fact.source == "ocpp":
+        view.clock.note(fact.at, heard_at)
 
 
 def _link(view: StationView, fact: LinkUp | LinkDown, heard_at: datetime) -> None:

@@ -98,11 +98,14 @@ class Clock(msgspec.Struct, omit_defaults=True):
     run_low_s: float = 0.0
     run_high_s: float = 0.0
     run_count: int = 0
+    right_at: datetime | None = None  # when a message last had the right time
 
     def note(self, at: datetime, heard_at: datetime) -> None:
         if at == heard_at:
             return  # the message carried no time of its own, or an implausible one
         late_s = (heard_at - at).total_seconds()
+        if abs(late_s) <= _CLOCK_JITTER_S:
+            self.right_at = heard_at
         low, high = min(self.run_low_s, late_s), max(self.run_high_s, late_s)
         if self.run_since is None or high - low > _CLOCK_JITTER_S:
             self.run_since, self.run_low_s, self.run_high_s, self.run_count = heard_at, late_s, late_s, 1

@@ -33,6 +33,7 @@ _PILOT_FAULTS = (
 _NOT_HOME = Fault("OtherError", "plug partly inserted", "CX020")
 _LEAST_A = 6.0
 _WARMTH_EVERY_S = 60.0
+_PULLED_S = 5.0  # a plug that has left the vehicle is soon hung up
 _STARTED_WH = 5.0  # a driver who sees less than this on the display concludes that it does not charge
 
 
@@ -310,7 +311,8 @@ class Bay:
         if self.status is not ConnectorState.FAULTED:
             self._set_status(ConnectorState.FINISHING, now_s)
         if visit is not None:
-            self.desk.after(visit.unplug_after_s, now_s, lambda now: self._unplug(visit, now, retry=retry))
+            away_s = min(visit.unplug_after_s, _PULLED_S) if reason == "EVDisconnected" else visit.unplug_after_s
+            self.desk.after(away_s, now_s, lambda now: self._unplug(visit, now, retry=retry))
 
     def _driver_back(self, visit: Visit, now_s: float) -> None:
         if self.visit is not visit or self.transaction is None:

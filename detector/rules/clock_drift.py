@@ -43,6 +43,7 @@ class Reason(StrEnum):
 
     NO_TIME = "no_time"  # nothing with a time of its own was said
     RIGHT = "right"  # the last message's time is right
+    TOLD_LATE = "told_late"  # some messages come late, others at once and with the right time
     FEW = "few"  # wrong, but in too few messages, or for too short a while, to tell it from a queue
     WRONG = "wrong"  # message after message is off by the same
 
@@ -64,7 +65,11 @@ def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
     if said is None:
         return Verdict(standing=Standing.UNKNOWN, reason=Reason.NO_TIME, memory=memory)
     late_s = (now - said).total_seconds()
-    off_s = thresholds["off_s"]
+    off_s, right_at = thresholds["off_s"], subject.view.clock.right_at
+    if right_at is not None and memory.since is not None and right_at >= memory.since:
+        memory = Memory()  # something that the rule is not woken by was right: it is only told late
+        if abs(late_s) > off_s:
+            return Verdict(standing=Standing.NOT_MET, reason=Reason.TOLD_LATE)
     if abs(late_s) <= (off_s / 2 if memory.held else off_s):
         return Verdict(standing=Standing.NOT_MET, reason=Reason.RIGHT)
     memory = _with(memory, late_s, now)
@@ -155,8 +160,8 @@ RULE = Rule(
         "minutes, alike in all of them. Not for what was kept while the link was down: messages marked offline "
         "(OCPP 2.x) are left out, and those that come out of a queue differ by less and less (their times run "
         "faster than ours by more than a quarter). A status that is repeated with the time of its last change "
-        "differs by more and more. One message with the right time starts the count anew. Devices have clocks of "
-        "their own."
+        "differs by more and more. One message with the right time, values included, starts the count anew. "
+        "Devices have clocks of their own."
     ),
     evaluate=evaluate,
     describe=describe,

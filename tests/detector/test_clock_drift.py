@@ -136,6 +136,13 @@ def test_many_old_ones_at_once_never_fire(story: Story) -> None:
     assert story.kinds() == []
 
 
+def test_statuses_that_are_told_late_beside_values_that_are_not_never_fire(story: Story) -> None:
+    for _ in range(10):
+        _run(story, 100, times=4, every_s=120)
+        story.measure(at=story.now - timedelta(seconds=1), power_w=1.0)
+    assert story.kinds() == []
+
+
 def test_messages_without_a_time_never_fire(story: Story) -> None:
     for _ in range(10):
         story.wait(60)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from detector.assets import cable_asset, station_asset
+from detector.attribution import attribute
 from detector.features import FEATURES, Span
 from detector.rules.base import (
     Rule,
@@ -22,6 +22,7 @@ from detector.rules.base import (
     place,
 )
 from detector.view import Cause, ScoredWindow
+from detector.vocabulary import Lean
 from laddvakt.domain.tickets import Evidence, Finding, Severity
 
 _SESSIONS_KEPT = 12
@@ -197,11 +198,14 @@ def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
     case = case or _Case(now, (), 0, 0)
     feature = FEATURES.get(_main_cause(case.causes))
     cable = feature is not None and feature.asset == "cable"
+    odd = [s.vehicle for s in (memory or Memory()).sessions if s.since >= case.since and (s.odd or case.days)]
+    lean = None if feature is None else Lean.CABLE if cable else Lean.STATION
+    blame = attribute(subject, odd, now, lean=lean)
     words = in_words(case.causes[0]) if case.causes else "several readings together are unusual"
     when = f"on {case.days} days" if case.days else f"in {case.sessions} sessions of {case.vehicles} vehicles"
     return Finding(
         fault=RULE.code,
-        asset=cable_asset(subject) if cable else station_asset(subject),
+        asset=blame.asset,
         station_id=subject.view.station_id,
         connector_id=subject.connector_id,
         severity=RULE.severity,
@@ -211,7 +215,8 @@ def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
         explanation=f"{place(subject)} behaved unusually {when}: {words}.",
         suggested_action=feature.remedy if feature is not None else RULE.action,
         evidence=tuple(_evidence(cause, case.since) for cause in case.causes),
-        confidence=0.5,
+        confidence=min(0.5, blame.confidence),  # whatever it lies in, a model alone is half sure at most
+        suspects=blame.suspects,
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from detector.assets import station_asset
+from detector.attribution import attribute
 from detector.rules.base import (
     Rule,
     Scope,
@@ -21,6 +21,7 @@ from detector.rules.base import (
     place,
 )
 from detector.view import ConnectorView, Power, SessionView
+from detector.vocabulary import Lean
 from laddvakt.domain.stations import ConnectorState
 from laddvakt.domain.tickets import Evidence, Finding, Severity
 
@@ -179,9 +180,11 @@ def _low(session: SessionView, run: Run | None, thresholds: Thresholds, now: dat
 
 def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetime) -> Finding:
     episodes: tuple[Episode, ...] = memory.episodes
+    vehicles = [episode.vehicle for episode in episodes]
+    blame = attribute(subject, vehicles, now, lean=Lean.STATION, least=0.8)
     return Finding(
         fault=RULE.code,
-        asset=station_asset(subject),
+        asset=blame.asset,
         station_id=subject.view.station_id,
         connector_id=subject.connector_id,
         severity=RULE.severity,
@@ -202,7 +205,8 @@ def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
             for number, episode in enumerate(episodes[-4:], start=1)
         ),
         mrec=RULE.mrec,
-        confidence=min(0.99, 0.8 + 0.05 * (memory.vehicles - 1)),
+        confidence=blame.confidence,
+        suspects=blame.suspects,
     )
 
 

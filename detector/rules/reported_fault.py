@@ -9,6 +9,8 @@ from typing import Any
 import msgspec
 
 from detector.assets import cable_asset, station_asset
+from detector.attribution import attribute
+from detector.episodes import NOBODY, vehicle_at
 from detector.rules.base import (
     Rule,
     Scope,
@@ -116,6 +118,11 @@ def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
         evidence.append(Evidence(label="ChargeX code", value=", ".join(connector.codes), at=connector.status_at))
     if detail:
         evidence.append(Evidence(label="Vendor says", value=detail, at=connector.status_at))
+    of_vehicle = code.lean is Lean.VEHICLE  # there is one, then, whatever the status says
+    who = vehicle_at(subject, now)
+    who = "" if of_vehicle and who == NOBODY else who
+    least = 0.6 if of_vehicle else 0.95 if faulted else 0.8
+    blame = attribute(subject, [who], now, lean=code.lean, least=least)
     return Finding(
         fault=RULE.code,
         asset=cable_asset(subject) if cable else station_asset(subject),
@@ -129,7 +136,8 @@ def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
         suggested_action=code.remedy,
         evidence=tuple(evidence),
         mrec=connector.codes or code.mrec,
-        confidence=0.6 if code.lean is Lean.VEHICLE else 0.95 if faulted else 0.8,
+        confidence=blame.confidence,
+        suspects=blame.suspects,
     )
 
 

@@ -180,3 +180,13 @@ def test_values_out_of_a_queue_are_not_judged(story: Story) -> None:
             story.measure(transaction=transaction, at=began.replace(minute=minute), power_w=0)
         story.stop(transaction)
     assert story.kinds() == []
+
+
+def test_the_finding_says_what_else_it_may_lie_in(story: Story) -> None:
+    _session(story, "1", "A")
+    _session(story, "2", "B")
+    (finding,) = story.standing
+    assert finding.suspects[0].asset == finding.asset
+    assert sum(suspect.share for suspect in finding.suspects) == pytest.approx(1.0, abs=0.01)
+    assert any("2 vehicles" in why for suspect in finding.suspects for why in suspect.why)
+    assert 0.9 < finding.confidence < 1

@@ -317,3 +317,18 @@ def test_a_word_that_is_no_code_and_says_nothing_more_is_not_a_fault() -> None:
     story.status(ConnectorState.FAULTED, "Error")
     story.wait(60)
     assert len(story.standing) == 1
+
+
+def test_the_finding_says_what_else_it_may_lie_in(story: Story) -> None:
+    story.status(ConnectorState.FAULTED, "EVCommunicationError")
+    story.wait(1000)
+    (finding,) = story.standing
+    assert finding.suspects[0].asset.kind == "vehicle"
+    assert any("points at the vehicle" in why for why in finding.suspects[0].why)
+    story.status(ConnectorState.AVAILABLE)
+    story.wait(100)
+    story.status(ConnectorState.FAULTED, "PowerSwitchFailure")
+    story.wait(100)
+    (finding,) = story.standing
+    assert finding.suspects[0].asset == finding.asset
+    assert finding.confidence >= 0.95

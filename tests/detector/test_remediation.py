@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detector.evaluation.classes import GRADINGS
 from detector.ladders import LADDERS, RESETS, Step, command_for
 from detector.remediation import (
     ACTOR,
@@ -33,6 +32,7 @@ from detector.remediation import (
     trying,
     unanswered,
 )
+from detector.rules import RULES
 from laddvakt.domain.commands import CommandStatus
 from laddvakt.domain.stations import ConnectorState
 from laddvakt.domain.tickets import (
@@ -384,8 +384,8 @@ def test_a_clock_is_set_by_the_answer_to_a_heartbeat() -> None:
     assert (action, payload) == ("TriggerMessage", {"requestedMessage": "Heartbeat"})
 
 
-def test_every_ladder_is_for_a_fault_of_the_catalogue() -> None:
-    assert set(GRADINGS) >= set(LADDERS)
+def test_every_ladder_is_for_a_fault_that_a_rule_finds() -> None:
+    assert {rule.code for rule in RULES} >= set(LADDERS)
 
 
 DOCUMENTED = {

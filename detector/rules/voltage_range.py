@@ -10,7 +10,7 @@ import msgspec
 
 from detector.assets import station_asset
 from detector.limits import is_dc
-from detector.mains import Means, add, volts_of
+from detector.mains import Means, add, unbalance, volts_of
 from detector.rules.base import Rule, Scope, Standing, Subject, Threshold, Thresholds, Verdict, Wake
 from detector.view import Sample
 from laddvakt.domain.tickets import Evidence, Finding, Severity
@@ -22,6 +22,8 @@ _OTHER_SYSTEM = 0.6  # all phases under this share: another nominal voltage, not
 _NO_PHASE = 1.5  # over this share: between phases, or the output of DC
 _LOST = 0.5  # a phase under this share is lost
 _BACK = 0.01
+_PARTED = 0.03
+"""Phases that are further apart are `phase_imbalance`'s; what they have in common is judged here."""
 
 HIGH, LOW = "high", "low"
 MREC = {HIGH: ("CX005",), LOW: ("CX006",)}
@@ -115,13 +117,15 @@ def _sample(memory: Memory, at: datetime, volts: tuple[float, ...], thresholds: 
     judged = [value / nominal_v - 1 for value in full]
     if max(judged) < _OTHER_SYSTEM - 1:
         return Memory(means, None)
+    if min(judged) > _LOST - 1 and unbalance(full) > _PARTED:
+        judged = [sum(judged) / len(judged)] * len(judged)
     off, phase = max((abs(share), phase) for phase, share in enumerate(judged) if share > _LOST - 1)
     allowed = thresholds["range_pct"] / 100 - (_BACK if memory.out is not None else 0.0)
     if off <= allowed:
         return Memory(means, None)
     begun = memory.means.start if memory.means is not None else at
     since = memory.out.since if memory.out is not None else begun
-    return Memory(means, Mean(at, phase, full[phase], since))
+    return Memory(means, Mean(at, phase, nominal_v * (1 + judged[phase]), since))
 
 
 def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetime) -> Finding:
@@ -181,7 +185,8 @@ RULE = Rule(
     action="Measure the supply at the station, with and without load; tighten terminals; ask the grid operator.",
     doc=(
         "The mean of a phase over ten minutes (three samples or more) is over 10 % from nominal. Not for a "
-        "phase that is lost (under half), nor where all phases together are under 60 %: there the nominal voltage "
+        "phase that is lost (under half); phases over 3 % apart are judged by their mean (`phase_imbalance`). Nor "
+        "where all phases together are under 60 %: there the nominal voltage "
         "is another one, which is to be set. The output of a DC station says nothing of the mains. Where two "
         "stations have it, it is the site's (`site_voltage`). Source: EN 50160 (10-minute means, 230 V +-10 %)."
     ),

@@ -174,7 +174,7 @@ def _tuning(thresholds: Thresholds) -> Tuning:
 def _device_tuning(thresholds: Thresholds, subject: Subject) -> Tuning:
     """A meter in front of a DC station also counts what rectifiers lose: only a change says something there."""
     off, loss = thresholds["device_off_pct"] / 100, thresholds["cable_loss_pct"] / 100
-    tuning = _tuned(off, thresholds["sessions"], usual=loss, loss=0.0)
+    tuning = _tuned(off, thresholds["sessions"], usual=loss, loss=loss / 2)
     return tuning._replace(usual=_NO_DRIFT, learns=True) if is_dc(subject) else tuning
 
 
@@ -240,7 +240,7 @@ RULE = Rule(
             name="densest_s", default=60, unit="s", doc="samples further apart say nothing of the power between"
         ),
         Threshold(
-            name="cable_loss_pct", default=3, unit="%", doc="by which a register may leave out what a cable loses"
+            name="cable_loss_pct", default=4, unit="%", doc="by which a register may leave out what a cable loses"
         ),
         Threshold(name="good_sessions", default=3, unit="sessions", doc="good sessions after which it is cleared"),
     ),
@@ -252,8 +252,8 @@ RULE = Rule(
         "(MQTT `energy_wh`), whose register is interpolated to the moment of the station's sample. Both go into "
         "a two-sided CUSUM (Page 1954) with half the threshold as slack, against the median of the connector's "
         "first five sessions: an error as large as the threshold alarms after five sessions, a larger one after "
-        "three. Not for the loss of a cable that the register leaves out (the usual may be 3 % off; less counted "
-        "is given more slack), for sparse samples, ramps, coarse registers (a session must count fifty steps), "
+        "three. Not for the loss of a cable that the register leaves out (the usual may be 4 % off; less counted"
+        " is given more slack), for sparse samples, ramps, coarse registers (a session must count fifty steps), "
         "or new firmware, which begins anew. A device that counts a third more or less measures something else."
     ),
     evaluate=evaluate,

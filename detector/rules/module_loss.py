@@ -17,6 +17,7 @@ from detector.view import Sample, SessionEnded
 from laddvakt.domain.tickets import Evidence, Finding, Severity
 
 _LEAST_W = 10_000.0
+_UNRATED_W = 400_000.0
 _RECENT = 20
 _BINS = 40  # of the rated power, for what sessions reached before
 _MOST_COUNTED = 400  # then older sessions fade
@@ -41,9 +42,8 @@ class Reason(StrEnum):
 class Top(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The most that one session reached and held. `vehicle`: a number that tells vehicles apart."""
 
-    at: datetime
     vehicle: int
-    watts: float
+    watts: int
 
 
 class Run(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True, gc=False):
@@ -59,7 +59,7 @@ class Ceiling(msgspec.Struct, frozen=True, array_like=True, gc=False):
     this is how vehicles happened to come, and how high the highest tenth was before."""
 
     since: datetime
-    watts: float
+    watts: int
     at_it: int
     of: int
     chance: float
@@ -135,19 +135,19 @@ def _ended(memory: Memory, session: SessionEnded, subject: Subject, thresholds: 
     if run.transaction != session.transaction_id or len(run.highest) < _SAMPLES:
         return replace(memory, reason=Reason.LIMITED) if memory.ceiling is None else memory
     vehicle = zlib.crc32(session.vehicle.encode()) & 0xFFFF
-    top = Top(session.ended_at, vehicle, run.highest[0])  # held in three samples
+    top = Top(vehicle, round(run.highest[0]))  # held in three samples
     if memory.ceiling is not None:
         return _standing(memory, top, thresholds)
     recent, before = (*memory.recent, top), memory.before
     if len(recent) > _RECENT:
-        before = counted(before, recent[0].watts / _scale(subject, top.watts))
+        before = counted(before, recent[0].watts / _scale(subject))
         recent = recent[1:]
     memory = replace(memory, recent=recent, before=before)
-    return _judge(memory, _scale(subject, top.watts), thresholds)
+    return _judge(memory, _scale(subject), thresholds, session.ended_at)
 
 
-def _scale(subject: Subject, watts: float) -> float:
-    return rated_w(subject) or 400_000.0
+def _scale(subject: Subject) -> float:
+    return rated_w(subject) or _UNRATED_W
 
 
 def _standing(memory: Memory, top: Top, thresholds: Thresholds) -> Memory:
@@ -167,7 +167,7 @@ def counted(before: tuple[int, ...], share: float) -> tuple[int, ...]:
     return tuple(bins)
 
 
-def _judge(memory: Memory, scale: float, thresholds: Thresholds) -> Memory:
+def _judge(memory: Memory, scale: float, thresholds: Thresholds, now: datetime) -> Memory:
     replace = msgspec.structs.replace
     total = sum(memory.before)
     if total < thresholds["known"]:
@@ -190,7 +190,7 @@ def _judge(memory: Memory, scale: float, thresholds: Thresholds) -> Memory:
         if chance > thresholds["chance"]:
             reason = Reason.CHANCE
             continue
-        ceiling = Ceiling(last[0].at, ceiling_w, len(near), length, chance, before_w)
+        ceiling = Ceiling(now, ceiling_w, len(near), length, chance, before_w)
         return replace(memory, ceiling=ceiling, over=0, reason=Reason.LOWER)
     return replace(memory, reason=reason)
 

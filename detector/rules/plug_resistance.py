@@ -23,8 +23,7 @@ _LEAST_RATED_A = 10.0
 _DAYS = 30
 _KNOWN_DAYS = 3
 _KNOWN_PEERS = 4
-_TODAY = 8
-_RECENT = 6
+_TODAY = 5
 _FEATURE = "heat"
 
 
@@ -106,7 +105,8 @@ def _session(
     if heat is None:
         return memory
     limit = limit_of(memory, subject.network.peers(RULE.code, _FEATURE, subject), thresholds)
-    memory = replace(memory, recent=(*memory.recent[-(_RECENT - 1) :], Session(now, session.vehicle, heat)))
+    kept = memory.recent[-int(thresholds["sessions"]) :]
+    memory = replace(memory, recent=(*kept, Session(now, session.vehicle, heat)))
     if limit is None:
         return replace(_learn(memory, heat, now), reason=Reason.NOTHING_TO_COMPARE)
     if heat <= limit:

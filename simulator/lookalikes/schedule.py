@@ -65,13 +65,19 @@ def spread_look_alikes(
     ground = Ground(specs, rng)
     ground.take(beside)
     expected = share_per_day * len(specs) * (until_s - from_s) / _DAY_S
-    passing = [kind for kind in LOOK_ALIKES.values() if not kind.whole_run and not kind.everywhere]
     count = max(round(expected), 1) if share_per_day > 0 else 0
-    turns = [kind for _ in range(count // len(passing) + 1) for kind in rng.sample(passing, len(passing))]
+    kinds = list(LOOK_ALIKES.values())
+    turns = [kind for _ in range(count // len(kinds) + 1) for kind in rng.sample(kinds, len(kinds))][:count]
     plans = []
-    for kind in turns[:count]:
-        length_s = min(kind.lasts_s * rng.uniform(0.5, 1.5), 0.8 * (until_s - from_s))
-        plan = ground.lay_within(kind, (from_s, until_s), length_s)
+    for kind in sorted(turns, key=lambda kind: not kind.whole_run):  # traits need a station for the whole time
+        if kind.everywhere:
+            plans.append(_everywhere(kind, specs, rng, from_s, until_s))
+            continue
+        if kind.whole_run:
+            plan = ground.lay(kind, from_s, until_s - from_s)
+        else:
+            length_s = min(kind.lasts_s * rng.uniform(0.5, 1.5), 0.8 * (until_s - from_s))
+            plan = ground.lay_within(kind, (from_s, until_s), length_s)
         if plan is not None:
             plans.append(plan)
     return tuple(sorted(plans, key=lambda plan: plan.since_s))

@@ -15,6 +15,7 @@ from simulator.defects import Defects, Flaws
 from simulator.drivers import Habits
 from simulator.faults import KINDS, FaultPlan
 from simulator.faults.schedule import spread_faults
+from simulator.log import line_bytes
 from simulator.lookalikes import LOOK_ALIKES
 from simulator.lookalikes.schedule import lay_look_alikes, like_record
 from simulator.spec import StationSpec, make_specs, with_devices
@@ -290,6 +291,21 @@ def test_the_truth_of_a_log_tells_faults_and_look_alikes_apart() -> None:
         world.specs, seed=5, share_per_day=0.2, from_s=DEFAULT_START_S, until_s=DEFAULT_START_S + 2 * 86_400
     )
     assert world.plans == same
+
+
+def test_the_same_options_give_the_same_log() -> None:
+    options = LogOptions(
+        stations=12, days=0.15, faults=2, look_alikes=6, seed=5, protocols=("ocpp1.6", "ocpp2.0.1")
+    )
+    one, other = World(options), World(options)
+    assert len({plan.fault for plan in one.likes}) > 5
+    assert [line_bytes(line) for line in one.lines()] == [line_bytes(line) for line in other.lines()]
+    assert one.truth() == other.truth()
+
+
+def test_a_busy_fleet_sees_every_kind() -> None:
+    seen = {plan.fault for plan in World(LogOptions(stations=100, days=3, look_alikes=0.5, seed=5)).likes}
+    assert seen == set(LOOK_ALIKES)
 
 
 def test_what_befalls_a_site_names_the_site_and_what_befalls_all_names_none() -> None:

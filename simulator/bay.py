@@ -368,6 +368,8 @@ class Bay:
         self._limit_a = most_a if self.circuit.dc or most_a >= _LEAST_A else 0.0
         self._phase_limit = phases
         if self.transaction is not None:
+            if self._limit_a < self.circuit.offered_a:
+                self.circuit.lowered_at_s = now_s
             self.circuit.offered_a = self._limit_a
             self.circuit.phase_limit = phases
             self._follow(now_s)

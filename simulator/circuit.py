@@ -15,6 +15,7 @@ from simulator.vehicles import Vehicle
 _STEP_S = 30.0  # longest stretch over which power is held constant
 _IDLE_STEP_S = 300.0  # the same without a load: only the air changes
 _GHOST_V = 14.0  # what a voltmeter shows on a phase without a fuse, through what hangs on it
+_FOLLOWS_S = 30.0  # how long firmware gives a vehicle to follow
 _RAMP_S = 4.0  # time constant with which rectifiers follow their target
 _RECTIFIER_EFFICIENCY = 0.95
 _SUN_K = 6.0  # by which the sun warms a plug that hangs in it
@@ -62,6 +63,7 @@ class Circuit:
         self.closed = False
         self.paused = False  # the vehicle takes nothing, for its own reasons
         self.offered_a = spec.max_current_a
+        self.lowered_at_s = -math.inf  # when it was last offered less than before
         self.withheld = False  # the station gives no current, whatever it offers
         self.tells_derating = False
         self.derate = 1.0  # share of the power that the station allows while something is hot
@@ -239,6 +241,11 @@ class Circuit:
         limit_w = min(self.spec.max_power_w, rectifier_w / (1 + sum(c.closed for c in self.beside)))
         wanted_w = min(physics.dc_demand_w(vehicle, self.soc, self.battery_c), limit_w)
         return min(wanted_w / vehicle.pack_voltage(self.soc), self.allowed_a)
+
+    @property
+    def adjusting(self) -> bool:
+        """Whether the vehicle may still be about to follow a lower offer."""
+        return self._at_s - self.lowered_at_s < _FOLLOWS_S
 
     @property
     def allowed_a(self) -> float:

@@ -100,9 +100,14 @@ def _too_high(senses: Senses) -> bool:
 
 
 def _too_much(senses: Senses) -> bool:
-    """More than is offered; nothing offered is a vehicle that is about to stop."""
+    """More than is offered; nothing offered is a vehicle that is about to stop, and a lower offer takes time to be
+    followed (IEC 61851-1)."""
     offered_a = senses.circuit.offered_a
-    return offered_a > 0 and max(senses.circuit.amps) > offered_a * senses.limits.over_current + 1
+    return (
+        offered_a > 0
+        and not senses.circuit.adjusting
+        and max(senses.circuit.amps) > offered_a * senses.limits.over_current + 1
+    )
 
 
 def _leaks(senses: Senses) -> bool:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def _slow(visit: Visit) -> Visit:
-    return drives(visit, ramp_s=9.0, modesty=1.0, ac_max_a=32.0)
+    return drives(visit, ramp_s=7.0, modesty=1.0, ac_max_a=32.0)
 
 
 def _begin(station: Station, plan: FaultPlan, now_s: float) -> None:

@@ -1,5 +1,7 @@
-"""The station tells its statuses late (`status`), or all that belongs to a session (`session`): a minute or two
-after it happened, with the times at which it did. Its meter and devices speak at once."""
+"""The station tells its statuses late (`status`), or all that belongs to a session (`session`): it looks into its
+queue now and then only. The times are those at which it happened. Its meter and devices speak at once.
+
+Strength is how seldom it looks, each 20 seconds to each two minutes."""
 
 from __future__ import annotations
 
@@ -17,10 +19,10 @@ _SESSION = frozenset({"StartTransaction", "StopTransaction", "TransactionEvent",
 
 def _apply(station: Station, plan: FaultPlan, on: bool) -> None:
     actions = frozenset({"StatusNotification"}) if plan.detail == "status" else _SESSION
-    late_s = between(20, 110, plan.strength)
+    every_s = between(20, 120, plan.strength)
 
     def delay(message: Message, now_s: float) -> float:
-        return late_s if message.action in actions else 0.0
+        return every_s - now_s % every_s if message.action in actions else 0.0
 
     station.delay = delay if on else None
 

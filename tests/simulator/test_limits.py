@@ -104,3 +104,14 @@ def test_what_is_no_profile_is_refused(payload: dict[str, Any]) -> None:
     central = charging("ocpp1.6")
     central.send([2, "ask", "SetChargingProfile", payload])
     assert central.answers[-1][:3] == [4, "ask", "TypeConstraintViolation"]
+
+
+def test_firmware_gives_a_vehicle_time_to_follow_a_lower_offer() -> None:
+    central = charging("ocpp1.6")
+    station = central.station
+    vehicle = station.bays[1].circuit.vehicle
+    assert vehicle is not None
+    station.bays[1].circuit.vehicle = vehicle._replace(ramp_s=8.0)
+    ask(central, limit_request("ocpp1.6", 6, central.now_s, 3600))
+    central.run(120)
+    assert {call.payload["errorCode"] for call in central.calls("StatusNotification")} == {"NoError"}

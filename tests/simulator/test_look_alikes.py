@@ -191,7 +191,7 @@ SHOWN: dict[str, Shows] = {
     "phase_switching": lambda day: asked(day, "SetChargingProfile") > 5 and {1, 3} <= phases_in_use(day),
     "taper": lambda day: min(value for value in day.values("Current.Import") if value > 0.2) < 2,
     "lag_after_profile": lambda day: asked(day, "SetChargingProfile") > 25,
-    "late_status": lambda day: min(delays_s(day, "StatusNotification")) > 60,
+    "late_status": lambda day: max(delays_s(day, "StatusNotification")) > 60,
     "own_consumption": lambda day: min(day.told("power_w", "1/meter")) > 50,
     "offline_replay": lambda day: connections(day) >= 2,
     "vehicle_pause": lambda day: 0.0 in day.values("Current.Import"),

@@ -39,6 +39,7 @@ class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
 
     transaction: str = ""
     limit_a: float = 0.0
+    offered_a: float | None = None  # by the sample that `limit_a` was worked out for
     fell_at: datetime | None = None
     run: Run | None = None
     found: Run | None = None
@@ -80,15 +81,19 @@ def _sample(
 ) -> tuple[Memory, Reason]:
     if not sample.currents:
         return memory, Reason.NO_CURRENT
+    offered_a = _offered_a(subject, sample)
+    if _as_before(memory, subject, session, offered_a) and max(sample.currents) <= memory.limit_a:
+        return memory, Reason.WITHIN
     limit = limit_of(subject, sample.at, sample)
     if limit.amps is None:
         return memory, Reason.NO_LIMIT
     replace = msgspec.structs.replace
     if memory.transaction != session.transaction_id:
-        memory = replace(memory, transaction=session.transaction_id, limit_a=limit.amps, fell_at=None, run=None)
+        begun = {"transaction": session.transaction_id, "limit_a": limit.amps, "offered_a": offered_a}
+        memory = replace(memory, fell_at=None, run=None, **begun)
     elif limit.amps != memory.limit_a:
         fell_at = sample.at if limit.amps < memory.limit_a else memory.fell_at
-        memory = replace(memory, limit_a=limit.amps, fell_at=fell_at, run=None)
+        memory = replace(memory, limit_a=limit.amps, offered_a=offered_a, fell_at=fell_at, run=None)
     if limit.amps < LEAST_A:
         return memory, Reason.PAUSED
     if memory.fell_at is not None and sample.at - memory.fell_at < timedelta(seconds=thresholds["lag_s"]):
@@ -104,6 +109,20 @@ def _sample(
         vehicles = (*vehicles[-(_MAX_VEHICLES - 1) :], session.vehicle_key)
     found = {"found": run, "over_a": limit.amps, "told_by": limit.told_by, "vehicles": vehicles}
     return replace(memory, run=run, sessions=0, **found), Reason.OVER
+
+
+def _offered_a(subject: Subject, sample: Sample) -> float | None:
+    """By the sample, or lately by another message."""
+    told = sample.values.get("current_offered_a")
+    if told is None and subject.connector is not None and "current_offered_a" in subject.connector.latest:
+        return subject.connector.latest["current_offered_a"].value
+    return told
+
+
+def _as_before(memory: Memory, subject: Subject, session: SessionView, offered_a: float | None) -> bool:
+    """Whether the limit must be the one that it was: most samples need not work it out."""
+    same = memory.transaction == session.transaction_id and memory.offered_a == offered_a
+    return same and memory.run is None and not subject.view.profiles.accepted and memory.limit_a >= LEAST_A
 
 
 def _allowed_a(subject: Subject, sample: Sample, limit_a: float, thresholds: Thresholds) -> float:

@@ -16,7 +16,8 @@ from detector.slope import Line, add
 from detector.view import Sample
 from laddvakt.domain.tickets import Evidence, Finding, Severity
 
-_THIN = timedelta(seconds=15)
+_THIN = timedelta(seconds=110)
+"""While current is steady, a sample in two minutes tells as much as one a second."""
 _STEP_A = 2.0
 _FRESH = timedelta(minutes=3)
 _IDLE_A = 1.0
@@ -98,9 +99,9 @@ def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
 
 def _sample(memory: Memory, subject: Subject, sample: Sample, thresholds: Thresholds) -> Memory:
     volts, amps, at = sample.voltages, sample.currents, sample.at
-    if len(volts) not in (1, 3) or len(amps) != len(volts) or "soc_pct" in sample.values:
-        return memory
     if memory.at is not None and at - memory.at < _THIN and _steady(memory.amps, amps):
+        return memory
+    if len(volts) not in (1, 3) or len(amps) != len(volts) or "soc_pct" in sample.values:
         return memory
     if min(volts) < _LOST * max(volts) or is_dc(subject) or (memory.at is not None and at <= memory.at):
         return memory

@@ -95,6 +95,15 @@ def test_a_vehicle_that_does_not_follow_fires() -> None:
     assert len(story.standing) == 1
 
 
+def test_an_offer_in_a_message_of_its_own_is_the_limit() -> None:
+    story = _story(RATED)
+    _begin(story)
+    _draw(story, 16.0)
+    story.measure(transaction="1", current_offered_a=10.0)
+    _draw(story, 16.0, samples=4)
+    assert len(story.standing) == 1
+
+
 def test_a_charging_profile_is_a_limit() -> None:
     story = _story(RATED)
     _begin(story)

@@ -33,12 +33,15 @@ PICTURES = (
     Picture("tickets-desk", "/tickets", DESK, "#ticket-head .ticket-name"),
     Picture("tickets-phone", "/tickets", PHONE, ".pick"),
     Picture("ticket-phone", "/tickets", PHONE, ".pick"),
+    Picture("silences-desk", "/silences", DESK, "#silences-now .silences"),
     Picture("sessions-desk", "/sessions", DESK, ".ag-row"),
     Picture("session-desk", "/sessions", DESK, ".ag-row"),
     Picture("stations-desk", "/stations", DESK, ".ag-row"),
     Picture("quarantine-desk", "/quarantine", DESK, ".ag-row"),
     Picture("revenue-desk", "/revenue", DESK, ".ag-row"),
     Picture("revenue-phone", "/revenue", PHONE, ".ag-row"),
+    Picture("reliability-desk", "/reliability", DESK, "#reliability-chart .js-plotly-plot"),
+    Picture("reliability-phone", "/reliability", PHONE, "#reliability-chart .js-plotly-plot"),
 )
 
 

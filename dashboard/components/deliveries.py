@@ -28,7 +28,7 @@ def told(deliveries: Sequence[Delivery], zone: ZoneInfo) -> Component | None:
 
 
 def _outcome(item: Delivery) -> str:
-    outcome = "delivered" if item.ok else item.detail
+    outcome = "delivered" if item.ok else f"failed: {item.detail}"
     tries = f", {item.tries} tries" if item.tries > 1 else ""
     together = f", with {item.tickets - 1} other tickets" if item.tickets > 1 else ""
     return f"{outcome}{tries}{together}"

@@ -5,11 +5,13 @@ Colour is never alone: each row has a word and an icon of its own shape (`assets
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from laddvakt.domain.facts import QuarantineReason
 from laddvakt.domain.quarantine import QuarantineState
 from laddvakt.domain.sessions import Quality, SessionState
+from laddvakt.domain.silences import SilenceScope
 from laddvakt.domain.stations import ConnectorState, StationState
 from laddvakt.domain.tickets import Severity, TicketAction, TicketState
 
@@ -121,3 +123,10 @@ REASON: dict[QuarantineReason, str] = {
 def fault_title(fault: str) -> str:
     """`no_power` as `No power`."""
     return fault.replace("_", " ").capitalize().replace("Rcd", "RCD")
+
+
+def place(scope: str, target: str, names: Mapping[str, str]) -> str:
+    """What a silence is about; sites by their names."""
+    if scope == SilenceScope.FLEET:
+        return "every station"
+    return names.get(target, target) if scope == SilenceScope.SITE else f"{scope} {target}"

@@ -13,7 +13,7 @@ COLOURS = (style.POWER, style.ENERGY, style.BATTERY, style.MUTED)
 """Of the series in turn; the first one is the asset's own."""
 
 _TIMES = (
-    {"dtickrange": [None, 86_399_999], "value": "%H:%M\n%Y-%m-%d"},
+    {"dtickrange": [None, 86_399_999], "value": "%H:%M\n%m-%d"},
     {"dtickrange": [86_400_000, None], "value": "%Y-%m-%d"},
 )
 """How times are written, by the milliseconds from one to the next."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import plotly.graph_objects as go
 
@@ -32,13 +33,20 @@ def over_time(rows: Sequence[Figure], *, metric: str, goal: float | None) -> go.
             y=goal,
             line={"color": style.HELD, "width": 2, "dash": "dash"},
             annotation_text=f"goal {goal:g} {unit}",
-            annotation_position="bottom right",
+            annotation_position="bottom left",
             annotation_font_color=style.HELD,
         )
     style.dressed(figure, height=300)
     if unit == "%":
         lowest = min(row.value for row in known if row.value is not None)
         figure.update_yaxes(range=[max(0.0, min(lowest, goal or 100.0) - 1), 100.2], rangemode="normal")
-    figure.update_xaxes(type="category", showgrid=False, nticks=8, tickangle=0)
+    figure.update_xaxes(type="date", showgrid=False, tickangle=0, **_ticks([row.period for row in known]))
     figure.update_yaxes(title_text=unit)
     return figure
+
+
+def _ticks(periods: Sequence[str]) -> dict[str, Any]:
+    """Labels that fit a phone: the year once, below."""
+    if len(periods[0]) == len("2026-11-21"):
+        return {"nticks": 6, "tickformat": "%m-%d\n%Y"}
+    return {"tick0": periods[0], "dtick": "M1" if len(periods) <= 6 else "M2", "tickformat": "%b\n%Y"}

@@ -6,13 +6,14 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import UTC, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from dash import Dash, Input, Output, dcc, html
 from dash.development.base_component import Component
 
 from dashboard import auth, formats, queries, reliability
 from dashboard.auth import Action
-from dashboard.components import desk, shell
+from dashboard.components import desk, shell, words
 from dashboard.context import AppContext
 from dashboard.figures.reliability import over_time
 from dashboard.pages.wiring import permitted
@@ -117,15 +118,15 @@ def register(app: Dash, context: AppContext) -> None:
             *(Ask(name, "fleet", [("", span)]) for name in CARDS),
         ]
         (rows, lately, *cards), excluded = await asyncio.to_thread(reliability.report, context.records, asks, span)
-        names = await asyncio.to_thread(queries.site_names, context.records) if group_by == "site" else {}
+        names = await asyncio.to_thread(queries.site_names, context.records)
         known = METRICS[metric]
         return (
-            table(rows, names),
+            table(rows, names if group_by == "site" else {}),
             desk.roomy(columns(metric, group_by)),
             [card(name, found) for name, found in zip(CARDS, cards, strict=True)],
             f"{known.label}: {known.formula}. Source: {known.source}.",
             chart(lately, metric, interval),
-            excluded_list(excluded, lambda at: formats.local(at, zone)),
+            excluded_list(excluded, names, zone),
             f"{PERIODS.get(period, '30 days')} until {formats.local(to, zone)}, {zone.key}",
         )
 
@@ -181,14 +182,22 @@ def told(label: str, rows: Sequence[Figure]) -> str:
     return f"{label}: lowest {low:.2f} in {when}, last {last:.2f}"
 
 
-def excluded_list(excluded: Sequence[Exclusion], local: Any) -> list[Component]:
+def excluded_list(excluded: Sequence[Exclusion], names: Mapping[str, str], zone: ZoneInfo) -> list[Component]:
     """Who took what out, and why: without it nobody need believe the figure."""
     if not excluded:
         return [html.P("No planned work was written down in this period: nothing is excluded.", className="note")]
     rows = [
-        (local(e.from_), local(e.until), f"{e.scope} {e.target}".strip(), e.reason, e.by) for e in excluded[:200]
+        (
+            words.place(e.scope, e.target, names),
+            formats.local(e.from_, zone),
+            formats.local(e.until, zone),
+            e.reason,
+            e.by,
+        )
+        for e in excluded[:200]
     ]
+    title = "Excluded from availability"
     return [
-        html.H2("Excluded from availability"),
-        desk.simple_table(("From", "Until", "Where", "Why", "Who"), rows, label="Excluded from availability"),
+        html.H2(title),
+        desk.simple_table(("Where", "From", "Until", "Why", "Who"), rows, label=title, stacked=True),
     ]

@@ -14,7 +14,7 @@ from dash.development.base_component import Component
 
 from dashboard import auth, formats, queries
 from dashboard.auth import Action
-from dashboard.components import desk, shell
+from dashboard.components import desk, shell, words
 from dashboard.components.shell import aria
 from dashboard.context import AppContext
 from dashboard.pages.wiring import permitted
@@ -208,13 +208,13 @@ def _register_doing(app: Dash, context: AppContext) -> None:
                 if asked is None:
                     return no_update, "Say where and why first.", "message message-bad"
                 await asyncio.to_thread(silence, context, asked, actor=who.name)
-                words = "Tickets are held back."
+                done = "Tickets are held back."
             else:
                 await asyncio.to_thread(take_back, context, button["name"], actor=who.name)
-                words = "Ended: what still stands there becomes a ticket now."
+                done = "Ended: what still stands there becomes a ticket now."
         except LaddvaktError as error:
             return no_update, str(error), "message message-bad"
-        return rfc3339(context.clock()), words, "message message-good"
+        return rfc3339(context.clock()), done, "message message-good"
 
 
 def wanted(form: Sequence[str | None], *, now: datetime, zone: ZoneInfo) -> WantedSilence | None:
@@ -254,7 +254,7 @@ def listed(found: Sequence[Silence], told: Told, *, empty: str) -> Component:
 
 
 def one_line(one: Silence, told: Told) -> list[Component | None]:
-    name = f"{KIND_WORDS[one.kind]} at {place_name(one, told.names)}"
+    name = f"{KIND_WORDS[one.kind]} at {words.place(one.scope, one.target, told.names)}"
     fault = f", only {one.fault.replace('_', ' ')}" if one.fault else ""
     when = f"{formats.local(one.from_, told.zone)} to {formats.local(one.end, told.zone)}"
     early = f", ended by {one.ended_by}" if one.ended_by else ""
@@ -275,9 +275,3 @@ def _end(one: Silence, name: str, *, planned: bool) -> Component:
     word = "Call it off" if planned else "End it"
     button = {"type": "silence-end", "name": one.silence_id}
     return html.Button(word, id=button, className="act", **aria(label=f"{word}: {name}"))
-
-
-def place_name(one: Silence, names: Mapping[str, str]) -> str:
-    if one.scope is SilenceScope.FLEET:
-        return "every station"
-    return names.get(one.target, one.target) if one.scope is SilenceScope.SITE else f"{one.scope} {one.target}"

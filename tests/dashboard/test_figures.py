@@ -7,9 +7,11 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from dashboard.figures.evidence import MARKED, evidence_chart
+from dashboard.figures.reliability import over_time
 from dashboard.figures.revenue import BARS, revenue_bars
 from dashboard.figures.session import session_curves
 from laddvakt.domain.tickets import Chart, Series
+from laddvakt.kpi.report import Figure
 from laddvakt.stores.ports import RevenueRow, Sample
 
 NOW = datetime(2026, 11, 21, 10, tzinfo=UTC)
@@ -86,3 +88,19 @@ def test_a_threshold_of_nothing_is_drawn_too_and_no_readings_are_said() -> None:
     assert [note.text for note in evidence_chart(flat, zone=ZONE).layout.annotations] == ["threshold 0"]
     empty = evidence_chart(Chart(label="Power", unit="W", series=()), zone=ZONE)
     assert "No readings" in empty.layout.annotations[0].text
+
+
+def figure_of(period: str, value: float) -> Figure:
+    return Figure(metric="nevi", key="all", period=period, unit="%", numerator=value, denominator=100, value=value)
+
+
+def test_reliability_is_drawn_as_points_down_to_its_lowest_beside_its_goal() -> None:
+    days = [figure_of(f"2026-11-{day:02}", 99 - day) for day in range(1, 10)]
+    drawn = over_time(days, metric="nevi", goal=97)
+    assert list(drawn.data[0].y) == [99 - day for day in range(1, 10)]
+    assert drawn.layout.yaxis.range[0] == 89
+    assert drawn.layout.annotations[0].text == "goal 97 %"
+    assert "%m-%d" in drawn.layout.xaxis.tickformat
+    months = [figure_of("2026-10", 98.0), figure_of("2026-11", 99.0)]
+    assert over_time(months, metric="nevi", goal=None).layout.xaxis.dtick == "M1"
+    assert "Nothing" in over_time([], metric="nevi", goal=97).layout.annotations[0].text

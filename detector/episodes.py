@@ -65,9 +65,11 @@ def vehicle_at(subject: Subject, now: datetime) -> str:
         return ""
     if connector.session is not None:
         return connector.session.vehicle_key
-    if ConnectorState.AVAILABLE in (connector.status, connector.status_before):
+    # Faulted hides whether somebody is there; an event (OCPP 2.x) comes before that status.
+    faulted = connector.status is ConnectorState.FAULTED
+    if (connector.status_before if faulted else connector.status) is ConnectorState.AVAILABLE:
         recent = connector.left_at is not None and now - connector.left_at <= _JUST_NOW
-        if connector.status is ConnectorState.FAULTED or not recent:
+        if faulted or not recent:
             return NOBODY
     if connector.left_at is not None and now - connector.left_at <= _JUST_NOW:
         return connector.last_vehicle

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from detector.changes import ChangeKind
@@ -115,6 +116,22 @@ def test_the_component_of_an_event_names_the_fault() -> None:
             )
             story.wait(60)
     assert [finding.fault for finding in story.standing] == ["rcd_trip"]
+
+
+@pytest.mark.parametrize(("rule", "code", "times"), CASES)
+def test_an_event_with_somebody_plugged_in_is_not_the_equipment_alone(rule: str, code: str, times: int) -> None:
+    """The cable check fails for a vehicle that has just come: the event is told before the status is Faulted."""
+    story = _story(rule)
+    for number in range(times + 1):
+        story.wait(900)
+        story.status(ConnectorState.PREPARING)
+        told = EventReported(at=story.now, component="Connector", variable="Problem", connector_id=1, mrec=(code,))
+        story.say(msgspec.structs.replace(told, event_id=number, value="true"))
+        story.status(ConnectorState.FAULTED)
+        story.wait(60)
+        story.say(msgspec.structs.replace(told, event_id=number, value="false", cleared=True))
+        story.status(ConnectorState.AVAILABLE)
+    assert "nothing plugged in" not in " ".join(finding.explanation for finding in story.standing)
 
 
 def test_the_report_as_such_is_put_under_the_repeated_one() -> None:

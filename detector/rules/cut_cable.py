@@ -20,6 +20,7 @@ from laddvakt.domain.tickets import Asset, Evidence, Finding, Severity
 _CODE = "CX026"
 _TAMPER = "TamperDetectionActivated"  # OCPP 1.6 security white paper table 8, 2.0.1 part 2 appendix 1
 _DOOR = "door_open"
+_FORGET = timedelta(days=1)  # of an alarm
 
 
 class Reason(StrEnum):
@@ -50,7 +51,12 @@ class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
     reported: tuple[int, ...] = ()
 
 
+_WHOLE = Verdict(standing=Standing.NOT_MET, reason=Reason.WHOLE)
+
+
 def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetime) -> Verdict:
+    if memory is None and _quiet(subject):
+        return _WHOLE
     memory = _with_news(memory or Memory(), subject, now)
     clear_after_s = thresholds["clear_after_s"]
     if memory.reported:
@@ -74,6 +80,29 @@ def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
     )
 
 
+def _quiet(subject: Subject) -> bool:
+    """Whether there is nothing to look at: it is asked with every temperature of a plug."""
+    for fact in subject.news.facts:
+        if isinstance(fact, SecurityEventReported | LinkDown):
+            return False
+    whole = subject.view.connectors.get(0)
+    if whole is not None and _DOOR in whole.devices:
+        return False
+    for connector in subject.view.connectors.values():
+        if connector.mrec or connector.problems or _broken(connector):
+            return False
+    return True
+
+
+def _broken(connector: ConnectorView) -> bool:
+    """Whether its plug's sensor reads what only an open or shorted one does."""
+    for name in PLUG:
+        known = connector.devices.get(name) or connector.latest.get(name)
+        if known is not None:
+            return not LOWEST_C < known.value < HIGHEST_C
+    return False
+
+
 def _with_news(memory: Memory, subject: Subject, now: datetime) -> Memory:
     known = {one.connector_id: one for one in memory.lost}
     lost = tuple(
@@ -86,9 +115,8 @@ def _with_news(memory: Memory, subject: Subject, now: datetime) -> Memory:
 
 
 def _gone(connector: ConnectorView, lost: Lost | None) -> bool:
-    """Whether its plug's sensor reads what none can, and no power has flowed since: else the sensor is broken."""
-    known = next((k for name in PLUG if (k := connector.devices.get(name) or connector.latest.get(name))), None)
-    if known is None or LOWEST_C < known.value < HIGHEST_C:
+    """Whether it cannot be read, and no power has flowed since: else the cable is there."""
+    if not _broken(connector):
         return False
     if lost is None:
         return True
@@ -108,6 +136,8 @@ def _alarm(memory: Memory, subject: Subject, now: datetime) -> tuple[datetime | 
     door = whole.devices.get(_DOOR) if whole is not None else None
     if door is not None and door.value > 0 and (memory.alarm_at is None or door.at > memory.alarm_at):
         return door.at, "door open"
+    if memory.alarm_at is not None and now - memory.alarm_at > _FORGET:
+        return None, ""
     return memory.alarm_at, memory.alarm
 
 
@@ -116,7 +146,8 @@ def _reported(memory: Memory, subject: Subject) -> tuple[int, ...]:
     found = []
     for connector in subject.view.connectors.values():
         number = connector.connector_id
-        if _CODE in codes_of(subject.view, connector) or (connector.stale and number in memory.reported):
+        says = (connector.mrec or connector.problems) and _CODE in codes_of(subject.view, connector)
+        if says or (connector.stale and number in memory.reported):
             found.append(number)
     return tuple(found)
 

@@ -29,9 +29,14 @@ class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
     asked: tuple[str, ...] = ()
 
 
+_NONE = Verdict(standing=Standing.NOT_MET, reason=Reason.NONE)
+
+
 def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetime) -> Verdict:
     if not subject.connector_id:
-        return Verdict(standing=Standing.NOT_MET, reason=Reason.NONE)
+        return _NONE
+    if memory is None and _quiet(subject):
+        return _NONE
     memory = memory or Memory()
     window_s = thresholds["window_h"] * 3600
     before = memory.repeats
@@ -47,6 +52,14 @@ def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
         verdict = repeated.verdict(repeats, thresholds)
     kept = Memory(repeats=verdict.memory or Repeats(), asked=asked)
     return msgspec.structs.replace(verdict, memory=kept if kept != Memory() else None)
+
+
+def _quiet(subject: Subject) -> bool:
+    """Whether no code stands and nobody unlocks: it is asked with every change of a status."""
+    connector = subject.connector
+    if connector is None or connector.mrec or connector.problems or connector.error_code not in ("", "NoError"):
+        return False
+    return not any(isinstance(fact, CommandSent) for fact in subject.news.facts)
 
 
 def _few(repeats: Repeats) -> Verdict:

@@ -58,17 +58,20 @@ class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
     how: str = ""
 
 
+_FREE = Verdict(standing=Standing.NOT_MET, reason=Reason.FREE)
+
+
 def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetime) -> Verdict:
     connector = subject.connector
-    if connector is None or not connector.connector_id:
-        return Verdict(standing=Standing.NOT_MET, reason=Reason.FREE)
+    if connector is None or not connector.connector_id or connector.session is not None:
+        return _FREE
     memory = _after(memory or Memory(), subject.news)
-    if connector.session is not None or memory.ended_at is None:
-        return Verdict(standing=Standing.NOT_MET, reason=Reason.FREE)
+    if memory.ended_at is None:
+        return _FREE
     if connector.stale or not subject.view.connected:
         return Verdict(standing=Standing.UNKNOWN, reason=Reason.NOT_KNOWN, memory=memory)
     if connector.status not in _OCCUPIED:
-        return Verdict(standing=Standing.NOT_MET, reason=Reason.FREE)
+        return _FREE
     memory = _seen_elsewhere(memory, subject)
     if memory.gone_at is None:
         check_at = now + _RECHECK  # its vehicle may turn up elsewhere

@@ -46,16 +46,19 @@ class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
     opened: Open | None = None
 
 
+_NOT_WAITING = Verdict(standing=Standing.NOT_MET, reason=Reason.NOT_WAITING)
+
+
 def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetime) -> Verdict:
     view, connector = subject.view, subject.connector
-    if connector is None or not connector.connector_id:
-        return Verdict(standing=Standing.NOT_MET, reason=Reason.NOT_WAITING)
+    if connector is None or not connector.connector_id or connector.session is not None:
+        return _NOT_WAITING
     if connector.stale or not view.connected:
         return Verdict(standing=Standing.UNKNOWN, reason=Reason.NOT_KNOWN, memory=memory)
     before = memory.opened if memory is not None else None
     opened, _ = follow(before, view, connector, subject.news.ended, start_within_s=0.0, now=now)
     if opened is None:
-        return Verdict(standing=Standing.NOT_MET, reason=Reason.NOT_WAITING)
+        return _NOT_WAITING
     memory = Memory(opened=opened)
     if opened.accepted_at is None:
         return Verdict(standing=Standing.NOT_MET, reason=Reason.PARKED, memory=memory)

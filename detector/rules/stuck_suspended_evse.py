@@ -39,10 +39,13 @@ class Reason(StrEnum):
     WITHHELD = "withheld"  # nothing tells of a limit, and nothing is given
 
 
+_NOT_SUSPENDED = Verdict(standing=Standing.NOT_MET, reason=Reason.NOT_SUSPENDED)
+
+
 def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetime) -> Verdict:
     connector = subject.connector
     if connector is None or connector.session is None or connector.status is not ConnectorState.SUSPENDED_EVSE:
-        return Verdict(standing=Standing.NOT_MET, reason=Reason.NOT_SUSPENDED)
+        return _NOT_SUSPENDED
     if connector.stale or not subject.view.connected or not subject.view.status_is_news(connector):
         return Verdict(standing=Standing.UNKNOWN, reason=Reason.NOT_KNOWN)
     since = _since(subject, connector)

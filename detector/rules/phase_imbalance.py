@@ -25,6 +25,10 @@ _PER_A = 0.06 / 230
 site shares."""
 
 
+_SAG_PER_A = 0.4 / 230
+"""Share by which an ampere of its own may make a phase fall at a poor terminal: that is `supply_resistance`."""
+
+
 class Reason(StrEnum):
     """Why the rule holds what it holds."""
 
@@ -82,11 +86,12 @@ def _voltage(memory: Memory, subject: Subject, sample: Sample, thresholds: Thres
     amps = drawn(view, sample.at - _FRESH)
     if amps is None or max(amps) - min(amps) > thresholds["mixed_a"]:
         return memory, Reason.MIXED_LOADS
-    volts, full = add(memory.volts, sample.at, sample.voltages)
+    volts, means = add(memory.volts, sample.at, (*sample.voltages, max(amps)))
     memory = replace(memory, volts=volts, at=sample.at)
-    if full is None:
+    if means is None:
         return memory, Reason.BALANCED
-    share, allowed = unbalance(full), thresholds["voltage_pct"] / 100
+    full = means[:3]
+    share, allowed = unbalance(full), thresholds["voltage_pct"] / 100 + _SAG_PER_A * means[3]
     if share <= allowed * (0.8 if memory.voltages is not None else 1):
         return replace(memory, voltages=None, windows=0), Reason.BALANCED
     if _neighbours_too(subject, share, allowed, sample.at, thresholds):
@@ -206,7 +211,8 @@ RULE = Rule(
     doc=(
         "Unbalance is the greatest distance of a phase from the mean of the three, as a share of the mean. Means "
         "over ten minutes: of the voltages over 2 %, twice in a row, while all connectors of the station together "
-        "load the phases equally; or of the currents over 20 %, each over 6 A, for two vehicles in turn. Not if "
+        "load the phases equally (over 2 % and what 0.4 ohm would take of a loaded phase); or of the currents over "
+        "20 %, each over 6 A, for two vehicles in turn. Not if "
         "another station of the site sees it, too, nor where what the others draw from single phases may explain "
         "it (0.06 ohm shared). Source: EN 50160 (voltage unbalance up to 2 %)."
     ),
@@ -215,4 +221,5 @@ RULE = Rule(
     memory=Memory,
     wakes=frozenset({Wake.SAMPLE}),
     inhibited_by=("offline", "phase_loss"),
+    absorbed_by=("supply_resistance",),
 )

@@ -103,7 +103,8 @@ def _sample(memory: Memory, connector: ConnectorView, sample: Sample, thresholds
     if not _flows(sample, power, memory.own_w, thresholds):
         return _at_rest(memory)
     run = longer(memory.run, sample.at, power.watts)
-    if run.lasted(thresholds["persist_s"]):
+    told = not connector.stale and connector.status is not ConnectorState.AVAILABLE
+    if run.lasted(thresholds["persist_s" if told else "untold_s"]):
         return msgspec.structs.replace(memory, run=run, found=run, sessions=0)
     return msgspec.structs.replace(memory, run=run)
 
@@ -167,6 +168,12 @@ RULE = Rule(
         Threshold(name="current_a", default=0.5, unit="A", doc="the same where only current is measured"),
         Threshold(name="persist_s", default=60, unit="s", doc="how long it must flow, in two samples or more"),
         Threshold(
+            name="untold_s",
+            default=180,
+            unit="s",
+            doc="the same where the connector is said to be free, or nothing is: a start may be told late",
+        ),
+        Threshold(
             name="own_w",
             default=1000,
             unit="W",
@@ -182,8 +189,9 @@ RULE = Rule(
     clears="Three sessions have ended since, and no current flowed between them.",
     action="Keep out of use: the outlet may be live. Replace the contactor, then test that it opens.",
     doc=(
-        "Over 100 W (or 0.5 A where power is not measured) at a connector without a session, for 60 s, in samples "
-        "of the station or of a device. Not while the link is down or came up within five minutes (a start may "
+        "Over 100 W (or 0.5 A where power is not measured) at a connector without a session, for 60 s (three "
+        "minutes where its status says that nothing is plugged in: some stations tell late), in samples of the "
+        "station or of a device. Not while the link is down or came up within five minutes (a start may "
         "wait in the station's queue), not while the station says that it charges or names a transaction that is "
         "not known here, not for values out of a queue, and not for what the connector itself takes: it is learnt "
         "while nothing is plugged in. Judged once the station has told of a session. Source: IEC 61851-1 "

@@ -49,6 +49,11 @@ def test_fires_at_one_sample_a_second(story: Story) -> None:
     assert len(story.standing) == 1
 
 
+def test_a_phase_that_sags_under_load_alone_is_a_poor_terminal(story: Story) -> None:
+    _charge(story, "1", (223.0, 230.0, 230.0), THREE, minutes=60)
+    assert story.kinds() == []
+
+
 def test_ten_minutes_alone_are_not_enough(story: Story) -> None:
     _charge(story, "1", SKEWED, THREE, minutes=12)
     _charge(story, "2", EQUAL, THREE, minutes=12)

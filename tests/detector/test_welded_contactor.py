@@ -90,7 +90,16 @@ def test_own_consumption_with_nothing_plugged_in_is_learnt(story: Story) -> None
 def test_kilowatts_from_an_outlet_that_is_said_to_be_free_fire(story: Story) -> None:
     story.status(ConnectorState.AVAILABLE)
     _flow(story)
+    assert story.standing == []
+    _flow(story)
     assert len(story.standing) == 1
+
+
+def test_late_status_a_start_that_is_told_two_minutes_late(story: Story) -> None:
+    story.status(ConnectorState.AVAILABLE)
+    _flow(story, samples=3, every_s=50)
+    _session(story, "2")
+    assert story.kinds() == []
 
 
 def test_values_upstream_of_the_contactor_are_the_stations_own(story: Story) -> None:

@@ -211,8 +211,8 @@ RULE = Rule(
     doc=(
         "Unbalance is the greatest distance of a phase from the mean of the three, as a share of the mean. Means "
         "over ten minutes: of the voltages over 2 %, twice in a row, while all connectors of the station together "
-        "load the phases equally (over 2 % and what 0.4 ohm would take of a loaded phase); or of the currents over "
-        "20 %, each over 6 A, for two vehicles in turn. Not if "
+        "load the phases equally (and what 0.4 ohm would take of a loaded phase on top); or of the currents "
+        "over 20 %, each over 6 A, for two vehicles in turn. Not if "
         "another station of the site sees it, too, nor where what the others draw from single phases may explain "
         "it (0.06 ohm shared). Source: EN 50160 (voltage unbalance up to 2 %)."
     ),

@@ -81,6 +81,11 @@ class Warming(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True, 
             return None
         return max(self.kelvins, 0.0) / self.sum_a2
 
+    @property
+    def mean_a2(self) -> float:
+        """Current squared, smoothed, on the average of this session's samples."""
+        return self.sum_a2 / self.samples if self.samples else 0.0
+
     def over(self) -> Warming:
         """The session is over."""
         return msgspec.structs.replace(self, samples=0, kelvins=0.0, sum_a2=0.0)

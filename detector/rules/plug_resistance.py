@@ -39,11 +39,12 @@ class Reason(StrEnum):
 
 
 class Session(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What one session showed: kelvins per ampere squared."""
+    """What one session showed: kelvins per ampere squared, and whether that was too much."""
 
     at: datetime
     vehicle: str
     heat: float
+    high: bool
 
 
 class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -100,18 +101,21 @@ def _session(
     if memory.warming is None:
         return memory
     rated = _rated(subject, memory.top_a)
-    heat = memory.warming.heat(rated)
+    heat, mean_a2 = memory.warming.heat(rated), memory.warming.mean_a2
     memory = replace(memory, warming=memory.warming.over().flowing(0.0, rated, now), reason=Reason.LITTLE)
     if heat is None:
         return memory
-    limit = limit_of(memory, subject.network.peers(RULE.code, _FEATURE, subject), thresholds)
+    peers = subject.network.peers(RULE.code, _FEATURE, subject)
+    limit = limit_of(memory, peers, thresholds)
+    usual = memory.usual or (peers.median if peers is not None else heat)
+    high = limit is not None and heat > limit and (heat - usual) * mean_a2 >= thresholds["least_k"]
     kept = memory.recent[-int(thresholds["sessions"]) :]
-    memory = replace(memory, recent=(*kept, Session(now, session.vehicle, heat)))
-    if limit is None:
-        return replace(_learn(memory, heat, now), reason=Reason.NOTHING_TO_COMPARE)
-    if heat <= limit:
+    memory = replace(memory, recent=(*kept, Session(now, session.vehicle, heat, high)))
+    if not high:
         memory = _learn(memory, heat, now)
-    return _judge(memory, limit, thresholds)
+    if limit is None:
+        return replace(memory, reason=Reason.NOTHING_TO_COMPARE)
+    return _judge(memory, thresholds)
 
 
 def limit_of(memory: Memory, peers: Peers | None, thresholds: Thresholds) -> float | None:
@@ -136,14 +140,14 @@ def _learn(memory: Memory, heat: float, now: datetime) -> Memory:
     return replace(memory, day=day, today=(heat,), days=days, usual=usual)
 
 
-def _judge(memory: Memory, limit: float, thresholds: Thresholds) -> Memory:
+def _judge(memory: Memory, thresholds: Thresholds) -> Memory:
     needed = int(thresholds["sessions"])
-    high = [session for session in memory.recent[-(needed + 1) :] if session.heat > limit]
+    high = [session for session in memory.recent if session.high]
     worn, reason = memory.worn, Reason.USUAL
-    if len(high) >= needed and memory.recent[-1].heat > limit:
+    if len(high) >= needed and memory.recent[-1].high:
         several = len({session.vehicle for session in high}) >= thresholds["vehicles"]
         worn, reason = worn or several, Reason.WORN if several else Reason.ONE_VEHICLE
-    elif worn and any(session.heat > limit for session in memory.recent[-needed:]):
+    elif worn and any(session.high for session in memory.recent[-needed:]):
         reason = Reason.WORN
     else:
         worn = False
@@ -158,10 +162,10 @@ def shared(memory: Any) -> Mapping[str, float]:
 
 
 def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetime) -> Finding:
-    recent: tuple[Session, ...] = memory.recent[-int(thresholds["sessions"]) - 1 :]
+    recent: tuple[Session, ...] = memory.recent
     peers = subject.network.peers(RULE.code, _FEATURE, subject)
     limit = limit_of(memory, peers, thresholds) or 0.0
-    high = [session for session in recent if session.heat > limit] or list(recent)
+    high = [session for session in recent if session.high] or list(recent)
     usual = memory.usual or (peers.median if peers is not None else high[-1].heat)
     vehicles = [session.vehicle for session in high]
     blame = attribute(subject, vehicles, now, lean=Lean.CABLE)
@@ -214,6 +218,7 @@ RULE = Rule(
     thresholds=(
         Threshold(name="times", default=1.5, unit="times", doc="its own usual heat over current squared"),
         Threshold(name="mads", default=3, unit="MAD", doc="above the median of its peers"),
+        Threshold(name="least_k", default=8, unit="K", doc="more than usual: sun and wind alone do less"),
         Threshold(name="sessions", default=3, unit="sessions", doc="so many of the last one more"),
         Threshold(name="vehicles", default=2, unit="vehicles", doc="that must be among them"),
     ),
@@ -225,9 +230,10 @@ RULE = Rule(
         "all pins with the neutral (IEC 62196: its losses are those of each pin), and only counts after ten "
         "minutes at half the rated current. It is too much when over 1.5 times the median of the connector's "
         "last 30 days and 3 MAD above the median of connectors of the same vendor, model and type, in three of "
-        "four sessions and with two vehicles. Not for one vehicle whose inlet is worn. The air is a sensor's of "
-        "the station or a neighbour at the site; else, or in the sun, the plug's own temperature at rest before "
-        "the session; without either nothing is judged. Too hot at once is `plug_overheat`."
+        "four sessions and with two vehicles. Not for one vehicle whose inlet is worn, nor for less than 8 K "
+        "more than usual, which sun and wind may do. The air is a sensor's of the station or a neighbour at the "
+        "site; else, or in the sun, the plug's own temperature at rest before the session; without either "
+        "nothing is judged. Too hot at once is `plug_overheat`."
     ),
     evaluate=evaluate,
     describe=describe,

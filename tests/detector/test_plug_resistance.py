@@ -40,14 +40,16 @@ class Plug:
         amps: tuple[float, ...] = (32.0, 32.0, 32.0),
         minutes: float = 45,
         worse: float = 1.0,
+        sun_k: float = 0.0,
     ) -> None:
+        """One session. `sun_k`: by which the sun, which came out meanwhile, warms the plug."""
         story = self.story
         self.session += 1
         transaction = f"{story.station_id}-{self.session}"
         story.start(transaction, vehicle or f"CARD-{self.session}")
         for _ in range(round(minutes * 60 / self.every_s)):
             self._pass(self.every_s, amps, worse)
-            self._say(transaction, amps)
+            self._say(transaction, amps, sun_k if self.plug_c > self.air_c + 1 else 0.0)
         story.stop(transaction, meter_wh=9000)
         self._pass(6 * 3600, (0.0, 0.0, 0.0), 1.0)
 
@@ -57,16 +59,17 @@ class Plug:
         self.story.now += timedelta(seconds=seconds)
         self.story.engine.tick(self.story.now)
 
-    def _say(self, transaction: str, amps: tuple[float, ...]) -> None:
+    def _say(self, transaction: str, amps: tuple[float, ...], sun_k: float) -> None:
         story = self.story
+        plug_c = self.plug_c + sun_k
         currents = {f"current_l{phase}_a": value for phase, value in enumerate(amps, 1)}
         if self.says_air:
             story.measure(connector_id=0, source="mqtt", ambient_temperature_c=self.air_c)
         if self.way == "1.6":
-            story.measure(transaction=transaction, temperature_c=self.plug_c, **currents)
+            story.measure(transaction=transaction, temperature_c=plug_c, **currents)
         else:
             story.measure(transaction=transaction, **currents)
-            story.measure(source="mqtt", plug_temperature_c=self.plug_c)
+            story.measure(source="mqtt", plug_temperature_c=plug_c)
 
     def days(self, count: int, **how: object) -> None:
         """Two sessions a day."""
@@ -126,6 +129,14 @@ def test_two_worn_inlets_among_sound_ones_never_fire(story: Story) -> None:
     for vehicle in ("A", "B", "A", "B"):
         plug.charge(f"CARD-{vehicle}", worse=2.5)
         plug.charge()
+    assert story.kinds() == []
+
+
+def test_the_sun_on_a_plug_with_little_current_never_fires(story: Story) -> None:
+    plug = Plug(story)
+    plug.days(5)
+    for _ in range(8):
+        plug.charge(amps=(18.0, 18.0, 18.0), sun_k=6.0)
     assert story.kinds() == []
 
 

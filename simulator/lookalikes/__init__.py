@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from simulator.faults.base import FaultKind
 from simulator.lookalikes import (
+    acquirer_outage,
     backlog_upload,
     cable_tension,
     campaign,
@@ -118,6 +119,7 @@ LOOK_ALIKES: dict[str, FaultKind] = {
         parked_car.KIND,
         smart_pause.KIND,
         campaign.KIND,
+        acquirer_outage.KIND,
     )
 }
 

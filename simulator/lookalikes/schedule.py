@@ -69,7 +69,7 @@ def spread_look_alikes(
     kinds = list(LOOK_ALIKES.values())
     turns = [kind for _ in range(count // len(kinds) + 1) for kind in rng.sample(kinds, len(kinds))][:count]
     plans = []
-    for kind in sorted(turns, key=lambda kind: not kind.whole_run):  # traits need a station for the whole time
+    for kind in sorted(turns, key=lambda kind: (not kind.whole_run, kind.whole_site is None)):  # the hardest first
         if kind.everywhere:
             plans.append(_everywhere(kind, specs, rng, from_s, until_s))
             continue

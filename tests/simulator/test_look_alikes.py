@@ -258,6 +258,14 @@ def test_in_the_words_of_the_newer_version(code: str) -> None:
             schema_2x("ocpp2.0.1", f"{line.frame[2]}Request").validate(line.frame[3])
 
 
+def test_no_terminal_takes_a_card_while_the_bank_is_down() -> None:
+    day = Day("acquirer_outage", protocol="ocpp2.1")
+    events = [payload for _, payload in day.calls("TransactionEvent") if payload["eventType"] == "Started"]
+    tokens = {payload["idToken"]["type"] for payload in events}
+    assert tokens
+    assert "DirectPayment" not in tokens
+
+
 def test_one_driver_who_tries_again_is_one_driver() -> None:
     for code in ("one_driver_retrying", "leaky_vehicle"):
         day = Day(code)
@@ -304,7 +312,7 @@ def test_the_same_options_give_the_same_log() -> None:
 
 
 def test_a_busy_fleet_sees_every_kind() -> None:
-    seen = {plan.fault for plan in World(LogOptions(stations=100, days=3, look_alikes=0.5, seed=5)).likes}
+    seen = {plan.fault for plan in World(LogOptions(stations=300, days=3, look_alikes=0.15, seed=5)).likes}
     assert seen == set(LOOK_ALIKES)
 
 

@@ -21,8 +21,9 @@ from detector.view import ConnectorView, SessionView, StationView
 from laddvakt.domain.stations import ConnectorState
 from laddvakt.domain.tokens import TokenKind
 
-_KEPT = 24
+_KEPT = 40
 _REMEMBERED = 400
+_BORROWED = 10.0
 _AGAIN = timedelta(minutes=10)
 _BEFORE_PLUG = timedelta(minutes=3)
 _SHORTEST = timedelta(seconds=20)
@@ -78,13 +79,16 @@ class Ways(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 class Run(NamedTuple):
     """A stretch of visits up to now in which a way is missing. `chance`: that it is so by chance; `usual`: its
-    share before; `others`: by other ways, in the run and as many as the time before lets expect."""
+    share before. `nobody`: visits of drivers who left unidentified, and `nobody_chance`: that they are so many by
+    chance. `others`: by other ways, in the run and as many as the time before lets expect."""
 
     chance: float
     since: datetime
     visits: int
     came: int
     usual: float
+    nobody: int
+    nobody_chance: float
     others: int
     others_usual: float
 
@@ -139,10 +143,17 @@ def _with(ways: Ways, visit: Visit, *, learn: bool) -> Ways:
     return msgspec.structs.replace(ways, packed=packed, before=tuple(before), began=began)
 
 
-def runs(ways: Ways, way: Way, *, least: float, known: float) -> Iterator[Run]:
+def newest_only(ways: Ways, count: int) -> Ways:
+    """Without the visits of a time that is over: they tell neither what is usual nor what is now."""
+    return msgspec.structs.replace(ways, packed=ways.packed[-8 * count :] if count else b"")
+
+
+def runs(ways: Ways, way: Way, *, least: float, known: float, peers: float | None) -> Iterator[Run]:
     """Stretches of `least` visits or more up to now that begin without `way`, where `known` visits or more went
-    before."""
+    before. `peers`: the share of `way` that is usual at others; worth as much as `_BORROWED` visits."""
     visits, before = ways.visits, list(ways.before)
+    borrowed = 0.0 if peers is None else _BORROWED
+    lent = borrowed * (peers or 0.0)
     for first, visit in enumerate(visits):
         run = visits[first:]
         if len(run) < least:
@@ -153,12 +164,16 @@ def runs(ways: Ways, way: Way, *, least: float, known: float) -> Iterator[Run]:
             hours = max((visit.at - ways.began).total_seconds() / 3600, 1.0)
             lasted = (visits[-1].at - visit.at).total_seconds() / 3600
             usual_others = sum(before) - before[way] - before[Way.NOBODY]
+            nobody = sum(one.way is Way.NOBODY for one in run)
+            known_visits = sum(before) + borrowed
             yield Run(
-                chance=at_most(came, len(run), before[way], sum(before) - before[way]),
+                chance=at_most(came, len(run), before[way] + lent, known_visits - before[way] - lent),
                 since=visit.at,
                 visits=len(run),
                 came=came,
-                usual=before[way] / sum(before),
+                usual=(before[way] + lent) / known_visits,
+                nobody=nobody,
+                nobody_chance=_at_least(nobody, len(run), before[Way.NOBODY], known_visits - before[Way.NOBODY]),
                 others=others,
                 others_usual=usual_others * lasted / hours,
             )
@@ -174,6 +189,10 @@ def at_most(k: int, n: int, good: float, bad: float) -> float:
         return exp(ways + _log_beta(a + j, b + n - j) - _log_beta(a, b))
 
     return min(sum(term(j) for j in range(k + 1)), 1.0)
+
+
+def _at_least(k: int, n: int, good: float, bad: float) -> float:
+    return 1.0 if k <= 0 else max(1.0 - at_most(k - 1, n, good, bad), 0.0)
 
 
 def _log_beta(a: float, b: float) -> float:

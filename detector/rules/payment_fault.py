@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from detector.rules.base import Rule, Scope
-from detector.rules.reader_fault import THRESHOLDS, WAKES, Kind, Memory, describe_by, judge_by, share
+from detector.rules.reader_fault import THRESHOLDS, WAKES, Kind, Memory, describe_by, judge_by, share_by
 from detector.ways import Way
 from laddvakt.domain.tickets import Severity
 
@@ -37,5 +37,5 @@ RULE = Rule(
     memory=Memory,
     wakes=WAKES,
     inhibited_by=("offline", "emergency_stop", "reported_fault", "reader_fault"),
-    share=share,
+    share=share_by(PAYMENT),
 )

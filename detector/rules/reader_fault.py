@@ -12,8 +12,11 @@ import msgspec
 
 from detector.assets import station_asset
 from detector.rules.base import Rule, Scope, Standing, Subject, Threshold, Thresholds, Verdict, Wake
-from detector.ways import Run, Way, Ways, at_least_poisson, follow, runs
+from detector.ways import Run, Way, Ways, at_least_poisson, follow, newest_only, runs
 from laddvakt.domain.tickets import Evidence, Finding, Severity
+
+_ENOUGH = 10
+"""Visits from which on a station's share is worth telling its peers."""
 
 
 class Reason(StrEnum):
@@ -71,9 +74,11 @@ def _judge(kind: Kind, subject: Subject, memory: Memory, thresholds: Thresholds)
     if memory.held_since is not None:
         newest = memory.ways.visits[-ceil(thresholds["good"] / memory.usual) :]
         if sum(visit.way is kind.way for visit in newest) >= thresholds["good"]:
-            return Memory(memory.ways, memory.last), Reason.USUAL
+            return Memory(newest_only(memory.ways, len(newest)), memory.last), Reason.USUAL
         return memory, Reason.MISSING
-    run = _missing(kind, memory.ways, thresholds)
+    others = subject.network.peers(kind.code, "share", subject)
+    usual = others.median if others is not None and others.n >= thresholds["peers"] else None
+    run = _missing(kind, memory.ways, usual, thresholds)
     if run is None:
         return memory, Reason.USUAL
     if at_least_poisson(run.others, run.others_usual) < thresholds["others_chance"]:
@@ -84,20 +89,38 @@ def _judge(kind: Kind, subject: Subject, memory: Memory, thresholds: Thresholds)
     return Memory(memory.ways, memory.last, run.since, run.usual), Reason.MISSING
 
 
-def _missing(kind: Kind, ways: Ways, thresholds: Thresholds) -> Run | None:
+def _missing(kind: Kind, ways: Ways, usual: float | None, thresholds: Thresholds) -> Run | None:
     """The run that tells most, if any tells enough."""
     found = [
         run
-        for run in runs(ways, kind.way, least=thresholds["visits"], known=thresholds["known"])
+        for run in runs(ways, kind.way, least=thresholds["visits"], known=thresholds["known"], peers=usual)
         if run.usual >= thresholds["least_share"] and run.came <= thresholds["share"] * run.usual * run.visits
     ]
-    run = min(found, default=None)
-    return run if run is not None and run.chance <= thresholds["chance"] else None
+    return min((run for run in found if _tells(run, thresholds)), default=None)
 
 
-def share(memory: Memory) -> Mapping[str, float]:
-    """When somebody was last identified so: peers tell by it what happens everywhere."""
-    return {"last": memory.last} if memory.last else {}
+def _tells(run: Run, thresholds: Thresholds) -> bool:
+    """The way is missing; or it seems to be, and about as many drivers left unidentified."""
+    if run.chance <= thresholds["chance"]:
+        return True
+    explained = run.nobody <= thresholds["unidentified"] * run.usual * run.visits
+    return explained and run.nobody_chance <= thresholds["left"] and run.chance <= thresholds["hint"]
+
+
+def share_by(kind: Kind) -> Callable[[Memory], Mapping[str, float]]:
+    """The rule's `share`: when somebody was last identified so, and how many use to be. It tells what happens
+    everywhere, and what a station that is new may expect."""
+
+    def share(memory: Memory) -> Mapping[str, float]:
+        if not memory.last:
+            return {}
+        shared, visits = {"last": memory.last}, memory.ways.visits
+        if memory.held_since is None and len(visits) >= _ENOUGH:
+            by_way = memory.ways.before[kind.way] + sum(visit.way is kind.way for visit in visits)
+            shared["share"] = by_way / (sum(memory.ways.before) + len(visits))
+        return shared
+
+    return share
 
 
 def describe_by(kind: Kind) -> Callable[[Subject, Any, Thresholds, datetime], Finding]:
@@ -105,8 +128,9 @@ def describe_by(kind: Kind) -> Callable[[Subject, Any, Thresholds, datetime], Fi
 
     def describe(subject: Subject, memory: Memory, thresholds: Thresholds, now: datetime) -> Finding:
         since = memory.held_since or now
-        whole = runs(memory.ways, kind.way, least=1, known=1)
-        run = next((run for run in whole if run.since >= since), None) or Run(1.0, since, 0, 0, 0.0, 0, 0.0)
+        whole = runs(memory.ways, kind.way, least=1, known=1, peers=None)
+        nothing = Run(1.0, since, 0, 0, memory.usual, 0, 1.0, 0, 0.0)
+        run = next((run for run in whole if run.since >= since), nothing)
         return Finding(
             fault=kind.code,
             asset=station_asset(subject),
@@ -147,7 +171,22 @@ THRESHOLDS = (
     Threshold(name="share", default=0.5, unit="share", doc="of its usual share that may be left, at most"),
     Threshold(name="chance", default=0.0001, unit="probability", doc="of so few by chance, at most"),
     Threshold(name="visits", default=4, unit="visits", doc="in a run, at least"),
-    Threshold(name="known", default=10, unit="visits", doc="that must be known from before it"),
+    Threshold(name="known", default=6, unit="visits", doc="that must be known from before it"),
+    Threshold(
+        name="hint",
+        default=0.02,
+        unit="probability",
+        doc="that the way is missing by chance, which does where drivers leave unidentified",
+    ),
+    Threshold(
+        name="left", default=0.001, unit="probability", doc="that so many leave unidentified by chance, beside it"
+    ),
+    Threshold(
+        name="unidentified",
+        default=1.5,
+        unit="times",
+        doc="the usual share of the way: were more unidentified, it would be another",
+    ),
     Threshold(name="least_share", default=0.1, unit="share", doc="a way that is used less is not judged"),
     Threshold(
         name="others_chance",
@@ -188,17 +227,19 @@ RULE = Rule(
     doc=(
         "Of the last visits, four or more, at most half as many as usual were identified by a card at the "
         "reader, and the chance of so few is under 0.0001: beta-binomial, a binomial whose share is known from "
-        "the visits before the run, ten or more. A visit is a session's start, or a plug that came and went "
-        "within 20 minutes while nobody was identified: drivers whose card is not read leave. A start whose kind "
-        "of token is not said (OCPP 1.6) counts as one by card, a remote start as one by app. Not for a "
-        "campaign, in which more than usual start by other ways; nor where most stations of the model have had "
-        "no card since either; nor for a parked car, which stays longer. Who tries again within ten minutes is "
-        "one visit. ReaderFailure as reported by the station is a reported fault."
+        "the visits before the run, six or more, and from ten that the model's other stations lend. A chance of "
+        "0.02 will do where drivers also left unidentified, more than chance has one time in 1,000, and no more "
+        "than such cards explain. A visit is a session's start, or a plug that came and went within 20 minutes "
+        "while nobody was identified: drivers whose card is not read leave. A start whose kind of token is not "
+        "said (OCPP 1.6) counts as one by card, a remote start as one by app. Not for a campaign, in which more "
+        "than usual start by other ways; nor where most stations of the model have had no card since either; nor "
+        "for a parked car, which stays longer. Who tries again within ten minutes is one visit. ReaderFailure as "
+        "reported by the station is a reported fault."
     ),
     evaluate=judge_by(READER),
     describe=describe_by(READER),
     memory=Memory,
     wakes=WAKES,
     inhibited_by=("offline", "emergency_stop", "reported_fault"),
-    share=share,
+    share=share_by(READER),
 )

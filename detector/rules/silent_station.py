@@ -255,5 +255,13 @@ RULE = Rule(
     describe=describe,
     memory=Memory,
     wakes=frozenset({Wake.STATUS, Wake.STARTED, Wake.ENDED, Wake.LINK}),
-    inhibited_by=("offline", "emergency_stop", "reported_fault", "failed_starts", "no_energy_sessions"),
+    inhibited_by=(
+        "offline",
+        "emergency_stop",
+        "reported_fault",
+        "failed_starts",
+        "no_energy_sessions",
+        "reader_fault",
+        "payment_fault",
+    ),
 )

@@ -195,6 +195,28 @@ def test_payments_that_cease_at_one_station_fire(story: Story) -> None:
     assert (finding.fault, finding.station_id) == ("payment_fault", "SE-1")
 
 
+def test_a_way_that_few_use_is_told_by_those_who_leave(story: Story) -> None:
+    """A third pay by card: without those who leave it would take twenty visits."""
+    for number in range(45):
+        for station in ALL:
+            _visit(story, RFID if number % 3 else CARD, station=station, gap_h=0)
+    for number in range(12):
+        for station in ALL[1:]:
+            _visit(story, RFID if number % 3 else CARD, station=station, gap_h=0)
+        _visit(story, RFID, gap_h=0.2) if number % 3 else _unread(story)
+    assert [(finding.fault, finding.station_id) for finding in story.standing] == [("payment_fault", "SE-1")]
+
+
+def test_a_dead_reader_is_not_taken_for_a_dead_terminal(story: Story) -> None:
+    _paid(story, ALL, 40, paying=ALL)
+    for number in range(14):
+        for station in ALL:
+            if station != "SE-1":
+                _visit(story, CARD if number % 2 else RFID, station=station, gap_h=0)
+        _visit(story, CARD, gap_h=0.2) if number % 2 else _unread(story)
+    assert [(finding.fault, finding.station_id) for finding in story.standing] == [("reader_fault", "SE-1")]
+
+
 def test_an_acquirers_outage_is_no_stations_fault(story: Story) -> None:
     _paid(story, ALL, 40, paying=ALL)
     _paid(story, ALL, 24, paying=())
@@ -215,6 +237,9 @@ def test_clears_when_cards_are_read_again(story: Story) -> None:
     for _ in range(2):
         _visit(story)
     assert len(story.standing) == 1
+    _visit(story)
+    assert story.standing == []
+    _unread(story)
     _visit(story)
     assert story.standing == []
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import datetime
 
 import msgspec
@@ -24,9 +25,9 @@ FLOWS_W = 100.0
 _REDUCED = 0.8
 _GAP_S = 600.0
 """Power is not carried on over a longer silence."""
-_COVERED = 0.9
+_COVERED = 0.95
 """Share of the session that power must be known for, to hold the register against it."""
-_LEAST_WH = 500.0
+_LEAST_WH = 2000.0
 _LEAST_S = 600.0
 _LAST_WINDOWS = 3
 _SLOPE_SAMPLES = 10
@@ -89,8 +90,7 @@ class OpenSession(msgspec.Struct, array_like=True):
     by_register: bool = False  # power was worked out from the register, which it cannot be held against
     phases: int = UNKNOWN
     ambient_bin: int = UNKNOWN
-    offered: tuple[float, ...] = ()  # what windows said, the last few
-    heat: tuple[float, ...] = ()
+    heat: tuple[float, ...] = ()  # what windows said, the last few
     cabinet: tuple[float, ...] = ()
     supply: Slope = msgspec.field(default_factory=Slope)
 
@@ -117,7 +117,7 @@ class OpenSession(msgspec.Struct, array_like=True):
     def note(self, window: Window) -> None:
         """A window of this session."""
         self.phases, self.ambient_bin = window.context.phases, window.context.ambient_bin
-        for name, mine in (("offer_share", "offered"), ("plug_heat", "heat"), ("cabinet_rise", "cabinet")):
+        for name, mine in (("plug_heat", "heat"), ("cabinet_rise", "cabinet")):
             if name in window.values:
                 setattr(self, mine, (*getattr(self, mine)[-(_LAST_WINDOWS - 1) :], window.values[name]))
 
@@ -176,7 +176,7 @@ def _values(open_: OpenSession, ended: SessionEnded, retries: int) -> dict[str, 
         "retries": float(retries),
         "errors": float(len(ended.errors)),
     }
-    for name, last in (("offer_use", open_.offered), ("heat_end", open_.heat), ("cabinet_end", open_.cabinet)):
+    for name, last in (("heat_end", open_.heat), ("cabinet_end", open_.cabinet)):
         if last:
             values[name] = sum(last) / len(last)
     if free:
@@ -196,7 +196,7 @@ def _supply(open_: OpenSession, kind: str) -> dict[str, float]:
 def _flow(open_: OpenSession, ended: SessionEnded) -> dict[str, float]:
     values: dict[str, float] = {}
     if ended.first_flow_at is not None:
-        values["start_latency"] = max((ended.first_flow_at - ended.started_at).total_seconds(), 0.0)
+        values["start_latency"] = math.log(max((ended.first_flow_at - ended.started_at).total_seconds(), 1.0))
         seconds = (ended.ended_at - ended.first_flow_at).total_seconds()
         if seconds >= _LEAST_S and ended.power_max_w >= FLOWS_W:
             values["load_factor"] = ended.energy_wh / (ended.power_max_w * seconds / 3600)

@@ -120,15 +120,6 @@ WINDOW_FEATURES: dict[str, Feature] = {
         "Measure insulation of cable and station; look for moisture.",
         log=True,
     ),
-    "offer_share": Feature(
-        "current of what is offered",
-        "",
-        "station",
-        0.03,
-        "mean I / current offered",
-        "current, current offered",
-        "Look for derating: temperature, fans, failed power modules.",
-    ),
     "offer_excess": Feature(
         "current beyond what is offered",
         "",
@@ -146,11 +137,12 @@ SESSION_FEATURES: dict[str, Feature] = {
         "time until power flows",
         "s",
         "station",
-        10.0,
-        "first power over 100 W - start",
+        0.2,
+        "ln(first power over 100 W - start)",
         "power",
         _START,
         ratio=True,
+        log=True,
     ),
     "energy_balance": Feature(
         "energy register against power, whole session",
@@ -169,9 +161,6 @@ SESSION_FEATURES: dict[str, Feature] = {
         "E / (peak P x time since power flowed)",
         "energy register, power",
         "Look for derating and interruptions: temperature, fans, failed power modules.",
-    ),
-    "offer_use": Feature(
-        "power of what is offered", "", "station", 0.03, "mean of windows", "current, current offered", _COOLING
     ),
     "taper_share": Feature(
         "time at reduced power",

@@ -25,8 +25,9 @@ from laddvakt.domain.stations import Station
 
 RAMP = timedelta(seconds=120)
 MIN_CURRENT_A = 3.0
-UNSTEADY = 0.3
-"""A window whose current changed by more than this share is a ramp or a taper: not judged."""
+UNSTEADY = 0.1
+"""A window whose current changed by more than this share is a ramp or a taper: not judged. Nor is a plug's heat
+after a window with another current: copper and plastic follow over ten minutes."""
 
 _RIPPLE_SAMPLES = 4
 _OF_THE_BATTERY = ("voltage_level", "watts_per_amp")
@@ -65,6 +66,7 @@ class OpenWindow(msgspec.Struct, kw_only=True):
     transaction_id: str
     start: datetime
     until: datetime
+    before_a: float = 0.0  # the current of the window just before, of the same session; 0 where it was not steady
     register_from: datetime | None = None
     register_to: datetime | None = None
     fields: dict[str, Sums] = {}
@@ -102,13 +104,17 @@ def collect(
     if session is None or sample.transaction != session.transaction_id:
         opened.pop(connector.connector_id, None)
         return None
-    done = None
+    done, before_a = None, 0.0
     current = opened.get(connector.connector_id)
     if current is None or sample.at >= current.until or current.transaction_id != session.transaction_id:
         if current is not None and current.transaction_id == session.transaction_id:
             done = close(current, view, connector, session, station)
         start = _floor(sample.at)
-        current = OpenWindow(transaction_id=session.transaction_id, start=start, until=start + WINDOW)
+        if done is not None and done.complete_at == start:
+            before_a = done.current_a
+        current = OpenWindow(
+            transaction_id=session.transaction_id, start=start, until=start + WINDOW, before_a=before_a
+        )
         opened[connector.connector_id] = current
     elif sample.at < current.start:
         return None  # told again, or out of order
@@ -144,6 +150,8 @@ def close(
         view, connector, ambient, fullest.mean, window.start
     )
     _offer(window, fullest, values)
+    if abs(fullest.mean - window.before_a) > UNSTEADY * fullest.mean:
+        values.pop("plug_heat", None)
     soc = connector.value("soc_pct", not_before=session.started_at)
     thing = equipment(view, connector, station, kind_of(soc, max(volts, default=0.0)))
     if thing.kind == "DC":
@@ -218,8 +226,7 @@ def _unbalance(values: list[float]) -> float:
 def _offer(window: OpenWindow, fullest: Sums, values: dict[str, float]) -> None:
     offered, factor = window.fields.get("current_offered_a"), window.fields.get("power_factor")
     if offered is not None and offered.mean >= MIN_CURRENT_A:
-        values["offer_share"] = fullest.mean / offered.mean
-        values["offer_excess"] = max(values["offer_share"] - 1, 0.0)
+        values["offer_excess"] = max(fullest.mean / offered.mean - 1, 0.0)
     if factor is not None:
         values["power_factor"] = factor.mean
 

@@ -27,7 +27,7 @@ from detector.models.samples import Floats, Ints, Samples
 from detector.view import Cause, ScoredWindow
 from laddvakt.domain.errors import LaddvaktError
 
-VERSION = 3
+VERSION = 4
 MIN_ROWS = {Span.WINDOW: 300, Span.SESSION: 150, Span.DAY: 100}
 HELD_OUT = 0.3
 FRAME = 1.0
@@ -124,7 +124,7 @@ class Model:
 
     def judge_samples(self, samples: Samples) -> Judged:
         residuals = self.baseline.residuals(samples)
-        shares = self.forest.shares(rows_of(residuals))
+        shares = contrast(self.forest, residuals)
         return Judged(_p_values(self.total, self.top, shares), shares, residuals)
 
     def judge(self, windows: Sequence[Window]) -> list[ScoredWindow]:
@@ -275,7 +275,7 @@ def train(
     some = random.permutation(len(seen))[:_FOREST_ROWS]
     residuals = baseline.residuals(seen.where(np.sort(some)))
     forest = fit(_framed(rows_of(residuals), features, random), features=features, seed=seed)
-    shares = forest.shares(rows_of(baseline.residuals(held_out)))
+    shares = contrast(forest, baseline.residuals(held_out))
     total, top = Calibration(shares.sum(axis=1)), Calibration(shares.max(axis=1))
     p_values = _p_values(total, top, shares)
     threshold = flag_below(
@@ -301,6 +301,14 @@ def train(
         contextual=contextual,
     )
     return Model(info, baseline, forest, total=total, top=top, reference=Reference.of(residuals))
+
+
+def contrast(forest: Algorithm, residuals: Floats) -> Floats:
+    """What each feature adds to each row's score, over a row that lacks the same features and is normal in all
+    others: what few stations measure is rare, and no reason to look at those few."""
+    masks, which = np.unique(np.isnan(residuals), axis=0, return_inverse=True)
+    usual = forest.shares(rows_of(np.where(masks, np.float32(np.nan), np.float32(0))))
+    return np.asarray(forest.shares(rows_of(residuals)) - usual[which.ravel()], np.float32)
 
 
 def thinned(samples: Samples, *, most: int) -> Samples:

@@ -123,15 +123,13 @@ def test_direct_current_by_its_totals(gathered: Gathered) -> None:
     assert not {"voltage_level", "watts_per_amp"} & window.values.keys()  # the battery's
 
 
-@pytest.mark.parametrize(("offered", "share", "excess"), [(32.0, 0.5, 0.0), (12.8, 1.25, 0.25)])
-def test_what_is_beyond_the_offer_stands_alone(
-    story: Story, gathered: Gathered, offered: float, share: float, excess: float
+@pytest.mark.parametrize(("offered", "excess"), [(32.0, 0.0), (12.8, 0.25)])
+def test_only_what_is_beyond_the_offer_counts(
+    story: Story, gathered: Gathered, offered: float, excess: float
 ) -> None:
     story.start("1")
     charge(story, 20, **AC, current_offered_a=offered)
-    values = gathered.windows[0].values
-    assert values["offer_share"] == pytest.approx(share)
-    assert values["offer_excess"] == pytest.approx(excess)
+    assert gathered.windows[0].values["offer_excess"] == pytest.approx(excess)
 
 
 def test_isolation_is_judged_by_decades(story: Story, gathered: Gathered) -> None:
@@ -149,9 +147,10 @@ def test_heat_comes_from_devices_and_needs_ambient(story: Story, gathered: Gathe
         story.measure(connector_id=0, source="mqtt", ambient_temperature_c=10.0, cabinet_temperature_c=25.0)
         story.measure(source="mqtt", plug_temperature_c=35.6)
         charge(story, 1, **AC)
-    values = gathered.windows[0].values
-    assert values["plug_heat"] == pytest.approx(1000 * 25.6 / 16**2)
-    assert values["cabinet_rise"] == pytest.approx(15.0)
+    first, second = (window.values for window in gathered.windows[:2])
+    assert "plug_heat" not in first  # nobody knows whether the current was steady before: heat follows slowly
+    assert second["plug_heat"] == pytest.approx(1000 * 25.6 / 16**2)
+    assert first["cabinet_rise"] == second["cabinet_rise"] == pytest.approx(15.0)
 
 
 def test_a_broken_sensor_says_nothing(story: Story, gathered: Gathered) -> None:

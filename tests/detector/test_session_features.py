@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -76,7 +77,7 @@ def test_a_session_that_ran_as_it_should(story: Story, gathered: Gathered) -> No
     assert (row.transaction_id, row.vehicle, row.kind, row.model) == ("1", "tok_a", "AC", "Acme One")
     assert row.start == MORNING
     assert row.context.phases == 1
-    assert row.values["start_latency"] == 60
+    assert row.values["start_latency"] == pytest.approx(math.log(60))
     assert row.values["energy_balance"] == pytest.approx(1.0, abs=0.03)
     assert row.values["load_factor"] == pytest.approx(1.0, abs=0.03)
     assert row.values["taper_share"] == pytest.approx(0, abs=0.03)

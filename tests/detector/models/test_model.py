@@ -14,9 +14,11 @@ import numpy as np
 import pytest
 
 from detector.features import FEATURES, Context, Span, Window
+from detector.models.baseline import rows_of
 from detector.models.chunk import Chunk, chunks
+from detector.models.forest import Forest
 from detector.models.history import Exclusion
-from detector.models.model import MIN_ROWS, PER_CONNECTOR, Model, TrainingError, thinned, train
+from detector.models.model import MIN_ROWS, PER_CONNECTOR, Model, TrainingError, contrast, thinned, train
 from detector.models.samples import Floats, Samples, joined
 from detector.models.task import Task, framed, read_framed
 from detector.models.train import train_task
@@ -281,3 +283,17 @@ def test_sessions_have_a_forest_of_their_own() -> None:
     assert {row.span for row in scored} == {"session"}
     assert scored[0].causes[0].feature == "start_latency"
     assert " times normal for this model" in in_words(scored[0].causes[0])
+
+
+def test_what_few_stations_lack_is_nothing_odd() -> None:
+    random = np.random.default_rng(1)
+    residuals = random.normal(0, 1, (3000, 14)).astype(np.float32)
+    residuals[:30, 3:9] = np.nan
+    forest = Forest.fit(rows_of(residuals), features=14, seed=7)
+    usual, lacking = np.zeros((1, 14), np.float32), np.zeros((1, 14), np.float32)
+    lacking[0, 3:9] = np.nan
+    assert forest.shares(rows_of(lacking)).sum() > forest.shares(rows_of(usual)).sum() + 0.5
+    assert contrast(forest, lacking).sum() == pytest.approx(0, abs=1e-4)
+    lacking[0, 0] = 8
+    assert contrast(forest, lacking)[0].argmax() == 0
+    assert contrast(forest, lacking).sum() > 0.1

@@ -23,11 +23,15 @@ from collector.ocpp.quirks import PROFILES
 from collector.ocpp.schemas import actions
 from dashboard.api import create_api
 from dashboard.context import AppContext
+from detector import attribution
+from detector.features import FEATURES_OF
+from detector.features.sample import Span
 from detector.rules import RULES
 from detector.rules.base import Rule
 from detector.vocabulary import MREC, OCPP, Code
 from laddvakt.cli.main import COMMANDS
 from laddvakt.domain.readings import MEASURANDS, UNITS
+from laddvakt.kpi.report import METRICS
 from laddvakt.settings import PREFIX, Settings
 from laddvakt.stores.sql.engine import open_records
 from laddvakt.stores.telemetry import open_telemetry
@@ -237,6 +241,37 @@ def profiles_part() -> str:
     return table(["stations", "what they do, and how it is read", "on record"], rows)
 
 
+# Figures
+
+
+def metrics_part() -> str:
+    rows = ((f"`{name}`", m.label, m.unit, m.formula, m.source) for name, m in METRICS.items())
+    return "\n" + table(("metric", "figure", "unit", "formula", "source"), rows) + "\n"
+
+
+def features_part() -> str:
+    said = {
+        Span.WINDOW: "Five minutes of steady charging",
+        Span.SESSION: "A session",
+        Span.DAY: "A day of a connector",
+    }
+    parts = []
+    for span, features in FEATURES_OF.items():
+        rows = (
+            (f"`{name}`", f.label, f.unit or "1", f.formula, f.source, f"{f.resolution:g}")
+            for name, f in features.items()
+        )
+        head = ("feature", "what", "unit", "formula", "from", "resolution")
+        parts.append(f"\n### {said[span]}\n\n{table(head, rows)}\n")
+    return "".join(parts)
+
+
+def attribution_part() -> str:
+    """The table that the module itself explains its ratios with."""
+    rows = [line for line in (attribution.__doc__ or "").splitlines() if line.startswith("|")]
+    return "\n" + "\n".join(rows) + "\n"
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "profiles": profiles_part,
     "actions": actions_part,
@@ -249,6 +284,9 @@ PARTS: dict[str, Callable[[], str]] = {
     "units": units_part,
     "detection": detection_report.part,
     "gradings": detection_report.names_part,
+    "metrics": metrics_part,
+    "features": features_part,
+    "attribution": attribution_part,
 }
 
 

@@ -203,5 +203,6 @@ RULE = Rule(
     describe=describe,
     memory=Memory,
     wakes=repeated.WAKES | {Wake.SAMPLE},
+    fields=frozenset({_FIELD, _OHM}),
     inhibited_by=("offline", "emergency_stop"),
 )

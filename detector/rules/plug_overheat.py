@@ -58,7 +58,7 @@ def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
     for sample in subject.news.samples:
         celsius = plug_of(sample.values)
         if celsius is not None:
-            memory, reason = _sample(memory, sample, celsius, _amps(subject, sample), thresholds)
+            memory, reason = _sample(memory, subject, sample, celsius, thresholds)
     for session in subject.news.ended:
         memory = _ended(memory, session, thresholds)
     if memory.peak is None:
@@ -92,7 +92,7 @@ def _amps(subject: Subject, sample: Sample) -> float:
 
 
 def _sample(
-    memory: Memory, sample: Sample, celsius: float, amps: float, thresholds: Thresholds
+    memory: Memory, subject: Subject, sample: Sample, celsius: float, thresholds: Thresholds
 ) -> tuple[Memory, Reason]:
     replace = msgspec.structs.replace
     own = sample.source == "ocpp"
@@ -100,13 +100,10 @@ def _sample(
     probe = Probe(sample.at, celsius) if before is None else before.after(sample.at, celsius)
     if not probe.doubt:
         over = over + 1 if celsius >= thresholds["warn_c"] else 0
-    if own:
-        memory = replace(memory, station=probe, station_over=over)
-    else:
-        memory = replace(memory, device=probe, device_over=over)
+    taken = {"station": probe, "station_over": over} if own else {"device": probe, "device_over": over}
     if probe.doubt:
-        return memory, Reason.DOUBTED
-    memory = replace(memory, last_c=celsius, hottest_c=max(memory.hottest_c, celsius))
+        return replace(memory, **taken), Reason.DOUBTED
+    memory = replace(memory, last_c=celsius, hottest_c=max(memory.hottest_c, celsius), **taken)
     if not over:
         return memory, Reason.COOL
     if over < thresholds["samples"]:
@@ -114,7 +111,7 @@ def _sample(
     peak = memory.peak
     if peak is None or celsius > peak.celsius:
         since = peak.since if peak is not None else sample.at
-        memory = replace(memory, peak=Peak(since, sample.at, celsius, amps))
+        memory = replace(memory, peak=Peak(since, sample.at, celsius, _amps(subject, sample)))
     return replace(memory, good=0), Reason.HOT
 
 

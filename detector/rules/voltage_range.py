@@ -194,6 +194,7 @@ RULE = Rule(
     describe=describe,
     memory=Memory,
     wakes=frozenset({Wake.SAMPLE}),
+    fields=frozenset({"voltage_v", "voltage_l1_v", "inlet/voltage_l1_v"}),
     absorbed_by=("site_voltage",),
     explained=lambda site, own: site.mrec == own.mrec,  # off the same way
 )

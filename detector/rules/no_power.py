@@ -22,11 +22,13 @@ from detector.rules.base import (
 )
 from detector.view import ConnectorView, Power, SessionView
 from detector.vocabulary import Lean
+from laddvakt.domain.attempts import GOOD_WH
 from laddvakt.domain.stations import ConnectorState
 from laddvakt.domain.tickets import Evidence, Finding, Severity
 
 _MAX_EPISODES = 8
 _PHASE_VOLTAGE_V = 230.0
+_CHARGES_A = 3.0  # more than a vehicle's electronics and a meter's noise
 
 
 class Reason(StrEnum):
@@ -109,7 +111,7 @@ def _judge(subject: Subject, run: Run | None, thresholds: Thresholds, now: datet
     session = connector.session if connector is not None else None
     if connector is None or session is None:
         return _Session(Reason.NOT_CHARGING)
-    if session.power_max_w >= thresholds["flow_w"]:
+    if _flowed(session, thresholds):
         return _Session(Reason.POWER_FLOWS)
     if connector.status is not ConnectorState.CHARGING:
         return _Session(Reason.NOT_CHARGING)
@@ -125,6 +127,12 @@ def _judge(subject: Subject, run: Run | None, thresholds: Thresholds, now: datet
     if connector.power is None:
         return _Session(Reason.NO_POWER_VALUES)
     return _low(session, _follow(subject, session, run, thresholds, begun), thresholds, now)
+
+
+def _flowed(session: SessionView, thresholds: Thresholds) -> bool:
+    """By power, or by what contradicts a power told in the wrong unit: current, or energy that was counted."""
+    by_power = session.power_max_w >= thresholds["flow_w"]
+    return by_power or session.current_max_a >= _CHARGES_A or session.energy_wh >= GOOD_WH
 
 
 def _limited(connector: ConnectorView, session: SessionView, thresholds: Thresholds) -> bool:

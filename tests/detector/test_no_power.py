@@ -113,6 +113,25 @@ def test_short_sessions_within_the_ramp_never_fire(story: Story) -> None:
     assert story.kinds() == []
 
 
+def test_power_told_in_the_wrong_unit_is_contradicted_by_the_current(story: Story) -> None:
+    _session(story, "1", "A", watts=7.4, current_l1_a=32.0)
+    _session(story, "2", "B", watts=7.4, current_l1_a=32.0)
+    assert story.standing == []
+
+
+def test_power_told_in_the_wrong_unit_is_contradicted_by_the_register(story: Story) -> None:
+    for transaction, card in (("1", "A"), ("2", "B")):
+        story.start(transaction, card)
+        story.status(ConnectorState.CHARGING)
+        for minute in range(10):
+            story.wait(60)
+            story.measure(transaction=transaction, power_w=7.4, energy_wh=120.0 * minute)
+        story.stop(transaction, meter_wh=1_200)
+        story.status(ConnectorState.AVAILABLE)
+        story.wait(300)
+    assert story.standing == []
+
+
 def test_a_pause_after_power_flowed_never_fires(story: Story) -> None:
     for number in range(3):
         story.start(str(number), f"CARD-{number}")

@@ -220,6 +220,7 @@ RULE = Rule(
     describe=describe,
     memory=Memory,
     wakes=frozenset({Wake.SAMPLE}),
+    fields=frozenset({"voltage_l1_v", "current_l1_a"}),
     inhibited_by=("offline", "phase_loss"),
     absorbed_by=("supply_resistance",),
 )

@@ -265,5 +265,6 @@ RULE = Rule(
     describe=describe,
     memory=Memory,
     wakes=frozenset({Wake.SAMPLE, Wake.ENDED}),
+    fields=frozenset({"voltage_v", "voltage_l1_v"}),
     inhibited_by=("phase_loss",),
 )

@@ -17,7 +17,7 @@ from detector.changes import Change, ChangeKind, finding_key
 from detector.evaluation.baselines import Array, Ecod, ewma
 from detector.evaluation.truth import Alarm, alarms_of
 from detector.features import FEATURES_OF, Window
-from detector.models.calibration import Calibration
+from detector.models.calibration import Calibration, flag_below
 from detector.models.model import FRAME, Model, TrainingError, train
 from detector.models.samples import Floats, Samples
 from detector.network import World
@@ -75,21 +75,32 @@ def ecod(rows: list[Window], budget: float, now: datetime) -> Judge:
 
 
 def chart(rows: list[Window], budget: float, now: datetime) -> Judge:
-    """An EWMA control chart per connector and feature over the same residuals; the limit is where as large a share
-    of the windows learnt from is flagged as the forest may flag."""
+    """An EWMA control chart per connector and feature over the same residuals; its limit is found as the forest's,
+    from the rows it learnt from: what is averaged clusters."""
     model = _model(rows, budget, now)
 
     def statistic(windows: Sequence[Window]) -> tuple[Array, Floats]:
         residuals = model.baseline.residuals(Samples.of(windows))
         return ewma(residuals, [window.connector for window in windows]), residuals
 
-    usual = Calibration(statistic(rows)[0].max(axis=1))
+    learnt = statistic(rows)[0].max(axis=1)
+    usual = Calibration(learnt)
+    groups: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for row, p_value in zip(rows, usual.p_values(learnt).tolist(), strict=True):
+        groups[row.connector, row.transaction_id].append(p_value)
+    limit = flag_below(
+        model.info.span,
+        groups.values(),
+        budget=budget,
+        rows_per_day=model.info.rows_per_connector_day,
+        sessions_per_day=model.info.sessions_per_connector_day,
+    )
 
     def judge(windows: Sequence[Window]) -> list[ScoredWindow]:
         values, residuals = statistic(windows)
         p_values = usual.p_values(values.max(axis=1)).tolist()
         return [
-            _scored(window, p, p <= model.info.flag_below, int(values[number].argmax()), residuals[number])
+            _scored(window, p, p <= limit, int(values[number].argmax()), residuals[number])
             for number, (window, p) in enumerate(zip(windows, p_values, strict=True))
         ]
 

@@ -11,6 +11,7 @@ import io
 import math
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -23,13 +24,16 @@ from detector.models.calibration import Calibration, either, flag_below
 from detector.models.chunk import Thing
 from detector.models.drift import Reference
 from detector.models.forest import Forest
-from detector.models.samples import Floats, Ints, Samples
+from detector.models.samples import Floats, Samples
 from detector.view import Cause, ScoredWindow
 from laddvakt.domain.errors import LaddvaktError
 
 VERSION = 4
 MIN_ROWS = {Span.WINDOW: 300, Span.SESSION: 150, Span.DAY: 100}
 HELD_OUT = 0.3
+FEW_ROWS = 20_000
+THIRDS = 3
+"""Of more rows than these a share is held out for calibration; of fewer each third in turn."""
 FRAME = 1.0
 """Training rows repeated with one residual anywhere in its range, as a share. Without them no tree splits beyond
 what healthy rows reach, and a residual of 8 would score like one of 3."""
@@ -256,31 +260,32 @@ def train(
     """A model of rows of one span and kind. The same rows and seed give the same model. Raises TrainingError.
 
     Whole sessions are held out for calibration: neighbouring windows resemble each other too much to be apart.
+    Where rows are few, all of them are, in turn, each from a forest that has not seen them; the model that is kept
+    then learns from all.
     `kept`: the share of what happened that the rows are of.
     """
     samples = samples.where(np.asarray(np.isfinite(samples.values).any(axis=1)))
     per_day, sessions = (rate / kept for rate in _rates(samples))
     samples = thinned(samples, most=MOST_ROWS)
-    apart = _held_out(samples.group, seed)
-    seen, held_out = samples.where(~apart), samples.where(apart)
+    apart = _parts(samples, seed)
     least = MIN_ROWS[samples.span]
-    if len(samples) < least or len(seen) < least // 2 or not len(held_out):
+    if len(samples) < least or any(not least // 2 <= (~part).sum() < len(samples) for part in apart):
         raise TrainingError(
             f"{len(samples)} {samples.kind} rows ({samples.span}) are too few to learn from; {least} are needed, "
             "of several sessions."
         )
-    baseline = Baseline.fit(seen, contextual=contextual)
-    features = samples.values.shape[1]
-    random = np.random.default_rng(seed)
-    some = random.permutation(len(seen))[:_FOREST_ROWS]
-    residuals = baseline.residuals(seen.where(np.sort(some)))
-    forest = fit(_framed(rows_of(residuals), features, random), features=features, seed=seed)
-    shares = contrast(forest, baseline.residuals(held_out))
+    learn = partial(_learn, contextual=contextual, fit=fit, seed=seed)
+    found = [learn(samples.where(~part)) for part in apart]
+    held_out = [samples.where(part) for part in apart]
+    shares = np.concatenate([one.shares(part) for one, part in zip(found, held_out, strict=True)])
+    baseline, forest, residuals = learn(samples) if len(found) > 1 else found[0]
     total, top = Calibration(shares.sum(axis=1)), Calibration(shares.max(axis=1))
     p_values = _p_values(total, top, shares)
+    ends = np.cumsum([len(part) for part in held_out])
+    groups = zip(held_out, np.split(p_values, ends[:-1]), strict=True)
     threshold = flag_below(
         samples.span,
-        _groups(held_out, p_values),
+        [group for part, own in groups for group in _groups(part, own)],
         budget=budget,
         rows_per_day=per_day,
         sessions_per_day=sessions,
@@ -289,7 +294,7 @@ def train(
         span=samples.span,
         kind=samples.kind,
         rows=len(samples),
-        held_out=len(held_out),
+        held_out=len(shares),
         connectors=len({(thing.station_id, thing.connector_id) for thing in samples.things}),
         rows_per_connector_day=per_day,
         sessions_per_connector_day=sessions,
@@ -301,6 +306,27 @@ def train(
         contextual=contextual,
     )
     return Model(info, baseline, forest, total=total, top=top, reference=Reference.of(residuals))
+
+
+class _Learnt(NamedTuple):
+    """What was learnt, and (some of) the residuals that it was learnt from."""
+
+    baseline: Baseline
+    forest: Algorithm
+    residuals: Floats
+
+    def shares(self, samples: Samples) -> Floats:
+        return contrast(self.forest, self.baseline.residuals(samples))
+
+
+def _learn(samples: Samples, *, contextual: bool, fit: Fit, seed: int) -> _Learnt:
+    baseline = Baseline.fit(samples, contextual=contextual)
+    features = samples.values.shape[1]
+    random = np.random.default_rng(seed)
+    some = random.permutation(len(samples))[:_FOREST_ROWS]
+    residuals = baseline.residuals(samples.where(np.sort(some)))
+    forest = fit(_framed(rows_of(residuals), features, random), features=features, seed=seed)
+    return _Learnt(baseline, forest, residuals)
 
 
 def contrast(forest: Algorithm, residuals: Floats) -> Floats:
@@ -337,9 +363,13 @@ def _p_values(total: Calibration, top: Calibration, shares: Floats) -> NDArray[n
     return either(total.p_values(shares.sum(axis=1)), top.p_values(shares.max(axis=1)))
 
 
-def _held_out(group: Ints, seed: int) -> NDArray[np.bool_]:
-    mixed = ((group + seed) * 2654435761) % 2**32  # Knuth's multiplicative hash: the seed chooses anew
-    return np.asarray(mixed < HELD_OUT * 2**32)
+def _parts(samples: Samples, seed: int) -> list[NDArray[np.bool_]]:
+    """What is held out, in turn: where rows are few each third, so that all of them calibrate (cross-conformal:
+    Vovk, 2015); else one part."""
+    mixed = ((samples.group + seed) * 2654435761) % 2**32  # Knuth's multiplicative hash: the seed chooses anew
+    if len(samples) > FEW_ROWS:
+        return [np.asarray(mixed < HELD_OUT * 2**32)]
+    return [np.asarray(mixed * THIRDS >> 32 == part) for part in range(THIRDS)]
 
 
 def _groups(samples: Samples, p_values: NDArray[np.float64]) -> list[list[float]]:

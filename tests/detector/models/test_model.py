@@ -140,6 +140,15 @@ def test_the_same_rows_give_the_same_model() -> None:
     assert first == second
 
 
+def test_few_rows_all_calibrate_and_of_many_a_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    samples = Samples.of(Fleet(connectors=8).days(4))
+    few = train(samples, budget=BUDGET, now=LATER).info
+    assert few.held_out == few.rows == len(samples)
+    monkeypatch.setattr("detector.models.model.FEW_ROWS", 0)
+    many = train(samples, budget=BUDGET, now=LATER).info
+    assert 0.2 < many.held_out / many.rows < 0.4
+
+
 def test_too_little_history_is_said() -> None:
     few = Fleet(connectors=2).days(1)[: MIN_ROWS[Span.WINDOW] - 1]
     with pytest.raises(TrainingError, match="too few"):

@@ -150,8 +150,12 @@ def _next_session(memory: Memory, transaction: str, subject: Subject, thresholds
 
 
 def of_power(run: Run, least_wh: float) -> float | None:
-    """By which share the register counted more than the power says; None where too little flowed."""
-    return run.counted_wh / run.flowed_wh - 1 if run.flowed_wh >= least_wh else None
+    """By which share the register counted more than the power says; None where too little flowed, and where they
+    are so far apart that the register stands still or leaps: other rules name that."""
+    if run.flowed_wh < least_wh:
+        return None
+    error = run.counted_wh / run.flowed_wh - 1
+    return error if abs(error) <= _NO_DRIFT else None
 
 
 def of_device(run: Run, least_wh: float) -> float | None:

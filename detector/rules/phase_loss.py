@@ -198,7 +198,7 @@ RULE = Rule(
         ),
         Threshold(
             name="two_phase_vehicles",
-            default=3,
+            default=6,
             unit="vehicles",
             doc="the same for L3, which two-phase chargers leave out",
         ),

@@ -84,7 +84,7 @@ def test_a_two_phase_car_never_fires(story: Story) -> None:
     assert story.kinds() == []
 
 
-@pytest.mark.parametrize(("amps", "vehicles"), [((0.0, 16.0, 16.0), 2), ((16.0, 16.0, 0.0), 3)])
+@pytest.mark.parametrize(("amps", "vehicles"), [((0.0, 16.0, 16.0), 2), ((16.0, 16.0, 0.0), 6)])
 def test_a_phase_that_is_missing_for_every_vehicle_fires(
     story: Story, amps: tuple[float, float, float], vehicles: int
 ) -> None:

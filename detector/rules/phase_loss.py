@@ -14,7 +14,7 @@ from detector.runs import Run, longer
 from detector.view import Sample
 from laddvakt.domain.tickets import Evidence, Finding, Severity
 
-_MAX_VEHICLES = 4
+_MAX_VEHICLES = 8
 _LAST = 2  # the phase that a two-phase charger leaves out
 
 

@@ -262,7 +262,9 @@ class DetectorSettings(_Section):
     )
     rules_off: list[str] = Field(default_factory=list, description="rules that are not run, by fault code")
     false_tickets_per_connector_day: float = Field(0.002, gt=0, lt=1, description="budget of the isolation forest")
-    train_after_hours: float = Field(24, ge=0, description="hours of history before the first forest is trained")
+    train_after_hours: float = Field(
+        168, ge=0, description="hours of history before the first forest is trained: a week has every weekday once"
+    )
     forest: bool = Field(True, description="whether the isolation forest runs")
 
 

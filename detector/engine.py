@@ -326,6 +326,9 @@ class Engine:
         if rule.share is not None and verdict.memory is not slot.memory:
             self._world.book.put(rule.code, subject.group, subject.key, rule.share(verdict.memory))
         slot.memory, slot.reason = verdict.memory, verdict.reason
+        if verdict.standing is Standing.NOT_MET and verdict.check_at is None and slot.raised is None:
+            slot.pending_since = slot.check_at = None  # as nearly always: nothing stands, nothing will by itself
+            return
         own = None
         if verdict.standing is Standing.MET:
             own = self._met(state, rule, subject, slot, verdict, at, changes)

@@ -17,6 +17,7 @@ from detector.view import Sample
 from laddvakt.domain.tickets import Evidence, Finding, Severity
 
 _THIN = timedelta(seconds=110)
+_THIN_IDLE = timedelta(minutes=10)
 """While current is steady, a sample in two minutes tells as much as one a second."""
 _STEP_A = 2.0
 _FRESH = timedelta(minutes=3)
@@ -99,7 +100,8 @@ def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
 
 def _sample(memory: Memory, subject: Subject, sample: Sample, thresholds: Thresholds) -> Memory:
     volts, amps, at = sample.voltages, sample.currents, sample.at
-    if memory.at is not None and at - memory.at < _THIN and _steady(memory.amps, amps):
+    thin = _THIN if amps and max(amps) > _IDLE_A else _THIN_IDLE
+    if memory.at is not None and at - memory.at < thin and _steady(memory.amps, amps):
         return memory
     if len(volts) not in (1, 3) or len(amps) != len(volts) or "soc_pct" in sample.values:
         return memory

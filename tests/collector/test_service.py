@@ -639,9 +639,10 @@ async def test_silent_session_is_closed_by_estimate(
     soon(recorder_module, "_HOUSEKEEPING_S")
     monkeypatch.setattr(recorder_module, "_IN_STEP", timedelta(0))
     quick = SessionsSettings(silent_after_h=1 / 3600)
-    async with plant(tmp_path, sessions=quick) as it, it.collector() as collector, it.recorder():
+    async with plant(tmp_path, sessions=quick) as it, it.collector() as collector:
         async with driver(collector) as person:
             await person.start(0)
             await person.energy(100)
-        await eventually(lambda: it.sessions() and it.sessions()[0].state is SessionState.ENDED)
+        async with it.recorder():  # both messages wait for it: it must not be quicker than the driver
+            await eventually(lambda: it.sessions() and it.sessions()[0].state is SessionState.ENDED)
         assert (it.sessions()[0].energy_wh, it.sessions()[0].quality) == (100, Quality.ESTIMATED)

@@ -11,6 +11,7 @@ import msgspec
 
 from detector.changes import Change, ChangeKind, finding_key
 from detector.grouping import MAX_RELATED, NEAR, Storms, related
+from detector.kinship import FAMILIES, same_trouble
 from detector.tickets import (
     DEFAULT,
     GOOD_SESSION_WH,
@@ -20,6 +21,7 @@ from detector.tickets import (
     Reason,
     decide,
     due_at,
+    lives,
     review,
     verify,
 )
@@ -42,9 +44,11 @@ _NOW = datetime.min.replace(tzinfo=UTC)
 
 _Key = tuple[str, str, str]
 _OPENS = {Reason.NEW_FAULT, Reason.CAME_BACK, Reason.OUTLASTED, Reason.STILL_STANDS}
-_HAS_TICKET = {Reason.NOTHING_NEW, Reason.TOO_SOON, Reason.MORE_EVIDENCE, Reason.SETTLED_BY_PERSON}
+_HAS_TICKET = {
+    *(Reason.NOTHING_NEW, Reason.TOO_SOON, Reason.MORE_EVIDENCE, Reason.NAMED, Reason.SETTLED_BY_PERSON),
+}
 _PROVED = {TicketState.VERIFIED, TicketState.CLOSED}
-_VALUED = {*_OPENS, Reason.MORE_EVIDENCE}
+_VALUED = {*_OPENS, Reason.MORE_EVIDENCE, Reason.NAMED}
 
 
 class Desk:
@@ -59,6 +63,7 @@ class Desk:
         self._storms = Storms(policy)
         self._worth = Worth(policy.margin)
         self._newest: dict[_Key, _Newest] = {}
+        self._keys_of: dict[str, set[_Key]] = {}  # station -> what its tickets are about
         self._of_station: dict[str, dict[str, datetime]] = {}
         self._of_site: dict[str, dict[str, datetime]] = {}
         self._found: set[_Key] = set()  # findings that stand
@@ -69,7 +74,7 @@ class Desk:
 
     def load(self, work: Work, now: datetime, standing: Iterable[Finding] = ()) -> None:
         """Read once, before the first change. `standing` is what the engine holds."""
-        self._newest, self._of_station, self._of_site = {}, {}, {}
+        self._newest, self._keys_of, self._of_station, self._of_site = {}, {}, {}, {}
         self._open, self._due = set(), {}
         self._storms, self._worth = Storms(self._policy), Worth(self._policy.margin)
         self._waiting = {finding_key(finding): finding for finding in standing}
@@ -124,8 +129,11 @@ class Desk:
     def _apply(self, change: Change, finding: Finding, round_: _Round) -> Reason:
         key = finding_key(finding)
         ticket = self._current(key, finding, round_)
+        ended = change.kind is ChangeKind.CLEARED
+        if not ended and (ticket is None or not lives(ticket, change.at, self._policy)):
+            ticket = self._kin(finding, change.at, round_) or ticket
         site_id = self._site(finding.asset, finding.station_id)
-        opens = change.kind is not ChangeKind.CLEARED and (ticket is None or ticket.state not in UNSETTLED)
+        opens = not ended and (ticket is None or ticket.state not in UNSETTLED)
         decision = decide(
             change,
             ticket,
@@ -152,12 +160,23 @@ class Desk:
         """The open ticket of this fault and asset, also one that a person opened again; else the newest."""
         known = self._newest.get(key)
         newest = round_.fresh(known.ticket_id if known is not None else None)
+        if newest is not None and _key(newest) != key:
+            newest = None  # it has another name by now
         if newest is not None and newest.state in UNSETTLED:
             return newest
         page = round_.work.tickets.page(states=sorted(UNSETTLED), asset=finding.asset.id)
         ids = [t.ticket_id for t in page.items if (t.fault, t.asset.kind, t.asset.id) == key]
         reopened = [t for t in map(round_.fresh, ids) if t is not None and t.state in UNSETTLED]
         return reopened[0] if reopened else newest
+
+    def _kin(self, finding: Finding, at: datetime, round_: _Round) -> Ticket | None:
+        """The ticket of the same trouble under another name, where it goes on: an open one first."""
+        names = FAMILIES.get(finding.fault, frozenset())
+        keys = [key for key in self._keys_of.get(finding.station_id, ()) if key[0] in names]
+        known = [ticket for key in keys if (ticket := round_.fresh(self._newest[key].ticket_id)) is not None]
+        alive = [one for one in known if lives(one, at, self._policy)]
+        kin = [one for one in alive if same_trouble(finding, one, stands=_key(one) in self._found)]
+        return max(kin, key=lambda one: (one.state in UNSETTLED, one.updated_at, one.ticket_id), default=None)
 
     def _keep(self, decision: Decision, at: datetime, round_: _Round) -> None:
         ticket = decision.ticket
@@ -270,6 +289,7 @@ class Desk:
         this, known = _Newest(unsettled, ticket.opened_at, ticket_id), self._newest.get(_key(ticket))
         if known is None or known.ticket_id == ticket_id or this > known:
             self._newest[_key(ticket)] = this
+            self._keys_of.setdefault(ticket.station_id, set()).add(_key(ticket))
         self._of_station.setdefault(ticket.station_id, {})[ticket.ticket_id] = ticket.opened_at
         if ticket.site_id is not None:
             self._of_site.setdefault(ticket.site_id, {})[ticket.ticket_id] = ticket.opened_at

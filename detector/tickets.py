@@ -1,13 +1,17 @@
 """Findings become tickets: opened, updated, cleared, reopened, verified, closed, each with a reason. Pure.
 
-One ticket per fault and asset. What a person decided stands: a ticket that was resolved by hand while its fault
-still holds stays resolved for a while, and is then reopened with these words.
+One ticket per fault and asset. A finding with another name for the same trouble (`detector.kinship`) goes on with
+its ticket and names it anew; what it was called before is in its history. What a person decided stands: a ticket
+that was resolved by hand while its fault still holds stays resolved for a while, and is then reopened with these
+words.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
+from types import MappingProxyType
 from typing import NamedTuple
 
 import msgspec
@@ -36,6 +40,7 @@ MAX_UPDATES = 200
 """Update events per ticket; later ones change the evidence without another line of history, unless the severity
 changed."""
 GOOD_SESSION_WH = 100.0
+_NOTHING: Mapping[str, object] = MappingProxyType({})
 HELD_BACK = "held_back_by:"
 """Begins the reason of a finding that was put under one of another fault."""
 NEVER_VERIFIED = timedelta(days=30)
@@ -52,6 +57,7 @@ class Reason(StrEnum):
     OUTLASTED = "outlasted"  # what held it back is over, and it is still there
     STILL_STANDS = "still_stands"  # resolved by hand long enough ago, and it is still there
     MORE_EVIDENCE = "more_evidence"  # severity, cause or evidence changed
+    NAMED = "named"  # another rule found the same trouble, and has another name for it
     NOTHING_NEW = "nothing_new"  # the same again
     TOO_SOON = "too_soon"  # changed, but updated within the hour
     FAULT_GONE = "fault_gone"  # the rule cleared it
@@ -114,8 +120,9 @@ def decide(
     silence: Silence | None = None,
     holder: Ticket | None = None,
 ) -> Decision:
-    """The ticket after a change of its finding. `ticket` is the newest of this fault and asset, as stored now;
-    `silence` holds it back now; `holder` is the ticket of the fault that this one was put under."""
+    """The ticket after a change of its finding. `ticket` is the newest of this fault and asset as stored now, or
+    of the same trouble under another name; `silence` holds it back now; `holder` is the ticket of the fault that
+    this one was put under."""
     finding = change.finding
     if finding is None:
         raise ValueError("a change without a finding is for `verify`")
@@ -143,6 +150,15 @@ def _again(ticket: Ticket, at: datetime, policy: Policy) -> Reason:
     if settled is not None and settled.action is TicketAction.HELD:
         return Reason.OUTLASTED
     return Reason.CAME_BACK if age <= policy.reopen_within else Reason.NEW_FAULT
+
+
+def lives(ticket: Ticket, at: datetime, policy: Policy = DEFAULT) -> bool:
+    """Whether what is found now may go on with this ticket rather than open one: it is open, or was settled lately
+    and not by a person while the fault stood."""
+    if ticket.state in UNSETTLED:
+        return True
+    recent = at - (ticket.resolved_at or ticket.updated_at) <= policy.reopen_within
+    return recent and _again(ticket, at, policy) in (Reason.CAME_BACK, Reason.OUTLASTED)
 
 
 def verify(session: SessionEnded, ticket: Ticket) -> Decision:
@@ -225,12 +241,20 @@ def _say(
     return apply_event(ticket, event)
 
 
-def _event(action: TicketAction, at: datetime, reason: Reason, finding: Finding, detail: str = "") -> TicketEvent:
+def _event(
+    action: TicketAction,
+    at: datetime,
+    reason: Reason,
+    finding: Finding,
+    detail: str = "",
+    was: Mapping[str, object] = _NOTHING,
+) -> TicketEvent:
     data = {
         "reason": str(reason),
         "severity": str(finding.severity),
         "confidence": finding.confidence,
         "since": rfc3339(finding.since),
+        **was,
     }
     return TicketEvent(at=at, action=action, actor=ACTOR, detail=detail or finding.explanation, data=data)
 
@@ -251,10 +275,19 @@ def _open(finding: Finding, at: datetime, site_id: str | None) -> Ticket:
     return _with(bare, finding)
 
 
+def _was(ticket: Ticket, finding: Finding) -> dict[str, object]:
+    """What the ticket was called, where the finding has another name for it."""
+    if (ticket.fault, ticket.asset) == (finding.fault, finding.asset):
+        return {}
+    return {"was": ticket.fault, "was_asset": msgspec.to_builtins(ticket.asset)}
+
+
 def _with(ticket: Ticket, finding: Finding) -> Ticket:
     """The ticket's words and figures as the newest finding has them."""
     return msgspec.structs.replace(
         ticket,
+        fault=finding.fault,
+        asset=finding.asset,
         connector_id=finding.connector_id,
         severity=finding.severity,
         probable_cause=finding.probable_cause,
@@ -277,7 +310,7 @@ def _back(reason: Reason, finding: Finding, ticket: Ticket, at: datetime) -> Dec
             f"{finding.explanation}"
         ),
     }
-    event = _event(TicketAction.REOPENED, at, reason, finding, words.get(reason, ""))
+    event = _event(TicketAction.REOPENED, at, reason, finding, words.get(reason, ""), _was(ticket, finding))
     reopened = _noted(_with(apply_event(ticket, event), finding), at, came=True)
     return Decision(reason, msgspec.structs.replace(reopened, findings=ticket.findings + 1))
 
@@ -292,7 +325,8 @@ def _came(finding: Finding, ticket: Ticket, at: datetime, policy: Policy, *, new
 
 
 def _update(finding: Finding, ticket: Ticket, at: datetime) -> Decision:
-    urgent = finding.severity != ticket.severity
+    was = _was(ticket, finding)
+    urgent = bool(was) or finding.severity != ticket.severity
     updates = [e for e in ticket.events if e.action is TicketAction.UPDATED]
     if not urgent and not _differs(finding, ticket):
         return Decision(Reason.NOTHING_NEW)
@@ -302,8 +336,8 @@ def _update(finding: Finding, ticket: Ticket, at: datetime) -> Decision:
     updated = msgspec.structs.replace(_with(ticket, finding), findings=ticket.findings + 1, updated_at=at)
     if len(updates) >= MAX_UPDATES and not urgent:
         return Decision(Reason.MORE_EVIDENCE, updated)
-    event = _event(TicketAction.UPDATED, at, Reason.MORE_EVIDENCE, finding)
-    return Decision(Reason.MORE_EVIDENCE, apply_event(updated, event))
+    reason = Reason.NAMED if was else Reason.MORE_EVIDENCE
+    return Decision(reason, apply_event(updated, _event(TicketAction.UPDATED, at, reason, finding, was=was)))
 
 
 def _differs(finding: Finding, ticket: Ticket) -> bool:

@@ -13,6 +13,7 @@ import msgspec
 
 from detector.evaluation.classes import AFTER_END, grading, names_it
 from detector.evaluation.truth import Alarm, Fault, LookAlike, Truth
+from laddvakt.domain.tickets import Asset
 
 FOREST = "anomaly"
 """The forests' tickets name no class: they may have found any."""
@@ -22,7 +23,9 @@ class Outcome(StrEnum):
     """What an alarm was worth. All but `found` and `again` are false tickets."""
 
     FOUND = "found"  # the first on the right asset, in time
-    AGAIN = "again"  # the same ticket, reopened while the same fault or look-alike lasts: counted already
+    AGAIN = (
+        "again"  # the same ticket, reopened or renamed while the same fault or look-alike lasts: counted already
+    )
     DUPLICATE = "duplicate"  # the fault has its ticket already
     LATE = "late"  # the right fault and asset, after the deadline
     WRONG_ASSET = "wrong_asset"  # the right fault, laid to something else
@@ -84,10 +87,11 @@ def _judge(truth: Truth, alarm: Alarm, site_of: Mapping[str, str], found_by: lis
 
 
 def _once(judged: Iterable[Judged]) -> Iterable[Judged]:
-    """A false ticket that is reopened about the same thing is one false ticket. About nothing, it is another."""
-    counted: set[tuple[str, int | None, int | None]] = set()
+    """A false ticket that is reopened about the same thing is one false ticket. About nothing, or laid to another
+    asset than before, it is another."""
+    counted: set[tuple[str, Asset, int | None, int | None]] = set()
     for one in judged:
-        about = (one.alarm.ticket_id, one.fault, one.look_alike)
+        about = (one.alarm.ticket_id, one.alarm.asset, one.fault, one.look_alike)
         reopened = one.alarm.again and about in counted and one.outcome is not Outcome.NOTHING_THERE
         counted.add(about)
         yield msgspec.structs.replace(one, outcome=Outcome.AGAIN) if reopened else one

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import msgspec
 
-from laddvakt.domain.tickets import Asset, Ticket, TicketAction
+from laddvakt.domain.tickets import Asset, Ticket, TicketAction, TicketEvent
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,7 +54,8 @@ class Truth(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "from"})
 
 
 class Alarm(msgspec.Struct, frozen=True, kw_only=True):
-    """One call for attention: a ticket's opening, or its reopening. `resolved_at` None: it stood at the end."""
+    """One call for attention: a ticket's opening, its reopening, or a new name for it. `resolved_at` None: it
+    stood at the end."""
 
     ticket_id: str
     fault: str
@@ -66,7 +67,7 @@ class Alarm(msgspec.Struct, frozen=True, kw_only=True):
     opened_at: datetime
     resolved_at: datetime | None
     confidence: float
-    again: bool  # a reopening
+    again: bool  # not the first of its ticket
     says: str
 
 
@@ -81,15 +82,16 @@ def alarms_of(tickets: Iterable[Ticket]) -> list[Alarm]:
 
 
 def _alarms(ticket: Ticket) -> Iterable[Alarm]:
-    calls = [event for event in ticket.events if event.action in _CALLS]
+    calls = [event for event in ticket.events if event.action in _CALLS or "was" in event.data]
     settled = [event.at for event in ticket.events if event.action in _SETTLES]
     for number, event in enumerate(calls):
         later = calls[number + 1].at if number + 1 < len(calls) else None
         ends = [at for at in settled if at >= event.at and (later is None or at <= later)]
+        fault, asset = _named(ticket, calls[number + 1 :])
         yield Alarm(
             ticket_id=ticket.ticket_id,
-            fault=ticket.fault,
-            asset=ticket.asset,
+            fault=fault,
+            asset=asset,
             station_id=ticket.station_id,
             site_id=ticket.site_id,
             connector_id=ticket.connector_id,
@@ -97,6 +99,14 @@ def _alarms(ticket: Ticket) -> Iterable[Alarm]:
             opened_at=event.at,
             resolved_at=min(ends, default=None),
             confidence=float(event.data.get("confidence", ticket.confidence)),
-            again=event.action is TicketAction.REOPENED,
+            again=number > 0,
             says=event.detail or ticket.explanation,
         )
+
+
+def _named(ticket: Ticket, later: Iterable[TicketEvent]) -> tuple[str, Asset]:
+    """What a ticket said to be at fault, and where, until the `later` calls."""
+    renamed = next((event.data for event in later if "was" in event.data), None)
+    if renamed is None:
+        return ticket.fault, ticket.asset
+    return str(renamed["was"]), msgspec.convert(renamed["was_asset"], Asset)

@@ -124,6 +124,15 @@ class Visit(msgspec.Struct, frozen=True, gc=False):
     good: bool  # over 0.1 kWh and no error
 
 
+class Named(Protocol):
+    """What is named: a finding, or the ticket of one."""
+
+    @property
+    def severity(self) -> Severity: ...
+    @property
+    def mrec(self) -> tuple[str, ...]: ...
+
+
 class Holder(NamedTuple):
     """A station of a site on which a rule's condition is met."""
 
@@ -242,7 +251,7 @@ class Rule:
         str, ...
     ] = ()  # while one of these stands on its station or site, none is raised; "*": any
     absorbed_by: tuple[str, ...] = ()  # the same, and one that stands already is put under it
-    explained: Callable[[Finding, Finding], bool] | None = None  # whether one in `absorbed_by` (first) explains it
+    explained: Callable[[Named, Named], bool] | None = None  # whether one in `absorbed_by` (first) explains it
     gathers: tuple[str, ...] = ()  # of a SITE rule: the rules of its stations whose findings wake it
     share: Callable[[Any], Mapping[str, float]] | None = None  # of its memory: what peers are compared by
 

@@ -12,6 +12,7 @@ from detector.assets import cable_asset, station_asset
 from detector.attribution import attribute
 from detector.episodes import NOBODY, vehicle_at
 from detector.rules.base import (
+    Named,
     Rule,
     Scope,
     Standing,
@@ -141,7 +142,7 @@ def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
     )
 
 
-def explained(specific: Finding, report: Finding) -> bool:
+def explained(specific: Named, report: Named) -> bool:
     """A finding about the very code takes the report's place; a report that says no more than that something is
     wrong is explained by any that is as urgent."""
     if report.mrec:

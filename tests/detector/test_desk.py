@@ -222,14 +222,14 @@ def test_tickets_of_one_station_and_of_one_site_within_half_an_hour_know_each_ot
     for minutes, finding in (
         (0, found("SE-1")),
         (20, found("SE-2")),
-        (40, found("SE-1", "meter_frozen")),
+        (40, found("SE-1", "clock_drift")),
         (41, found("SE-9")),
     ):
         handle(desk, records, change(ChangeKind.RAISED, finding, minutes))
     with records.read() as work:
         tickets = {(t.station_id, t.fault): t for t in work.tickets.unsettled()}
     first, second = tickets["SE-1", "no_power"], tickets["SE-2", "no_power"]
-    third, far = tickets["SE-1", "meter_frozen"], tickets["SE-9", "no_power"]
+    third, far = tickets["SE-1", "clock_drift"], tickets["SE-9", "no_power"]
     assert set(first.related) == {second.ticket_id, third.ticket_id}
     assert set(second.related) == {first.ticket_id, third.ticket_id}
     assert set(third.related) == {first.ticket_id, second.ticket_id}
@@ -255,6 +255,79 @@ def test_a_site_outage_holds_open_station_tickets_back_and_what_outlasts_it_come
     with records.read() as work:
         (left,) = work.tickets.unsettled()
     assert (left.ticket_id, left.state) == (held[1].ticket_id, TicketState.OPEN)
+
+
+# One trouble under several names
+
+_PLUG = Asset(kind="connector", id="SE-1/1")
+_REPORT = found(fault="reported_fault", connector_id=1, mrec=("CX001",), asset=_PLUG)
+_LOCK = found(fault="lock", connector_id=1, mrec=("CX001", "CX025"), asset=_PLUG)
+
+
+def only(records: Records) -> Ticket:
+    with records.read() as work:
+        (ticket,) = work.tickets.page().items
+    return ticket
+
+
+def test_a_rule_that_names_what_was_reported_before_goes_on_with_the_reports_ticket(records: Records) -> None:
+    desk = Desk(lambda station_id: None)
+    handle(desk, records, change(ChangeKind.RAISED, _REPORT), change(ChangeKind.CLEARED, _REPORT, 10))
+    handle(desk, records, change(ChangeKind.RAISED, _LOCK, 300))
+    ticket = only(records)
+    assert (ticket.fault, ticket.state) == ("lock", TicketState.OPEN)
+    assert [event.action for event in ticket.events] == ["opened", "cleared", "reopened"]
+    assert ticket.events[-1].data["was"] == "reported_fault"
+    handle(desk, records, change(ChangeKind.CLEARED, _LOCK, 400))
+    assert only(records).state is TicketState.RESOLVED
+
+
+def test_a_rule_that_explains_an_open_report_renames_its_ticket_and_nobody_is_called_again(
+    records: Records,
+) -> None:
+    desk = Desk(lambda station_id: None)
+    held = change(ChangeKind.CLEARED, _REPORT, 5, "held_back_by:lock")
+    handle(desk, records, change(ChangeKind.RAISED, _REPORT), change(ChangeKind.RAISED, _LOCK, 5), held)
+    ticket = only(records)
+    assert (ticket.fault, ticket.state) == ("lock", TicketState.OPEN)
+    assert [event.action for event in ticket.events] == ["opened", "updated"]
+    assert ticket.events[-1].data["reason"] == "named"
+
+
+def test_a_report_after_the_rule_that_explains_it_is_the_same_ticket(records: Records) -> None:
+    desk = Desk(lambda station_id: None)
+    handle(desk, records, change(ChangeKind.RAISED, _LOCK), change(ChangeKind.CLEARED, _LOCK, 60))
+    handle(desk, records, change(ChangeKind.RAISED, _REPORT, 90))
+    assert (only(records).fault, only(records).state) == ("reported_fault", TicketState.OPEN)
+
+
+@pytest.mark.parametrize(
+    ("other", "minutes"),
+    [
+        (_LOCK, 60 * 25),  # another day
+        (found(fault="lock", connector_id=2, mrec=("CX001",)), 60),  # another connector
+        (found(fault="rcd_trip", connector_id=1, mrec=("CX002",)), 60),  # another code
+        (found(fault="meter_frozen", connector_id=1), 60),  # not about what stations report
+    ],
+)
+def test_what_is_another_trouble_gets_a_ticket_of_its_own(
+    records: Records, other: Finding, minutes: float
+) -> None:
+    desk = Desk(lambda station_id: None)
+    handle(desk, records, change(ChangeKind.RAISED, _REPORT), change(ChangeKind.CLEARED, _REPORT, 1))
+    handle(desk, records, change(ChangeKind.RAISED, other, minutes))
+    with records.read() as work:
+        assert sorted(t.fault for t in work.tickets.page().items) == sorted(["reported_fault", other.fault])
+
+
+def test_a_renamed_ticket_survives_a_restart(records: Records) -> None:
+    desk = Desk(lambda station_id: None)
+    handle(desk, records, change(ChangeKind.RAISED, _REPORT), change(ChangeKind.RAISED, _LOCK, 5))
+    again = Desk(lambda station_id: None)
+    with records.read() as work:
+        again.load(work, START + timedelta(minutes=6), [_LOCK])
+    handle(again, records, change(ChangeKind.CLEARED, _LOCK, 60), change(ChangeKind.RAISED, _REPORT, 90))
+    assert [event.action for event in only(records).events] == ["opened", "updated", "cleared", "reopened"]
 
 
 def test_a_storm_is_marked_on_all_its_tickets_the_first_ones_too(records: Records) -> None:

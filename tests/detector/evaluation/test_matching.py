@@ -73,6 +73,11 @@ def test_ticket_reopened_after_the_fault_is_false() -> None:
     assert len(matched.false) == 1
 
 
+def test_ticket_renamed_to_another_asset_than_the_right_one_is_false() -> None:
+    wrong = alarm("reported_fault", asset=PLUG, opened_at=at(60), again=True)
+    assert judge(alarm(), wrong)[0] == [Outcome.FOUND, Outcome.WRONG_ASSET]
+
+
 def test_false_ticket_that_is_reopened_about_the_same_fault_is_counted_once() -> None:
     wrong = alarm("offline")
     outcomes, matched = judge(wrong, alarm("offline", opened_at=at(60), again=True))

@@ -220,9 +220,9 @@ RULE = Rule(
         "Beta(3, 1) gives a station the benefit of the doubt). A visit is what one driver tries within "
         "30 minutes, and the best that came of it. Failed is: accepted and plugged in, "
         "but no session within 120 s; a session "
-        "in which nothing flowed; an error code. Not counted: a token that was refused, a driver who left within "
-        "a minute, a vehicle that was full or paused, a limit under 6 A, a reset. One driver who tries again and "
-        "again is one driver."
+        "in which nothing flowed, or that the station itself ended before; an error code. Not counted: a token "
+        "that was refused, a driver who left within a minute, a vehicle that was full or paused, a limit under "
+        "6 A, a reset. One driver who tries again and again is one driver."
     ),
     evaluate=evaluate,
     describe=describe,

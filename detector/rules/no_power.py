@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from detector.attempts import of_session
 from detector.attribution import attribute
 from detector.rules.base import (
     Rule,
@@ -20,9 +21,9 @@ from detector.rules.base import (
     Wake,
     place,
 )
-from detector.view import ConnectorView, Power, SessionView
+from detector.view import ConnectorView, Power, SessionEnded, SessionView
 from detector.vocabulary import Lean
-from laddvakt.domain.attempts import GOOD_WH
+from laddvakt.domain.attempts import GOOD_WH, Outcome
 from laddvakt.domain.stations import ConnectorState
 from laddvakt.domain.tickets import Evidence, Finding, Severity
 
@@ -43,17 +44,19 @@ class Reason(StrEnum):
     LIMITED = "limited"  # the station offers less than a vehicle may draw: a legitimate pause
     WAITING = "waiting"  # low, not yet long enough
     ONE_VEHICLE = "one_vehicle"  # evidence about the vehicle, not yet about the station
-    SEVERAL_VEHICLES = "several_vehicles"  # nothing flowed into two vehicles in turn
+    SEVERAL_VEHICLES = "several_vehicles"  # nothing flowed into several vehicles
 
 
 class Episode(msgspec.Struct, frozen=True):
-    """One session in which nothing flowed."""
+    """One session in which nothing flowed. `good`: sessions that charged since the episode before."""
 
     vehicle: str
     transaction: str
     since: datetime
     at: datetime
     watts: float
+    good: int = 0
+    brief: bool = False  # the driver gave up before the time that proves it
 
 
 class Run(msgspec.Struct, frozen=True):
@@ -68,10 +71,14 @@ class Run(msgspec.Struct, frozen=True):
 
 
 class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Episodes since power last flowed, oldest first, and the run that may become the next."""
+    """Episodes, oldest first, and the run that may become the next. `good`: sessions in a row since the last of
+    them in which power flowed; `flowed`: the last of these. `held`: a finding is due."""
 
     episodes: tuple[Episode, ...] = ()
     run: Run | None = None
+    good: int = 0
+    flowed: str = ""
+    held: bool = False
 
     @property
     def vehicles(self) -> int:
@@ -89,21 +96,89 @@ class _Session(NamedTuple):
 
 def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetime) -> Verdict:
     memory = memory or Memory()
+    for session in subject.news.ended:
+        memory = _ended(memory, session, subject, thresholds)
     judged = _judge(subject, memory.run, thresholds, now)
+    memory = msgspec.structs.replace(memory, run=judged.run)
+    session_now = subject.connector.session if subject.connector is not None else None
+    if judged.reason is Reason.POWER_FLOWS and session_now is not None:
+        memory = _flows(memory, session_now.transaction_id, thresholds)
+    if judged.episode is not None:
+        memory = _nothing(memory, judged.episode)
+    memory = _settled(memory, thresholds, now)
+    return Verdict(
+        standing=Standing.MET if memory.held else Standing.NOT_MET,
+        reason=Reason.SEVERAL_VEHICLES if memory.held else judged.reason,
+        check_at=judged.check_at,
+        memory=memory if memory != Memory() else None,
+    )
+
+
+def _ended(memory: Memory, session: SessionEnded, subject: Subject, thresholds: Thresholds) -> Memory:
+    """A driver who gave up: it said Charging all the time, and nothing flowed."""
+    attempt, connector = of_session(session), subject.connector
+    if attempt is not None and attempt.outcome.started:
+        return _flows(memory, session.transaction_id, thresholds)
+    if attempt is None or attempt.outcome is not Outcome.NO_POWER or session.charging_s < thresholds["brief_s"]:
+        return memory
+    if connector is None or _limited(connector, session.started_at, thresholds):
+        return memory
+    brief = Episode(
+        session.vehicle,
+        session.transaction_id,
+        session.started_at,
+        session.ended_at,
+        session.power_max_w,
+        brief=True,
+    )
+    return _nothing(memory, brief)
+
+
+def _flows(memory: Memory, transaction: str, thresholds: Thresholds) -> Memory:
+    """A session that charges; enough of them in a row, and what was before is over."""
+    if not memory.episodes or memory.flowed == transaction:
+        return memory
+    good = memory.good + 1
+    if good >= thresholds["good_sessions"] and memory.held:
+        return Memory(run=memory.run)
+    return msgspec.structs.replace(memory, good=good, flowed=transaction)
+
+
+def _nothing(memory: Memory, episode: Episode) -> Memory:
+    """One more, unless it is known already."""
+    known = memory.episodes
+    if episode.transaction in {one.transaction for one in known} or episode.transaction == memory.flowed:
+        return memory
+    episode = msgspec.structs.replace(episode, good=memory.good)
+    return msgspec.structs.replace(memory, episodes=(*known[-(_MAX_EPISODES - 1) :], episode), good=0)
+
+
+def _settled(memory: Memory, thresholds: Thresholds, now: datetime) -> Memory:
+    """Old ones are forgotten; what the others amount to."""
+    if not memory.episodes:
+        return memory
     oldest = now - timedelta(hours=thresholds["window_h"])
     episodes = tuple(episode for episode in memory.episodes if episode.at >= oldest)
-    if judged.reason is Reason.POWER_FLOWS:
-        episodes = ()
-    if judged.episode is not None and judged.episode.transaction not in {e.transaction for e in episodes}:
-        episodes = (*episodes[-(_MAX_EPISODES - 1) :], judged.episode)
-    memory = Memory(episodes=episodes, run=judged.run)
-    several = memory.vehicles >= thresholds["vehicles"]
-    return Verdict(
-        standing=Standing.MET if several else Standing.NOT_MET,
-        reason=Reason.SEVERAL_VEHICLES if several else judged.reason,
-        check_at=judged.check_at,
-        memory=memory,
-    )
+    if not episodes:
+        return Memory(run=memory.run)
+    held = memory.held or (memory.good == 0 and _too_many(episodes, thresholds))
+    if held is memory.held and len(episodes) == len(memory.episodes):
+        return memory
+    return msgspec.structs.replace(memory, episodes=episodes, held=held)
+
+
+def _too_many(episodes: tuple[Episode, ...], thresholds: Thresholds) -> bool:
+    """With two vehicles in turn; or, where power flowed now and then between, with three of the last sessions."""
+    vehicles: set[str] = set()
+    sessions, proven, between = 0, False, False
+    for episode in reversed(episodes):
+        vehicles.add(episode.vehicle)
+        sessions, proven = sessions + 1, proven or not episode.brief
+        enough = thresholds["often" if between or not proven else "vehicles"]
+        if len(vehicles) >= enough and sessions <= thresholds["among"]:
+            return True
+        sessions, between = sessions + episode.good, between or episode.good > 0
+    return False
 
 
 def _judge(subject: Subject, run: Run | None, thresholds: Thresholds, now: datetime) -> _Session:
@@ -122,7 +197,7 @@ def _judge(subject: Subject, run: Run | None, thresholds: Thresholds, now: datet
         return _Session(Reason.RAMP, begun)
     if (connector.value("soc_pct", not_before=session.started_at) or 0.0) >= thresholds["full_soc_pct"]:
         return _Session(Reason.BATTERY_FULL)
-    if _limited(connector, session, thresholds):
+    if _limited(connector, session.started_at, thresholds):
         return _Session(Reason.LIMITED)
     if connector.power is None:
         return _Session(Reason.NO_POWER_VALUES)
@@ -135,11 +210,11 @@ def _flowed(session: SessionView, thresholds: Thresholds) -> bool:
     return by_power or session.current_max_a >= _CHARGES_A or session.energy_wh >= GOOD_WH
 
 
-def _limited(connector: ConnectorView, session: SessionView, thresholds: Thresholds) -> bool:
-    offered_a = connector.value("current_offered_a", not_before=session.started_at)
+def _limited(connector: ConnectorView, since: datetime, thresholds: Thresholds) -> bool:
+    offered_a = connector.value("current_offered_a", not_before=since)
     if offered_a is not None and offered_a < thresholds["limit_a"]:
         return True
-    offered_w = connector.value("power_offered_w", not_before=session.started_at)
+    offered_w = connector.value("power_offered_w", not_before=since)
     return offered_w is not None and offered_w < thresholds["limit_a"] * _PHASE_VOLTAGE_V
 
 
@@ -199,9 +274,7 @@ def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
         at=now,
         since=episodes[0].since,
         probable_cause="The contactor does not close, or a fuse, phase or wire behind it is open.",
-        explanation=(
-            f"{place(subject)} says Charging, but nothing flowed into {memory.vehicles} vehicles in turn."
-        ),
+        explanation=(f"{place(subject)} says Charging, but nothing flowed into {memory.vehicles} vehicles."),
         suggested_action=RULE.action,
         evidence=tuple(
             Evidence(
@@ -241,14 +314,27 @@ RULE = Rule(
         Threshold(name="ramp_s", default=120, unit="s", doc="the first seconds of charging, not judged"),
         Threshold(name="full_soc_pct", default=95, unit="%", doc="state of charge from which nothing need flow"),
         Threshold(name="vehicles", default=2, unit="vehicles", doc="vehicles that it must happen to in turn"),
+        Threshold(
+            name="often",
+            default=3,
+            unit="vehicles",
+            doc="the same where others charged between, or where all drivers gave up early",
+        ),
+        Threshold(name="among", default=8, unit="sessions", doc="the last ones, which these must be among"),
+        Threshold(
+            name="brief_s", default=90, unit="s", doc="of Charging until a driver gives up, for a session to count"
+        ),
+        Threshold(name="good_sessions", default=2, unit="sessions", doc="in a row that charge, and clear"),
         Threshold(name="window_h", default=168, unit="h", doc="how long an episode counts"),
     ),
-    clears="Power flows in a session on the connector.",
+    clears="Power flows in two sessions in a row on the connector.",
     action="Measure behind the contactor; check fuses, contactor coil and its drive; replace the contactor.",
     doc=(
         "Charging with less than 50 W for 90 s although at least 6 A are offered, for two vehicles in turn with "
-        "no good session between them. Not for SuspendedEV, a full battery, the first 120 s, a taper or pause "
-        "after power has flowed, or a limit under 6 A. One vehicle is evidence about the vehicle."
+        "no good session between them; or, for a contactor that closes now and then, for three among the last "
+        "eight sessions. A driver who gives up after 90 s of Charging without power counts as well, if at least "
+        "one other waited longer, or three gave up. Not for SuspendedEV, a full battery, the first 120 s, a taper "
+        "or pause after power has flowed, or a limit under 6 A. One vehicle is evidence about the vehicle."
     ),
     evaluate=evaluate,
     describe=describe,

@@ -22,6 +22,9 @@ _INTERRUPTED = frozenset(
     {"EmergencyStop", "HardReset", "SoftReset", "Reboot", "PowerLoss", "ImmediateReset", "UnlockCommand"}
 )
 
+_BY_ITSELF = frozenset({"Other", "PowerQuality", "GroundFault", "OvercurrentFault"})
+"""The station ended it: no driver has given up."""
+
 
 class Outcome(StrEnum):
     """What became of an attempt."""
@@ -30,7 +33,7 @@ class Outcome(StrEnum):
     CUT_SHORT = "cut_short"  # power flowed, then it ended under 0.1 kWh: the start itself was good
     REFUSED = "refused"  # the token was not accepted: no fault of the station
     NO_START = "no_start"  # plugged in and accepted, and no session came of it
-    NO_POWER = "no_power"  # a session in which nothing flowed
+    NO_POWER = "no_power"  # a session in which nothing flowed, until somebody waited or the station ended it
     ERROR = "error"  # an error code ended it, or kept it from beginning
     GAVE_UP = "gave_up"  # the driver left within seconds
     HELD_OFF = "held_off"  # the vehicle wanted nothing, or a limit allowed nothing
@@ -86,7 +89,7 @@ def outcome_of_session(
             (bool(errors), Outcome.ERROR),
             (flowed, Outcome.CUT_SHORT),
             (held_off, Outcome.HELD_OFF),
-            (duration_s < PATIENCE_S, Outcome.GAVE_UP),
+            (duration_s < PATIENCE_S and stop_reason not in _BY_ITSELF, Outcome.GAVE_UP),
             (True, Outcome.NO_POWER),
         )
         if holds

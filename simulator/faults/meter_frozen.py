@@ -29,5 +29,5 @@ KIND = FaultKind(
     planner("meter_frozen", details=("register", "link")),
     *intermittent(_apply, cycle_s=2 * 3600),
     shows=_shows,
-    lasts_s=24 * 3600,
+    lasts_s=3 * 86_400,
 )

@@ -30,4 +30,4 @@ def _end(station: Station, plan: FaultPlan, now_s: float) -> None:
         bay.circuit.defects.register_error_wh += _lost_wh(plan)
 
 
-KIND = FaultKind("meter_rollback", planner("meter_rollback"), _begin, _end, shows=registers, lasts_s=24 * 3600)
+KIND = FaultKind("meter_rollback", planner("meter_rollback"), _begin, _end, shows=registers, lasts_s=2 * 86_400)

@@ -22,4 +22,4 @@ def _shows(plan: FaultPlan, said: Said) -> bool:
     return said.action in VALUES and not flowing(plan, said)
 
 
-KIND = FaultKind("no_power", planner("no_power"), *graded(_apply), shows=_shows, lasts_s=10 * 3600)
+KIND = FaultKind("no_power", planner("no_power"), *graded(_apply), shows=_shows, lasts_s=3 * 86_400)

@@ -29,5 +29,5 @@ KIND = FaultKind(
     *graded(_apply),
     shows=sent("StatusNotification"),  # somebody comes and goes without a session
     fits=_fits,
-    lasts_s=5 * 86_400,
+    lasts_s=8 * 86_400,
 )

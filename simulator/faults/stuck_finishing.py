@@ -41,5 +41,5 @@ KIND = FaultKind(
     _begin,
     _end,
     shows=_shows,
-    lasts_s=36 * 3600,
+    lasts_s=4 * 86_400,
 )

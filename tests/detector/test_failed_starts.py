@@ -88,6 +88,16 @@ def test_drivers_who_leave_within_seconds_do_not_count(story: Story) -> None:
     assert story.kinds() == []
 
 
+def test_starts_that_the_station_ends_within_a_minute_fire(story: Story) -> None:
+    for number, card in enumerate("ABC"):
+        story.start(str(number), card)
+        story.wait(20)
+        story.stop(str(number), reason="Other")
+        story.status(ConnectorState.AVAILABLE)
+        story.wait(3600)
+    assert len(story.standing) == 1
+
+
 def test_vehicles_that_want_nothing_do_not_count(story: Story) -> None:
     for number, card in enumerate("ABCDE"):
         _session(story, number, card, status=ConnectorState.SUSPENDED_EV)

@@ -82,12 +82,42 @@ def test_a_good_session_between_means_the_vehicles(story: Story) -> None:
     assert story.kinds() == []
 
 
-def test_power_clears(story: Story) -> None:
+def test_two_sessions_with_power_clear(story: Story) -> None:
     _session(story, "1", "A")
     _session(story, "2", "B")
-    _session(story, "3", "C", watts=7000)
+    _session(story, "3", "C", watts=7000, energy_wh=9_000)
+    assert story.kinds() == [ChangeKind.RAISED]
+    _session(story, "4", "D", watts=7000, energy_wh=9_500)
     assert story.kinds() == [ChangeKind.RAISED, ChangeKind.CLEARED]
     assert story.changes[-2].reason == "power_flows"
+
+
+def test_a_contactor_that_closes_now_and_then_is_found_by_its_third_vehicle(story: Story) -> None:
+    for number, watts in enumerate((0.0, 7000.0, 7000.0, 0.0, 7000.0)):
+        _session(story, str(number), f"CARD-{number}", watts=watts)
+    assert story.standing == []
+    _session(story, "6", "CARD-6")
+    assert len(story.standing) == 1
+
+
+def test_three_vehicles_among_many_sessions_are_their_own_affair(story: Story) -> None:
+    for number in range(15):
+        _session(story, str(number), f"CARD-{number}", watts=0.0 if number % 5 == 0 else 7000.0)
+    assert story.kinds() == []
+
+
+def test_drivers_who_give_up_after_two_minutes_count_with_one_who_waits(story: Story) -> None:
+    _session(story, "1", "A", minutes=2)
+    _session(story, "2", "B", minutes=2)
+    assert story.standing == []
+    _session(story, "3", "C")
+    assert len(story.standing) == 1
+
+
+def test_three_drivers_in_a_row_who_give_up_fire(story: Story) -> None:
+    for number in range(3):
+        _session(story, str(number), f"CARD-{number}", minutes=2)
+    assert len(story.standing) == 1
 
 
 @pytest.mark.parametrize(
@@ -109,7 +139,7 @@ def test_look_alikes_never_fire(story: Story, status: ConnectorState, values: di
 
 def test_short_sessions_within_the_ramp_never_fire(story: Story) -> None:
     for number in range(4):
-        _session(story, str(number), f"CARD-{number}", minutes=2)
+        _session(story, str(number), f"CARD-{number}", minutes=1)
     assert story.kinds() == []
 
 

@@ -121,8 +121,10 @@ class Story:
             )
         )
 
-    def stop(self, transaction: str, *, meter_wh: int = 0) -> None:
-        self.say(TransactionStopped(at=self.now, transaction_id=transaction, meter_stop_wh=meter_wh))
+    def stop(self, transaction: str, *, meter_wh: int = 0, reason: str = "Local") -> None:
+        self.say(
+            TransactionStopped(at=self.now, transaction_id=transaction, meter_stop_wh=meter_wh, reason=reason)
+        )
 
     def measure(
         self,

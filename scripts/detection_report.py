@@ -195,6 +195,11 @@ def _goals(content: dict[str, Any]) -> str:
     rate = result.get("look_alike_rate")
     if rate is not None:
         rows.append(("look-alikes with a ticket", "at most 0.01", _share(rate), _yes(rate <= 0.01)))
+        of = sum(of for _, of in result["look_alikes"].values())
+        if trips := result.get("look_alike_trips"):
+            rows.append(
+                ("the same, with trips that were told while they stood", "", _share(rate + trips / of), "")
+            )
     beyond = overall.get("beyond_proof_p95_s")
     if beyond is not None:
         rows.append(("hard faults, p95 after the proof", "60 s", span(beyond), _yes(beyond <= 60)))
@@ -240,6 +245,7 @@ def _worth(result: dict[str, Any]) -> str:
     words = {
         "found": "found a fault",
         "again": "the same ticket, reopened while its fault lasts: not counted",
+        "trip": "a vehicle's leak opened the station's protection, told while it stood: not counted",
         "duplicate": "a second ticket for a fault that has one",
         "late": "the right one, after its deadline",
         "wrong_asset": "the right fault, laid to another asset",
@@ -248,8 +254,9 @@ def _worth(result: dict[str, Any]) -> str:
         "nothing_there": "nothing was the matter",
     }
     rows = [(words[name], str(count)) for name, count in result["overall"]["tickets"].items()]
-    return "Every ticket, by what it was worth; all but the first two kinds count as false.\n\n" + table(
-        ("ticket", "how many"), rows
+    return (
+        "Every ticket, by what it was worth; all but those that found a fault or are not counted are false.\n\n"
+        + table(("ticket", "how many"), rows)
     )
 
 

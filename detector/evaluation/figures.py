@@ -9,7 +9,7 @@ from random import Random
 import msgspec
 
 from detector.evaluation.classes import grading
-from detector.evaluation.matching import FOREST, Matched, Outcome
+from detector.evaluation.matching import FINE, FOREST, Matched, Outcome
 from detector.evaluation.truth import Fault, Truth
 
 STRENGTHS = ("weak", "middle", "strong")
@@ -53,6 +53,7 @@ class Score(msgspec.Struct, frozen=True, kw_only=True):
     connector_days: float
     classes: dict[str, Counts]
     look_alikes: dict[str, tuple[int, int]]  # with a ticket, of how many
+    trips: int = 0  # look-alikes whose only tickets told a trip of the station's protection while it stood
 
     @property
     def total(self) -> Counts:
@@ -69,11 +70,13 @@ def score(truth: Truth, matched: Matched, *, connectors: int) -> Score:
         classes[fault.fault].add(_of_fault(number, fault, matched))
     for judged in matched.judged:
         counts = Counts(outcomes={str(judged.outcome): 1})
-        counts.false = int(judged.outcome not in (Outcome.FOUND, Outcome.AGAIN))
+        counts.false = int(judged.outcome not in FINE)
         hit = judged.outcome is Outcome.FOUND and judged.fault is not None
         code = truth.faults[judged.fault].fault if hit and judged.fault is not None else judged.alarm.fault
         classes[code].add(counts)
-    taken_in = {one.look_alike for one in matched.judged if one.look_alike is not None}
+    about = [one for one in matched.judged if one.look_alike is not None]
+    trips = {one.look_alike for one in about if one.outcome is Outcome.TRIP}
+    taken_in = {one.look_alike for one in about if one.outcome is not Outcome.TRIP}
     likes: dict[str, tuple[int, int]] = {}
     for number, like in enumerate(truth.look_alikes):
         wrong, of = likes.get(like.look_alike, (0, 0))
@@ -83,6 +86,7 @@ def score(truth: Truth, matched: Matched, *, connectors: int) -> Score:
         connector_days=connectors * truth.days,
         classes=dict(classes),
         look_alikes=likes,
+        trips=len(trips - taken_in),
     )
 
 
@@ -141,6 +145,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     false_tickets_per_connector_day_interval: tuple[float, float] | None
     look_alike_rate: float | None
     look_alikes: dict[str, tuple[int, int]]
+    look_alike_trips: int = 0  # more, whose only tickets told a trip of the station's protection while it stood
 
 
 COVERED = "rule-covered"
@@ -182,6 +187,7 @@ def result(scores: Sequence[Score], *, ruled: Collection[str]) -> Result:
         ),
         look_alike_rate=_share(taken_in, of_all),
         look_alikes=dict(sorted(likes.items())),
+        look_alike_trips=sum(one.trips for one in scores),
     )
 
 

@@ -11,7 +11,7 @@ from enum import StrEnum
 
 import msgspec
 
-from detector.evaluation.classes import AFTER_END, grading, names_it
+from detector.evaluation.classes import AFTER_END, TAKEN_BACK, TRIPS, grading, names_it
 from detector.evaluation.truth import Alarm, Fault, LookAlike, Truth
 from laddvakt.domain.tickets import Asset
 
@@ -20,18 +20,22 @@ FOREST = "anomaly"
 
 
 class Outcome(StrEnum):
-    """What an alarm was worth. All but `found` and `again` are false tickets."""
+    """What an alarm was worth. All but the `FINE` ones are false tickets."""
 
     FOUND = "found"  # the first on the right asset, in time
     AGAIN = (
         "again"  # the same ticket, reopened or renamed while the same fault or look-alike lasts: counted already
     )
+    TRIP = "trip"  # a vehicle's leak opened the station's protection, which was told while it stood
     DUPLICATE = "duplicate"  # the fault has its ticket already
     LATE = "late"  # the right fault and asset, after the deadline
     WRONG_ASSET = "wrong_asset"  # the right fault, laid to something else
     OTHER_NAME = "other_name"  # something is wrong there, but not this
     LOOK_ALIKE = "look_alike"  # taken in by something that resembles a fault
     NOTHING_THERE = "nothing_there"  # nothing at all was the matter
+
+
+FINE = frozenset({Outcome.FOUND, Outcome.AGAIN, Outcome.TRIP})
 
 
 class Judged(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,7 +55,7 @@ class Matched(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def false(self) -> list[Judged]:
-        return [one for one in self.judged if one.outcome not in (Outcome.FOUND, Outcome.AGAIN)]
+        return [one for one in self.judged if one.outcome not in FINE]
 
 
 def match(truth: Truth, alarms: Iterable[Alarm], site_of: Mapping[str, str]) -> Matched:
@@ -82,8 +86,13 @@ def _judge(truth: Truth, alarm: Alarm, site_of: Mapping[str, str], found_by: lis
         return Judged(alarm=alarm, outcome=Outcome.OTHER_NAME, fault=near[0])
     for number, like in enumerate(truth.look_alikes):
         if _lasts(like.since, like.until, alarm) and _resembles(like, alarm, site_of):
-            return Judged(alarm=alarm, outcome=Outcome.LOOK_ALIKE, look_alike=number)
+            return Judged(alarm=alarm, outcome=_taken_in(like, alarm), look_alike=number)
     return Judged(alarm=alarm, outcome=Outcome.NOTHING_THERE)
+
+
+def _taken_in(like: LookAlike, alarm: Alarm) -> Outcome:
+    ended = alarm.resolved_at is not None and alarm.resolved_at - alarm.opened_at <= TAKEN_BACK
+    return Outcome.TRIP if ended and alarm.fault in TRIPS.get(like.look_alike, ()) else Outcome.LOOK_ALIKE
 
 
 def _once(judged: Iterable[Judged]) -> Iterable[Judged]:
@@ -93,7 +102,8 @@ def _once(judged: Iterable[Judged]) -> Iterable[Judged]:
     for one in judged:
         about = (one.alarm.ticket_id, one.alarm.asset, one.fault, one.look_alike)
         reopened = one.alarm.again and about in counted and one.outcome is not Outcome.NOTHING_THERE
-        counted.add(about)
+        if one.outcome is not Outcome.TRIP:
+            counted.add(about)
         yield msgspec.structs.replace(one, outcome=Outcome.AGAIN) if reopened else one
 
 

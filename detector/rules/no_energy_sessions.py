@@ -28,17 +28,20 @@ class Reason(StrEnum):
     CHARGES = "charges"  # empty sessions are no more than usual
     ONE_VEHICLE = "one_vehicle"  # all that took nothing are one vehicle's
     NONE_DECLINED = "none_declined"  # no vehicle suspended: the starts fail, which other rules name
+    THEY_WAIT = "they_wait"  # others here declined at first as well and charged later: they wait for their hour
     EMPTY = "empty"  # several vehicles took nothing
 
 
 class Try(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What came of one vehicle's stay at a connector. `declined`: the vehicle itself suspended charging."""
+    """What came of one vehicle's stay at a connector. `declined`: the vehicle itself suspended charging. `waited`:
+    it did so for long at first, and then charged."""
 
     at: datetime
     connector_id: int
     vehicle: str
     empty: bool
     declined: bool = False
+    waited: bool = False
 
 
 class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -72,14 +75,21 @@ def _with(
     empty = _empty(session, connector, thresholds)
     if empty is None:
         return tries
-    declined = empty and bool(session.suspended_by)
-    stay = Try(session.ended_at, session.connector_id, session.vehicle, empty, declined)
+    suspended = bool(session.suspended_by)
+    waited = not empty and suspended and _first_s(session) >= thresholds["waits_s"]
+    stay = Try(session.ended_at, session.connector_id, session.vehicle, empty, empty and suspended, waited)
     last = next((one for one in reversed(tries) if one.connector_id == stay.connector_id), None)
     same_stay = timedelta(minutes=thresholds["same_stay_min"])
     if last is None or last.vehicle != stay.vehicle or session.started_at - last.at > same_stay:
         return (*tries[-(_MAX_TRIES - 1) :], stay)
     stay = msgspec.structs.replace(stay, empty=stay.empty and last.empty)
     return (*(one for one in tries if one is not last), stay)
+
+
+def _first_s(session: SessionEnded) -> float:
+    """How long it took until power flowed."""
+    flow = session.first_flow_at
+    return (flow - session.started_at).total_seconds() if flow is not None else 0.0
 
 
 def _empty(session: SessionEnded, connector: ConnectorView | None, thresholds: Thresholds) -> bool | None:
@@ -110,18 +120,21 @@ def _judge(
             found.add(connector_id)
     for own in (*(own for _, own in _by_connector(tries)), list(tries)):  # each connector, and the whole station
         for run in _runs(own, thresholds):
-            reason = _reason(run, thresholds)
+            reason = _reason(run, tries, thresholds)
             if reason is Reason.EMPTY:
                 found |= {one.connector_id for one in run if one.empty}
                 break
     return tuple(sorted(found)), Reason.EMPTY if found else reason
 
 
-def _reason(run: list[Try], thresholds: Thresholds) -> Reason:
-    """What a stretch that is no chance tells."""
+def _reason(run: list[Try], tries: tuple[Try, ...], thresholds: Thresholds) -> Reason:
+    """What a stretch that is no chance tells, of all stays at the station lately."""
     if len({one.vehicle for one in run if one.empty}) < thresholds["vehicles"]:
         return Reason.ONE_VEHICLE
-    return Reason.EMPTY if any(one.declined for one in run) else Reason.NONE_DECLINED
+    if not any(one.declined for one in run):
+        return Reason.NONE_DECLINED
+    waits = sum(one.waited for one in tries)
+    return Reason.THEY_WAIT if waits * thresholds["excused"] >= sum(one.empty for one in run) else Reason.EMPTY
 
 
 def _by_connector(tries: Sequence[Try]) -> Iterator[tuple[int, list[Try]]]:
@@ -220,6 +233,10 @@ RULE = Rule(
         Threshold(
             name="same_stay_min", default=30, unit="min", doc="sessions of one vehicle within it are one stay"
         ),
+        Threshold(name="waits_s", default=900, unit="s", doc="until power flows: so long a vehicle waited for it"),
+        Threshold(
+            name="excused", default=4, unit="vehicles", doc="that took nothing, for each that waited and then did"
+        ),
         Threshold(name="window_h", default=168, unit="h", doc="how long a session counts"),
     ),
     clears="Five vehicles in a row charge at the connector, or no session within the window remains.",
@@ -231,7 +248,9 @@ RULE = Rule(
         "the pilot signal says just that; so one vehicle is no evidence. Not counted: a full battery (state of "
         "charge of 95 % or more, or power that flowed first and then ceased), a limit under 6 A, a pause by the "
         "station, a token that was refused, an error, a reset. A vehicle that comes again within 30 minutes is "
-        "one stay. Where no vehicle suspended, the starts fail, which other rules name."
+        "one stay. Vehicles that suspended at first and charged a quarter of an hour later or more wait for cheap "
+        "power or their departure: each excuses four that left before. Where no vehicle suspended, the starts "
+        "fail, which other rules name."
     ),
     evaluate=evaluate,
     describe=describe,

@@ -58,6 +58,16 @@ def allowed_silence_s(subject: Subject, thresholds: Thresholds) -> float:
     return max(after_s, thresholds["heartbeats"] * heartbeat_s)
 
 
+def _quiet_since(subject: Subject) -> datetime | None:
+    """Since when it lacks. A link that was open until it closed was alive, though an idle station says nothing
+    between its heartbeats; one that takes longer than a heartbeat to be closed was dead before."""
+    view = subject.view
+    if view.last_frame is None or view.connected or view.link_since is None:
+        return view.last_frame
+    heartbeat = timedelta(seconds=view.heartbeat_s or subject.network.heartbeat_s)
+    return max(view.last_frame, min(view.link_since, view.last_frame + heartbeat))
+
+
 def _under_maintenance(view: StationView) -> bool:
     if view.firmware_status in _FIRMWARE_AT_WORK:
         return True
@@ -69,15 +79,16 @@ def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
     view, network = subject.view, subject.network
     memory = memory or Memory()
     recheck_at = now + timedelta(seconds=_RECHECK_S)
-    if view.last_frame is None:
+    since = _quiet_since(subject)
+    if since is None:
         return Verdict(standing=Standing.NOT_MET, reason=Reason.NEVER_HEARD, memory=memory)
     allowed_s = allowed_silence_s(subject, thresholds)
     maintenance = _under_maintenance(view)
     if maintenance:
         allowed_s = max(allowed_s, thresholds["maintenance_s"])
-    due = view.last_frame + timedelta(seconds=allowed_s)
+    due = since + timedelta(seconds=allowed_s)
     if now < due:
-        overdue = maintenance and (now - view.last_frame).total_seconds() >= thresholds["after_s"]
+        overdue = maintenance and (now - since).total_seconds() >= thresholds["after_s"]
         reason = Reason.MAINTENANCE if overdue else Reason.HEARD
         return Verdict(standing=Standing.NOT_MET, reason=reason, check_at=due, memory=memory)
     if network.blind_since is not None:
@@ -85,7 +96,7 @@ def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
             standing=Standing.UNKNOWN, reason=Reason.OUR_COLLECTOR_DOWN, check_at=recheck_at, memory=memory
         )
     ours = [moment for moment in (memory.ours_until, network.listening_since) if moment is not None]
-    given_until = max(ours, default=view.last_frame) + timedelta(seconds=allowed_s)
+    given_until = max(ours, default=since) + timedelta(seconds=allowed_s)
     if now < given_until:
         return Verdict(standing=Standing.UNKNOWN, reason=Reason.OUR_RESTART, check_at=given_until, memory=memory)
     if _ours(subject, thresholds, allowed_s):
@@ -183,9 +194,10 @@ RULE = Rule(
         "See whether its site has power and network. Cycle the station's power; check modem, SIM and breaker."
     ),
     doc=(
-        "No frame for 15 minutes, or three heartbeats where that is longer. Not during planned maintenance, nor "
-        "when many sites fall silent at once or our own collector was down: then the outage is ours, and each "
-        "station is given the full time again."
+        "No frame for 15 minutes, or three heartbeats where that is longer; where its link closed, since then, "
+        "but for a heartbeat at most: an idle station says nothing, and its open link lives. Not during planned "
+        "maintenance, nor when many sites fall silent at once or our own collector was down: then the outage is "
+        "ours, and each station is given the full time again."
     ),
     evaluate=evaluate,
     describe=describe,

@@ -98,6 +98,24 @@ def test_two_vehicles_in_five_are_no_chance_when_it_goes_on(story: Story) -> Non
     assert [finding.fault for finding in story.standing] == ["no_energy_sessions"]
 
 
+def test_vehicles_that_wait_for_their_hour_excuse_those_that_left_before_it(story: Story) -> None:
+    story.start("0", "Z")
+    story.status(S.SUSPENDED_EV)
+    story.measure(power_w=0.0)
+    story.wait(1800)
+    story.status(S.CHARGING)
+    story.measure(power_w=7000.0)
+    story.wait(1800)
+    story.stop("0", meter_wh=3500)
+    story.status(S.AVAILABLE)
+    story.wait(3600)
+    for number, card in enumerate("ABCD", 1):
+        _empty(story, number, card)
+    assert story.kinds() == []
+    _empty(story, 5, "E")
+    assert [finding.fault for finding in story.standing] == ["no_energy_sessions"]
+
+
 def test_one_in_twenty_is_usual(story: Story) -> None:
     for number in range(60):
         (_empty if number % 20 == 0 else _good)(story, number, f"CARD{number}")

@@ -64,6 +64,28 @@ def test_a_closed_link_needs_no_heartbeats_to_be_waited_for() -> None:
     assert len(story.standing) == 1
 
 
+def test_an_idle_station_was_alive_until_its_link_closed() -> None:
+    story = Story()
+    story.boot(interval=600)
+    story.wait(290)
+    story.disconnect()
+    story.wait(899)
+    assert story.standing == []
+    story.wait(1)
+    assert len(story.standing) == 1
+
+
+def test_a_link_that_takes_longer_than_a_heartbeat_to_close_was_dead_before() -> None:
+    story = Story()
+    story.boot(interval=60)
+    story.wait(800)
+    story.disconnect()
+    story.wait(159)
+    assert story.standing == []
+    story.wait(1)
+    assert len(story.standing) == 1
+
+
 def test_a_station_only_known_by_its_devices_is_not_offline() -> None:
     story = Story()
     story.measure(source="mqtt", plug_temperature_c=20.0)

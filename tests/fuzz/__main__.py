@@ -48,7 +48,8 @@ def main() -> int:
     parts = planned(given.targets or list(TARGETS), given.inputs, given.seed)
     if given.slice is not None:
         parts = [part for part in parts if part.number == given.slice]
-    fresh: dict[str, dict[Hashable, Seed]] = {}
+    fresh: dict[str, dict[Hashable, Seed]] = {}  # with --keep only: inputs take gigabytes
+    outcomes: dict[str, set[int]] = {}
     faults: dict[str, list[Fault]] = {}
     done: dict[str, int] = {}
     begin = time.monotonic()
@@ -56,7 +57,9 @@ def main() -> int:
         for found in pool.imap_unordered(run_slice, parts):
             name = found.slice.target
             done[name] = done.get(name, 0) + found.done
-            fresh.setdefault(name, {}).update(found.fresh)
+            outcomes.setdefault(name, set()).update(map(hash, found.fresh))
+            if given.keep:
+                fresh.setdefault(name, {}).update(found.fresh)
             for fault in found.faults:
                 known = {one.error.partition(":")[0] + one.trace[-300:] for one in faults.get(name, ())}
                 if fault.error.partition(":")[0] + fault.trace[-300:] not in known:
@@ -72,9 +75,8 @@ def main() -> int:
             )
     print()
     for name, count in sorted(done.items()):
-        print(
-            f"{name:>10} {count:>12,} inputs, {len(fresh[name]):>6,} outcomes, {len(faults.get(name, ()))} faults"
-        )
+        led_to = f"{len(outcomes[name]):>6,} outcomes, {len(faults.get(name, ()))} faults"
+        print(f"{name:>10} {count:>12,} inputs, {led_to}")
     if given.keep:
         _keep(fresh, faults)
     return 1 if faults else 0

@@ -20,6 +20,8 @@ _RAMP = timedelta(seconds=120)
 _FLOWS_W = 500.0
 _STEADY = 0.2  # power that changes by more from one sample to the next was something else between
 _DEVICE_GAP_S = 120.0
+_PUNCTUAL = timedelta(seconds=10)
+"""A station whose clock is further off, or that tells later, does not say when its register read what it says."""
 _STEPS = 50  # a register that counts in coarse steps needs so many of them
 _NO_DRIFT = 0.35  # two meters further apart do not measure the same thing
 
@@ -34,11 +36,12 @@ class Reason(StrEnum):
 
 
 class Point(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A register at a moment; `watts` of the station, where it says so."""
+    """A register at a moment; `watts` of the station, where it says so. `punctual`: both clocks agree on when."""
 
     at: datetime
     wh: float
     watts: float = -1.0
+    punctual: bool = True
 
 
 class Pair(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -87,7 +90,7 @@ def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
                 continue
             if sample.source == "ocpp":
                 step_wh = min(step_wh, step_of(wh))
-                run = _own(run, sample, wh, thresholds)
+                run = _own(run, sample, wh, thresholds, punctual=abs(now - sample.at) <= _PUNCTUAL)
             else:
                 run = _device(run, sample.at, wh)
         memory = msgspec.structs.replace(memory, run=run, step_wh=step_wh)
@@ -104,7 +107,7 @@ def _verdict(memory: Memory) -> Verdict:
     return Verdict(standing=Standing.NOT_MET, reason=reason, memory=memory)
 
 
-def _own(run: Run, sample: Sample, wh: float, thresholds: Thresholds) -> Run:
+def _own(run: Run, sample: Sample, wh: float, thresholds: Thresholds, *, punctual: bool) -> Run:
     """One more sample of the station: what register and power say of the time since the last."""
     power, last = sample.power, run.last
     watts = power.watts if power is not None and power.basis == "measured" else -1.0
@@ -116,14 +119,15 @@ def _own(run: Run, sample: Sample, wh: float, thresholds: Thresholds) -> Run:
         if dense and lower >= _FLOWS_W and higher - lower <= _STEADY * higher:
             counted += wh - last.wh
             flowed += (watts + last.watts) / 2 * seconds / 3600
-    return Run(run.transaction, Point(sample.at, wh, watts), run.device, counted, flowed, run.begin, run.end)
+    point = Point(sample.at, wh, watts, punctual)
+    return Run(run.transaction, point, run.device, counted, flowed, run.begin, run.end)
 
 
 def _device(run: Run, at: datetime, wh: float) -> Run:
     """One more sample of the independent meter: what it read when the station's last sample was taken."""
     before, own = run.device, run.last
     begin, end = run.begin, run.end
-    if before is not None and own is not None and before.at <= own.at <= at:
+    if before is not None and own is not None and own.punctual and before.at <= own.at <= at:
         seconds = (at - before.at).total_seconds()
         if 0 < seconds <= _DEVICE_GAP_S:
             share = (own.at - before.at).total_seconds() / seconds
@@ -258,6 +262,7 @@ RULE = Rule(
         "first five sessions: an error as large as the threshold alarms after five sessions, a larger one after "
         "three. Not for the loss of a cable that the register leaves out (the usual may be 4 % off; less counted"
         " is given more slack), for sparse samples, ramps, coarse registers (a session must count fifty steps), "
+        "for samples whose time our clock does not confirm (a clock that drifts is not the meter's fault), "
         "or new firmware, which begins anew. A device that counts a third more or less measures something else."
     ),
     evaluate=evaluate,

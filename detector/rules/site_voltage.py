@@ -17,6 +17,7 @@ from laddvakt.domain.tickets import Asset, Evidence, Finding, Severity
 
 _RECHECK = timedelta(minutes=5)
 _MEASURED = timedelta(hours=24)
+_FRESH = timedelta(minutes=10)
 _NAMED = 12
 _REPORTS = {"OverVoltage": HIGH, "CX005": HIGH, "UnderVoltage": LOW, "CX006": LOW}
 
@@ -58,15 +59,30 @@ def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
 def _off(subject: Subject, thresholds: Thresholds, now: datetime) -> dict[str, str]:
     """Stations that are out of range, measured or reported, and which way."""
     site_id, found = subject.site_id or "", {}
-    for view in subject.network.site_stations(site_id):
+    stations = subject.network.site_stations(site_id)
+    for view in stations:
         if (way := _reported(view)) is not None:
             found[view.station_id] = way
+    reported = set(found.values())
+    for view in stations if reported else ():
+        way = _measured(view, thresholds, now)
+        if way in reported:  # where a station says so itself, a neighbour's newest reading is enough
+            found.setdefault(view.station_id, way)
     for holder in subject.network.holders(site_id, "voltage_range"):
         volts = volts_of(holder.view, now - _MEASURED)
         if volts is not None:
             furthest = max(volts, key=lambda value: abs(value - thresholds["nominal_v"]))
             found[holder.view.station_id] = direction(furthest, thresholds["nominal_v"])
     return found
+
+
+def _measured(view: StationView, thresholds: Thresholds, now: datetime) -> str:
+    """Which way its newest voltages are out of range; "" where they are not, or none is fresh."""
+    volts, nominal_v = volts_of(view, now - _FRESH), thresholds["nominal_v"]
+    if volts is None:
+        return ""
+    furthest = max(volts, key=lambda value: abs(value - nominal_v))
+    return direction(furthest, nominal_v) if abs(furthest / nominal_v - 1) > thresholds["range_pct"] / 100 else ""
 
 
 def _reported(view: StationView) -> str | None:
@@ -122,13 +138,16 @@ RULE = Rule(
     thresholds=(
         Threshold(name="stations", default=2, unit="stations", doc="so many must be off the same way"),
         Threshold(name="nominal_v", default=230, unit="V", doc="nominal voltage, phase to neutral"),
+        Threshold(
+            name="range_pct", default=10, unit="%", doc="how far from it a neighbour of one that reports it may be"
+        ),
     ),
     clears="None of these stations is out of range any more.",
     action="Ask the grid operator; have the transformer's tap and the site's main terminals and neutral checked.",
     doc=(
         "Two stations of a site or more are too high, or too low: their own 10-minute means (`voltage_range`) or "
-        "their reports of over- and undervoltage say so. One ticket for the site; those of its stations are put "
-        "under it. Source: EN 50160."
+        "their reports of over- and undervoltage say so; beside a report, a neighbour's newest reading does. One "
+        "ticket for the site; those of its stations are put under it. Source: EN 50160."
     ),
     evaluate=evaluate,
     describe=describe,

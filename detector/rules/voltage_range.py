@@ -195,6 +195,6 @@ RULE = Rule(
     memory=Memory,
     wakes=frozenset({Wake.SAMPLE}),
     fields=frozenset({"voltage_v", "voltage_l1_v", "inlet/voltage_l1_v"}),
-    absorbed_by=("site_voltage",),
-    explained=lambda site, own: site.mrec == own.mrec,  # off the same way
+    absorbed_by=("site_voltage", "supply_resistance"),
+    explained=lambda other, own: own.mrec == (other.mrec or MREC[LOW]),  # the site off the same way, or a sag
 )

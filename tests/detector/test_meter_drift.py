@@ -38,21 +38,27 @@ class Meter:
         step_wh: int = 1,
         device: float | None = None,
         says_power: bool = True,
+        behind_s: float = 0,
+        taper: bool = False,
     ) -> None:
-        """One session. `device`: the gain of an independent meter beside it, which speaks every 30 s."""
+        """One session. `device`: the gain of an independent meter beside it, which speaks every 30 s. `behind_s`:
+        by which the station's clock is wrong; `taper`: power falls to a tenth."""
         story = self.story
         self.session += 1
         transaction = str(self.session)
         story.start(transaction, f"CARD-{self.session}")
         for tick in range(1, round(minutes * 60 / 5) + 1):
             story.now += timedelta(seconds=5)
+            if taper and tick * 5 > minutes * 30:
+                watts = max(watts * 0.98, 1100)
             self.wh += gain * watts * 5 / 3600
             self.device_wh += (device or 1.0) * watts * 5 / 3600
             if device is not None and tick % 6 == 1:
                 story.measure(source="mqtt", energy_wh=round(self.device_wh, 1))
             if (tick * 5) % every_s < 5:
                 power = {"power_w": watts} if says_power else {}
-                story.measure(transaction=transaction, energy_wh=self.wh // step_wh * step_wh, **power)
+                at = story.now - timedelta(seconds=behind_s)
+                story.measure(transaction=transaction, energy_wh=self.wh // step_wh * step_wh, at=at, **power)
         story.stop(transaction)
         story.wait(600)
 
@@ -182,3 +188,12 @@ def test_one_sample_a_second_says_the_same(story: Story) -> None:
     for _ in range(4):
         meter.charge(gain=0.88, every_s=5)
     assert [finding.fault for finding in story.standing] == ["meter_drift"]
+
+
+def test_a_clock_that_is_wrong_is_not_the_meters_fault(story: Story) -> None:
+    meter = Meter(story)
+    for _ in range(8):
+        meter.charge(device=1.0, taper=True, watts=22_000, minutes=16)
+    for _ in range(8):
+        meter.charge(device=1.0, taper=True, watts=22_000, minutes=16, behind_s=25)
+    assert story.kinds() == []

@@ -140,6 +140,26 @@ def test_reports_and_readings_together_are_the_sites() -> None:
     assert [finding.fault for finding in story.standing] == ["site_voltage"]
 
 
+def test_a_report_is_the_sites_at_once_where_a_neighbour_reads_the_same() -> None:
+    story = Story(make_engine(SITE, rules=RULES))
+    _volts(story, 255.0, 254.0, 256.0, minutes=2, stations=2)
+    story.station_id = "SE-3"
+    story.connect()
+    story.status(ConnectorState.FAULTED, "OverVoltage")
+    story.wait(60)
+    assert [(f.fault, f.asset.kind) for f in story.standing] == [("site_voltage", "site")]
+
+
+def test_a_report_is_the_stations_where_its_neighbours_are_in_range() -> None:
+    story = Story(make_engine(SITE, rules=RULES))
+    _volts(story, 235.0, 234.0, 236.0, minutes=2, stations=2)
+    story.station_id = "SE-3"
+    story.connect()
+    story.status(ConnectorState.FAULTED, "OverVoltage")
+    story.wait(60)
+    assert [f.fault for f in story.standing] == ["reported_fault"]
+
+
 def _problem(story: Story, value: str) -> None:
     fault = {"component": "Connector", "variable": "Problem", "tech_code": "CX006", "mrec": ("CX006",)}
     story.say(EventReported(at=story.now, connector_id=1, value=value, cleared=value == "false", **fault))

@@ -54,7 +54,7 @@ lock: ## resolve the dependencies anew into requirements/*.lock (needs uv)
 	$(LOCK) --upgrade --output-file requirements/run.lock
 	$(LOCK) --upgrade --extra dev --constraint requirements/run.lock --output-file requirements/dev.lock
 
-evaluation: install-dev ## measure detection on ten fleets (half an hour and more) and write docs/reference/detection.md
+evaluation: install-dev ## measure detection on ten fleets (an hour on two cores) and write docs/reference/detection.md
 	$(BIN)/laddvakt evaluate --ablate --json docs/reference/detection.json $(ARGS)
 	$(BIN)/python -m scripts.generate_docs
 

@@ -177,11 +177,9 @@ def _reports(seeds: Sequence[int], plan: Plan, settings: Settings, processes: in
     show_default=True,
     help="Of the first fleet. Tune on 1 to 99 only: from 1001 on are the published figures.",
 )
-@click.option("--stations", type=click.IntRange(2, 10_000), help="Of each fleet. [default: 40; quick: 12]")
+@click.option("--stations", type=click.IntRange(2, 10_000), help="Of each fleet. [default: 24; quick: 12]")
 @click.option("--days", type=click.FloatRange(0.1, 400), help="That each fleet lives. [default: 21; quick: 2]")
-@click.option(
-    "--each", type=click.IntRange(0, 1000), help="Faults and look-alikes of each kind. [default: 3; quick: 1]"
-)
+@click.option("--each", type=click.IntRange(0, 1000), help="Faults and look-alikes of each kind. [default: 1]")
 @click.option("--only", metavar="CODE,...", default="", help="Only these faults and look-alikes.")
 @click.option("--explain", is_flag=True, help="Print each miss and each false ticket.")
 @click.option("--ablate", is_flag=True, help="Measure rules alone as well, and other ways that need no rules.")
@@ -208,14 +206,13 @@ def command(
     Each seed is a fleet with its own drivers and faults, and a second one in which nothing is at fault and
     look-alikes are laid. Detection runs with the settings in force.
     """
-    from detector.evaluation.figures import result
     from detector.evaluation.text import ablation, summary, table
     from detector.rules import RULES
 
     plan = Plan(
-        stations=stations or (12 if quick else 40),
+        stations=stations or (12 if quick else 24),
         days=days or (2 if quick else 21),
-        each=(1 if quick else 3) if each is None else each,
+        each=1 if each is None else each,
         only=_codes(only),
         explain=explain,
         ablate=ablate,
@@ -226,29 +223,41 @@ def command(
     cores = min(processes or os.cpu_count() or 1, len(wanted))
     began = time.monotonic()
     reports: list[Report] = []
+    ruled = {rule.code for rule in RULES}
+    content: dict[str, Any] = {}
     for seed, report in zip(wanted, _reports(wanted, plan, settings, cores), strict=True):
         reports.append(report)
         for line in report.lines:
             click.echo(f"{seed}: {line}")
         click.echo(_progress(seed, report, time.monotonic() - began), err=True)
-    ruled = {rule.code for rule in RULES}
-    figures = result([report.score for report in reports], ruled=ruled)
-    content: dict[str, Any] = {"plan": plan, "result": figures}
-    alike = [report.alike for report in reports if report.alike is not None]
-    content["nothing_at_fault"] = result(alike, ruled=ruled) if alike else None
-    for line in (*table(figures), "", *summary(figures)):
+        content = _figures(reports, plan, ruled)
+        if out is not None:
+            _write(out, content)  # whoever stops a long run has the figures of the seeds that are done
+    for line in (*table(content["result"]), "", *summary(content["result"])):
         click.echo(line)
-    if alike:
+    if content["nothing_at_fault"]:
         click.echo(f"In the fleets where nothing is at fault: {summary(content['nothing_at_fault'])[0]}")
     if ablate:
+        for line in ablation(content["result"], content["rules_alone"], content["ways"]):
+            click.echo(line)
+
+
+def _figures(reports: Sequence[Report], plan: Plan, ruled: set[str]) -> dict[str, Any]:
+    """What is written: the figures of the seeds that are done."""
+    from detector.evaluation.figures import result
+
+    alike = [report.alike for report in reports if report.alike is not None]
+    content: dict[str, Any] = {
+        "plan": plan,
+        "result": result([report.score for report in reports], ruled=ruled),
+        "nothing_at_fault": result(alike, ruled=ruled) if alike else None,
+    }
+    if plan.ablate:
         content["rules_alone"] = result([report.rules_alone for report in reports], ruled=ruled)
         content["ways"] = {
             name: result([report.ways[name] for report in reports], ruled=ruled) for name in reports[0].ways
         }
-        for line in ablation(figures, content["rules_alone"], content["ways"]):
-            click.echo(line)
-    if out is not None:
-        _write(out, content)
+    return content
 
 
 def _codes(only: str) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""The energy register runs backwards within a session."""
+"""The energy register runs backwards, within a session or from one to the next."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from laddvakt.domain.tickets import Evidence, Finding, Severity
 class Reason(StrEnum):
     """Why the rule holds what it holds."""
 
-    NO_SESSION = "no_session"  # registers are compared within a session only: some count per session
+    NO_SESSION = "no_session"  # between sessions there is nothing to compare
     RISING = "rising"  # the register rises or stands
     UNCONFIRMED = "unconfirmed"  # it fell, but may come back: single zeros do
     ROLLED_BACK = "rolled_back"  # it fell and stayed down
@@ -43,12 +43,17 @@ class Rollback(msgspec.Struct, frozen=True):
 
 
 class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Where the scan of the running session's registers stands."""
+    """Where the scan of the running session's registers stands. `last`: the highest of the session before;
+    `carried`: sessions in a row that went on where the one before had ended, so that it counts for life."""
 
     transaction: str = ""
     boots: int = 0
     rising: int = 0
+    first_wh: float = 0.0
     high: Register | None = None
+    last: Register | None = None
+    counted: bool = False  # the session before counted enough to say where the next must go on
+    carried: int = 0
     low: tuple[Register, ...] = ()
     fell: bool = False  # in this session
     rollback: Rollback | None = None  # stands until enough good sessions
@@ -56,6 +61,7 @@ class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 _GOOD_SAMPLES = 3
+_COUNTED_WH = 500.0  # a session that counted less says nothing of where the next must go on
 
 
 def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetime) -> Verdict:
@@ -84,6 +90,9 @@ def _next_session(memory: Memory, transaction: str, boots: int, thresholds: Thre
     return Memory(
         transaction=transaction,
         boots=boots,
+        last=(memory.high or memory.last) if boots == memory.boots else None,
+        counted=memory.counted if memory.high is None else memory.high.wh - memory.first_wh >= _COUNTED_WH,
+        carried=memory.carried,
         rollback=None if mended else memory.rollback,
         good_sessions=0 if mended else sessions,
     )
@@ -93,8 +102,12 @@ def _sample(
     memory: Memory, sample: Register, session: SessionView, boots: int, thresholds: Thresholds, now: datetime
 ) -> Memory:
     replace = msgspec.structs.replace
-    if memory.high is None or boots != memory.boots:  # a register per boot begins anew
-        return replace(memory, high=sample, low=(), boots=boots)
+    if boots != memory.boots:  # a register per boot begins anew
+        return replace(memory, first_wh=sample.wh, high=sample, low=(), boots=boots, carried=0)
+    if memory.high is None:
+        memory = _begins(memory, sample, thresholds)
+        if memory.high is None:
+            return replace(memory, first_wh=sample.wh, high=sample)
     if sample.wh > memory.high.wh - thresholds["drop_wh"]:
         high = sample if sample.wh >= memory.high.wh else memory.high
         return replace(memory, high=high, low=(), rising=memory.rising + 1)
@@ -103,6 +116,18 @@ def _sample(
         return replace(memory, low=low)
     rollback = Rollback(session.transaction_id, memory.high, low[0], now)
     return replace(memory, high=sample, low=(), fell=True, rollback=rollback, good_sessions=0)
+
+
+def _begins(memory: Memory, sample: Register, thresholds: Thresholds) -> Memory:
+    """The first of a session: a register that counts for life goes on where it stood, and is held against that."""
+    replace, last = msgspec.structs.replace, memory.last
+    if last is None or sample.at < last.at:
+        return memory
+    if sample.wh > last.wh - thresholds["drop_wh"]:
+        return replace(memory, carried=memory.carried + 1) if memory.counted else memory
+    if memory.carried < thresholds["carried"]:
+        return replace(memory, carried=0)
+    return replace(memory, first_wh=sample.wh, high=last)
 
 
 def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetime) -> Finding:
@@ -118,7 +143,7 @@ def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
         since=rollback.after.at,
         probable_cause="The energy meter lost its count or was exchanged, or the station reads it wrongly.",
         explanation=(
-            f"The energy register of {place(subject)} fell by {fall_wh:.0f} Wh in mid-session and stayed down."
+            f"The energy register of {place(subject)} fell by {fall_wh:.0f} Wh and stayed down."
         ),
         suggested_action=RULE.action,
         evidence=(
@@ -150,13 +175,20 @@ RULE = Rule(
     thresholds=(
         Threshold(name="drop_wh", default=10, unit="Wh", doc="a fall smaller than this is rounding"),
         Threshold(name="confirming_samples", default=2, unit="samples", doc="further samples that must stay down"),
+        Threshold(
+            name="carried",
+            default=3,
+            unit="sessions",
+            doc="in a row that went on where the one before ended, before one that does not is a fall",
+        ),
         Threshold(name="good_sessions", default=2, unit="sessions", doc="good sessions after which it is cleared"),
     ),
     clears="Two sessions on the connector whose register only rises.",
     action="Hold its sessions from invoicing, read the meter's display on site, check or replace the meter.",
     doc=(
-        "Within one session the register falls and stays down for two more samples. Not for a single zero, nor "
-        "for registers that count per session or per boot, nor for samples out of order or out of a queue."
+        "The register falls and stays down for two more samples: within a session; or from one session to the "
+        "next, where three in a row had gone on where the one before ended. Not for a single zero, nor for "
+        "registers that count per session or per boot, nor for samples out of order or out of a queue."
     ),
     evaluate=evaluate,
     describe=describe,

@@ -39,6 +39,30 @@ def test_a_fall_that_stays_down_for_two_more_samples_fires(story: Story) -> None
     assert "1500 Wh" in finding.explanation
 
 
+def test_a_register_for_life_that_falls_between_sessions_fires(story: Story) -> None:
+    for number in range(4):
+        _charge(story, str(number), [10_000 + 1_000 * number + wh for wh in (0, 400, 900)])
+    assert story.standing == []
+    _charge(story, "9", [9_000, 9_400, 9_800])
+    (finding,) = story.standing
+    assert [item.value for item in finding.evidence[:2]] == ["13900 Wh", "9000 Wh"]
+
+
+def test_a_station_that_boots_between_sessions_may_begin_anew(story: Story) -> None:
+    for number in range(5):
+        _charge(story, str(number), [10_000 + 1_000 * number + wh for wh in (0, 400, 900)])
+    story.boot()
+    _charge(story, "9", [0, 400, 900])
+    assert story.kinds() == []
+
+
+def test_sessions_too_short_to_tell_say_nothing_of_registers_for_life(story: Story) -> None:
+    for number, end_wh in enumerate((10, 20, 30, 40, 50, 60)):
+        _charge(story, str(number), [end_wh, end_wh + 1, end_wh + 2])
+    _charge(story, "9", [5, 6, 7])
+    assert story.kinds() == []
+
+
 def test_a_single_zero_never_fires(story: Story) -> None:
     _charge(story, "1", [10_000, 10_500, 0, 10_600, 0, 0, 10_700, 10_800])
     assert story.kinds() == []

@@ -14,6 +14,8 @@ from laddvakt.domain.stations import ConnectorState
 _BEFORE_PLUG = timedelta(minutes=3)
 """A card may be shown, or a start asked for, so long before the plug is in."""
 _MAX_ERRORS = 4
+_CHARGED = frozenset({ConnectorState.CHARGING, ConnectorState.SUSPENDED_EV, ConnectorState.SUSPENDED_EVSE})
+"""OCPP 2.x says Occupied before a session and after: after one of these, nobody has plugged in anew."""
 
 
 class Open(msgspec.Struct, frozen=True, omit_defaults=True, array_like=True):
@@ -69,7 +71,7 @@ def follow(
         return None, attempts
     if connector.stale or connector.status_since is None:
         return None, attempts
-    if connector.status is ConnectorState.PREPARING:
+    if connector.status is ConnectorState.PREPARING and connector.status_before not in _CHARGED:
         opened = _authorised(opened or Open(_since(connector, now)), view, connector)
         return _with_errors(opened, view, connector), attempts
     if opened is None:
@@ -90,10 +92,10 @@ def _since(connector: ConnectorView, now: datetime) -> datetime:
 def _authorised(opened: Open, view: StationView, connector: ConnectorView) -> Open:
     """A token counts where no other connector waits for one: Authorize does not say which it is for."""
     waiting = [c for c in view.connectors.values() if c.status is ConnectorState.PREPARING and c.session is None]
-    if opened.accepted_at is not None and _used(view, opened.driver, opened.accepted_at):
+    if opened.accepted_at is not None and used(view, opened.driver, opened.accepted_at):
         opened = Open(opened.since, errors=opened.errors)  # it was for another connector
     for shown in (view.shown, view.asked):
-        if shown is None or shown.at < opened.since - _BEFORE_PLUG or _used(view, shown.vehicle, shown.at):
+        if shown is None or shown.at < opened.since - _BEFORE_PLUG or used(view, shown.vehicle, shown.at):
             continue
         if shown.connector_id not in (0, connector.connector_id) or (not shown.connector_id and len(waiting) > 1):
             continue
@@ -104,7 +106,7 @@ def _authorised(opened: Open, view: StationView, connector: ConnectorView) -> Op
     return opened
 
 
-def _used(view: StationView, vehicle: str, at: datetime) -> bool:
+def used(view: StationView, vehicle: str, at: datetime) -> bool:
     """Whether a token has begun or ended a session of the station since it was shown."""
     for connector in view.connectors.values():
         session, left_at = connector.session, connector.left_at

@@ -326,6 +326,11 @@ class Bay:
             self._cleared(before, now_s)
         self.report(now_s)
 
+    @property
+    def hangs(self) -> bool:
+        """It holds that a session that is over is not."""
+        return self._stuck and self.status is ConnectorState.FINISHING
+
     def unstick(self, now_s: float) -> None:
         """Whatever status it was stuck in, it says again how it is."""
         if self._stuck:

@@ -237,10 +237,22 @@ class Circuit:
             return physics.ac_demand_a(vehicle, self.soc, self.allowed_a, self.battery_c)
         if self.allowed_a <= 0:
             return 0.0
-        rectifier_w = self._rectifier_w * (1 - self.rectifier_lost) * self.derate
-        limit_w = min(self.spec.max_power_w, rectifier_w / (1 + sum(c.closed for c in self.beside)))
-        wanted_w = min(physics.dc_demand_w(vehicle, self.soc, self.battery_c), limit_w)
+        wanted_w = min(physics.dc_demand_w(vehicle, self.soc, self.battery_c), self._rectifiers_w)
         return min(wanted_w / vehicle.pack_voltage(self.soc), self.allowed_a)
+
+    @property
+    def _rectifiers_w(self) -> float:
+        """What they can give this outlet."""
+        rectifier_w = self._rectifier_w * (1 - self.rectifier_lost) * self.derate
+        return min(self.spec.max_power_w, rectifier_w / (1 + sum(c.closed for c in self.beside)))
+
+    @property
+    def wants_more(self) -> bool:
+        """Whether the vehicle would take more than the rectifiers can give."""
+        vehicle = self.vehicle
+        if vehicle is None or not self.current_a:
+            return False
+        return physics.dc_demand_w(vehicle, self.soc, self.battery_c) > self._rectifiers_w
 
     @property
     def adjusting(self) -> bool:

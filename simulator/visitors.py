@@ -25,6 +25,7 @@ _PILOT_FAULTS = (
     Fault("OtherError", "proximity resistance out of range", "CX023"),
 )
 _NOT_HOME = Fault("OtherError", "plug partly inserted", "CX020")
+_JUST_COME = 0.5  # share of drivers who come without a look at who is there
 _STARTED_WH = 5.0  # a driver who sees less than this on the display concludes that it does not charge
 
 
@@ -67,7 +68,11 @@ class Visitors:
 
     @property
     def _free(self) -> bool:
-        return self._desk.powered and self._bay.status is ConnectorState.AVAILABLE
+        """Who has seen that it is said to be occupied stays away; others see that nobody stands there."""
+        if not self._desk.powered:
+            return False
+        bay = self._bay
+        return bay.status is ConnectorState.AVAILABLE or (bay.hangs and self._desk.rng.random() < _JUST_COME)
 
     def _driver(self, now_s: float) -> Driver | None:
         """Who comes now; nobody when the site is closed, or quieter than it uses to be."""
@@ -127,6 +132,8 @@ class Visitors:
         return bay.visit is visit and bay.transaction is None and bay.status is ConnectorState.PREPARING
 
     def _present_card(self, visit: Visit, now_s: float) -> None:
+        if self._bay.hangs and self._bay.visit is visit:
+            self._in_vain(visit, now_s)
         if not self._waits_to_start(visit):
             return
         if self._circuit.conducting and self._bay.happens(_FREE_RIDERS):
@@ -151,6 +158,12 @@ class Visitors:
             return
         request = self._desk.speech.authorize(visit.driver.id_tag)
         self._desk.say(request, now_s, on_reply=lambda reply, now: self._authorised(visit, reply, now))
+
+    def _in_vain(self, visit: Visit, now_s: float) -> None:
+        """The card is read, and nothing comes of it: for the station the session before is not over."""
+        if not (visit.by_app or visit.driver.autocharge or self._bay.happens(self._bay.flaws.reader_dead)):
+            self._desk.say(self._desk.speech.authorize(visit.driver.id_tag), now_s)
+        self._desk.after(visit.unplug_after_s + 40, now_s, lambda now: self.unplug(visit, now))
 
     def _authorised(self, visit: Visit, reply: dict[str, Any] | None, now_s: float) -> None:
         if not self._waits_to_start(visit):

@@ -17,6 +17,7 @@ import msgspec
 from simulator.central import Central
 from simulator.drivers import Habits, Population
 from simulator.faults import KINDS, FaultPlan
+from simulator.faults.base import bays
 from simulator.faults.schedule import of_device, shows, spread_faults, truth_record
 from simulator.lookalikes.schedule import like_record, spread_look_alikes
 from simulator.messages import milliseconds, timestamp
@@ -270,6 +271,8 @@ class World:
         if not hidden:
             return
         for plan in [plan for plan in hidden if shows(plan, action, payload, now_s)]:
+            if not any(KINDS[plan.fault].acts(bay) for bay in bays(link.station, plan)):
+                continue
             self._shown_s.setdefault(plan, now_s)
             hidden.remove(plan)
 

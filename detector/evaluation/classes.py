@@ -54,7 +54,7 @@ GRADINGS: dict[str, Grading] = {
     "clock_drift": Grading(DAY),
     "non_conforming": Grading(DAY),
     "stuck_preparing": Grading(DAY),
-    "stuck_finishing": Grading(DAY),
+    "stuck_finishing": Grading(3 * DAY),  # only who comes next tells it from a parked car
     "stuck_suspended_evse": Grading(DAY),
     "no_power": Grading(2 * DAY, also=_REPORTED),
     "no_energy_sessions": Grading(3 * DAY, also=frozenset({"no_power"})),
@@ -63,7 +63,7 @@ GRADINGS: dict[str, Grading] = {
     "rcd_trip": Grading(2 * DAY, also=_REPORTED),
     "pilot_proximity": Grading(2 * DAY, also=_REPORTED),
     "lock": Grading(2 * DAY, also=_REPORTED),
-    "silent_station": Grading(4 * DAY),
+    "silent_station": Grading(7 * DAY),  # where three drivers a day are usual, days without prove it
     "reader_fault": Grading(7 * DAY, also=_REPORTED),
     "payment_fault": Grading(7 * DAY),
     "phase_imbalance": Grading(3 * DAY, also=_REPORTED),

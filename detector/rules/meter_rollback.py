@@ -142,9 +142,7 @@ def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
         at=now,
         since=rollback.after.at,
         probable_cause="The energy meter lost its count or was exchanged, or the station reads it wrongly.",
-        explanation=(
-            f"The energy register of {place(subject)} fell by {fall_wh:.0f} Wh and stayed down."
-        ),
+        explanation=(f"The energy register of {place(subject)} fell by {fall_wh:.0f} Wh and stayed down."),
         suggested_action=RULE.action,
         evidence=(
             Evidence(label="Register before", value=f"{rollback.before.wh:.0f} Wh", at=rollback.before.at),

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from detector.assets import station_asset
+from detector.attempts import used
 from detector.rules.base import (
     News,
     Rule,
@@ -22,11 +23,15 @@ from detector.rules.base import (
     place,
     span,
 )
+from detector.view import Shown, StationView
 from laddvakt.domain.facts import TransactionReported
 from laddvakt.domain.stations import ConnectorState
 from laddvakt.domain.tickets import Evidence, Finding, Severity
 
 _RECHECK = timedelta(minutes=30)
+_STARTS_WITHIN = timedelta(minutes=3)  # of its card, a session begins
+_MAX_IN_VAIN = 4
+_TAKES = frozenset({ConnectorState.AVAILABLE, ConnectorState.PREPARING})  # a card may be for it
 _OCCUPIED = frozenset(
     {
         ConnectorState.FINISHING,
@@ -56,6 +61,9 @@ class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
     vehicle: str = ""
     gone_at: datetime | None = None
     how: str = ""
+    card: Shown | None = None  # that was read last, while it is not known what came of it
+    card_at: datetime | None = None
+    in_vain: tuple[Shown, ...] = ()  # cards of others that nothing came of
 
 
 _FREE = Verdict(standing=Standing.NOT_MET, reason=Reason.FREE)
@@ -72,9 +80,9 @@ def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
         return Verdict(standing=Standing.UNKNOWN, reason=Reason.NOT_KNOWN, memory=memory)
     if connector.status not in _OCCUPIED:
         return _FREE
-    memory = _seen_elsewhere(memory, subject)
+    memory = _in_vain(_seen_elsewhere(memory, subject), subject, now)
     if memory.gone_at is None:
-        check_at = now + _RECHECK  # its vehicle may turn up elsewhere
+        check_at = now + (_STARTS_WITHIN if memory.card else _RECHECK)  # its vehicle may turn up elsewhere
         return Verdict(standing=Standing.NOT_MET, reason=Reason.PARKED, memory=memory, check_at=check_at)
     due = memory.gone_at + timedelta(seconds=thresholds["after_s"])
     if now < due:
@@ -105,6 +113,46 @@ def _seen_elsewhere(memory: Memory, subject: Subject) -> Memory:
             how = f"its token charged at {visit.station_id} meanwhile"
             return msgspec.structs.replace(memory, gone_at=visit.at, how=how)
     return memory
+
+
+def _in_vain(memory: Memory, subject: Subject, now: datetime) -> Memory:
+    """Another driver's card was read, and nothing began anywhere at the station: somebody stands before an empty
+    bay. Where another connector is free the card may have been for that, so a second driver must tell."""
+    if memory.gone_at is not None or memory.ended_at is None:
+        return memory
+    memory = _resolved(_with_card(memory, subject.view.shown), subject.view, now)
+    if len(memory.in_vain) < (1 if _alone(subject) else 2):
+        return memory
+    how = "other drivers' cards were read, and no session began"
+    return msgspec.structs.replace(memory, gone_at=memory.in_vain[0].at, how=how)
+
+
+def _with_card(memory: Memory, shown: Shown | None) -> Memory:
+    """A card that was read since, of somebody who is new here. Each is looked at once."""
+    since = memory.card_at or memory.ended_at
+    if shown is None or since is None or shown.at <= since:
+        return memory
+    known = {memory.vehicle, *(one.vehicle for one in memory.in_vain)}
+    card = shown if shown.accepted and shown.vehicle not in known else None
+    return msgspec.structs.replace(memory, card=card, card_at=shown.at)
+
+
+def _resolved(memory: Memory, view: StationView, now: datetime) -> Memory:
+    """What came of the card."""
+    card = memory.card
+    if card is None:
+        return memory
+    if used(view, card.vehicle, card.at):
+        return msgspec.structs.replace(memory, card=None)
+    if now - card.at < _STARTS_WITHIN:
+        return memory
+    return msgspec.structs.replace(memory, card=None, in_vain=(*memory.in_vain, card)[-_MAX_IN_VAIN:])
+
+
+def _alone(subject: Subject) -> bool:
+    """No other connector of the station takes anybody now."""
+    others = [one for number, one in subject.view.connectors.items() if number not in (0, subject.connector_id)]
+    return all(one.session is not None or one.status not in _TAKES for one in others)
 
 
 def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetime) -> Finding:
@@ -152,13 +200,14 @@ RULE = Rule(
     action="Restart the station when idle; check the proximity switch of plug or socket.",
     doc=(
         "Finishing (OCPP 2.x: Occupied, the transaction over) for 60 minutes after the vehicle left. That it left "
-        "is known from the stop's reason EVDisconnected, from the trigger EVDeparted, or because its token has "
-        "charged elsewhere since. A car that is parked after charging says none of these: it may stand there for "
-        "days."
+        "is known from the stop's reason EVDisconnected, from the trigger EVDeparted, because its token has "
+        "charged elsewhere since, or because another driver's card was read and no session began (two drivers' "
+        "where another connector is free). A car that is parked after charging says none of these: it may stand "
+        "there for days."
     ),
     evaluate=evaluate,
     describe=describe,
     memory=Memory,
-    wakes=frozenset({Wake.STATUS, Wake.STARTED, Wake.ENDED, Wake.LINK}),
+    wakes=frozenset({Wake.STATUS, Wake.STARTED, Wake.ENDED, Wake.LINK, Wake.TOKEN}),
     inhibited_by=("offline", "emergency_stop", "reported_fault"),
 )

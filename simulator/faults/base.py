@@ -61,7 +61,8 @@ Fits = Callable[[StationSpec], bool]
 
 
 class FaultKind(NamedTuple):
-    """A file of this package."""
+    """A file of this package. What shows it is what is said while it `acts`: a station whose contactor fails now
+    and then says nothing unusual when it closes."""
 
     code: str
     plan: MakesPlan
@@ -72,6 +73,7 @@ class FaultKind(NamedTuple):
     lasts_s: float = 12 * _HOUR_S  # typically, until somebody mends it
     whole_site: Fits | None = None  # given for a fault of a site: which of its stations it strikes
     everywhere: bool = False  # befalls all stations at once
+    acts: Callable[[Bay], bool] = lambda bay: True  # of one that comes and goes: whether it acts on a bay now
     whole_run: bool = False  # a trait of the station: there from the beginning to the end
 
 

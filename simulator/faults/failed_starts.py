@@ -36,4 +36,4 @@ def _apply(station: Station, plan: FaultPlan, share: float) -> None:
         bay.flaws.start_code = plan.detail.partition(" ")[2]
 
 
-KIND = FaultKind("failed_starts", _plan, *graded(_apply), shows=ended, lasts_s=4 * 86_400)
+KIND = FaultKind("failed_starts", _plan, *graded(_apply), shows=ended, lasts_s=3 * 86_400)

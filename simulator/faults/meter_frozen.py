@@ -29,5 +29,6 @@ KIND = FaultKind(
     planner("meter_frozen", details=("register", "link")),
     *intermittent(_apply, cycle_s=2 * 3600),
     shows=_shows,
-    lasts_s=3 * 86_400,
+    acts=lambda bay: bool(bay.circuit.defects.frozen),
+    lasts_s=2 * 86_400,
 )

@@ -11,6 +11,7 @@ from simulator.faults.shown import flowing
 from simulator.spec import StationSpec, is_dc
 
 if TYPE_CHECKING:
+    from simulator.bay import Bay
     from simulator.station import Station
 
 
@@ -29,11 +30,17 @@ def _apply(station: Station, plan: FaultPlan, share: float) -> None:
         bay.circuit.rectifier_lost = lost / count
 
 
+def _acts(bay: Bay) -> bool:
+    """A vehicle is there that would take more than the modules that are left can give."""
+    return bay.circuit.wants_more
+
+
 KIND = FaultKind(
     "module_loss",
     planner("module_loss", whole=True),
     *graded(_apply),
     shows=flowing,
+    acts=_acts,
     fits=is_dc,
     lasts_s=10 * 86_400,
 )

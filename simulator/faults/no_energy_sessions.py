@@ -33,4 +33,4 @@ def _apply(station: Station, plan: FaultPlan, share: float) -> None:
         bay.flaws.refused = between(0.4, 1.0, plan.strength) if share else 0.0
 
 
-KIND = FaultKind("no_energy_sessions", _plan, *graded(_apply), shows=ended, lasts_s=4 * 86_400)
+KIND = FaultKind("no_energy_sessions", _plan, *graded(_apply), shows=ended, lasts_s=3 * 86_400)

@@ -10,6 +10,7 @@ from simulator.faults.base import FaultKind, FaultPlan, bays, between, graded, p
 from simulator.faults.shown import VALUES, Said, flowing
 
 if TYPE_CHECKING:
+    from simulator.bay import Bay
     from simulator.station import Station
 
 
@@ -22,4 +23,8 @@ def _shows(plan: FaultPlan, said: Said) -> bool:
     return said.action in VALUES and not flowing(plan, said)
 
 
-KIND = FaultKind("no_power", planner("no_power"), *graded(_apply), shows=_shows, lasts_s=3 * 86_400)
+def _acts(bay: Bay) -> bool:
+    return bay.circuit.closed and not bay.circuit.conducting
+
+
+KIND = FaultKind("no_power", planner("no_power"), *graded(_apply), shows=_shows, lasts_s=2 * 86_400, acts=_acts)

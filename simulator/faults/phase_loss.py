@@ -42,5 +42,5 @@ KIND = FaultKind(
     *intermittent(_apply, cycle_s=3 * 3600),
     shows=either(_shows, reported),
     fits=three_phase,
-    lasts_s=3 * 86_400,
+    lasts_s=2 * 86_400,
 )

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from simulator.station import Station
 
 
+_HOT_C = 75.0  # IEC 62196-1 lets terminals warm by 50 K: no sound plug gets there in Northern air
+
+
 def _details(spec: StationSpec) -> tuple[str, ...]:
     cooled = any(physics.liquid_cooled(connector.max_current_a) for connector in spec.connectors)
     return ("contact", "cooling") if cooled else ("contact",)
@@ -36,5 +39,6 @@ KIND = FaultKind(
     planner("plug_overheat", asset=plug_asset, details=_details, creeps_h=(0.5, 4)),
     *graded(_apply),
     shows=either(hot_plug, reported),
+    acts=lambda bay: bay.circuit.plug_c > _HOT_C,
     lasts_s=12 * 3600,
 )

@@ -41,5 +41,6 @@ KIND = FaultKind(
     _begin,
     _end,
     shows=_shows,
-    lasts_s=4 * 86_400,
+    acts=lambda bay: bay.hangs,
+    lasts_s=2.5 * 86_400,
 )

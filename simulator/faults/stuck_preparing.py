@@ -41,5 +41,5 @@ KIND = FaultKind(
     _begin,
     _end,
     shows=_shows,
-    lasts_s=3 * 86_400,
+    lasts_s=2 * 86_400,
 )

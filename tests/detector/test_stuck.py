@@ -337,6 +337,71 @@ def test_occupied_of_2x_after_the_vehicle_left_fires(finishing: Story) -> None:
     assert len(finishing.standing) == 1
 
 
+def test_occupied_after_a_session_is_no_new_attempt() -> None:
+    story = _story("stuck_preparing")
+    _occupied(story)
+    story.start("1", "A")
+    story.status(S.CHARGING)
+    story.wait(HOUR)
+    _stop(story, "Local")
+    _occupied(story)
+    story.wait(600)
+    _card(story, "B")
+    story.wait(HOUR)
+    assert story.standing == []
+
+
+def test_another_driver_whose_card_starts_nothing_says_that_the_bay_is_empty(finishing: Story) -> None:
+    _charge(finishing, "Local")
+    finishing.status(S.FINISHING)
+    finishing.wait(1800)
+    _card(finishing, "B")
+    finishing.wait(HOUR - 10)
+    assert finishing.standing == []
+    finishing.wait(10)
+    (finding,) = finishing.standing
+    assert "cards were read" in finding.evidence[1].value
+
+
+def test_its_own_drivers_card_says_nothing(finishing: Story) -> None:
+    _charge(finishing, "Local")
+    finishing.status(S.FINISHING)
+    finishing.wait(1800)
+    _card(finishing, "A")
+    _card(finishing, "C", accepted=False)
+    finishing.wait(4 * HOUR)
+    assert finishing.standing == []
+
+
+def test_a_card_that_starts_a_session_beside_it_says_nothing(finishing: Story) -> None:
+    _charge(finishing, "Local")
+    finishing.status(S.FINISHING)
+    for number, card in enumerate("BCD"):
+        finishing.status(S.PREPARING, connector_id=2)
+        finishing.wait(600)
+        _card(finishing, card)
+        finishing.wait(5)
+        finishing.start(f"other-{number}", card, connector_id=2)
+        finishing.wait(600)
+        finishing.stop(f"other-{number}")
+        finishing.status(S.AVAILABLE, connector_id=2)
+    finishing.wait(4 * HOUR)
+    assert finishing.standing == []
+
+
+def test_where_another_connector_is_free_one_card_is_not_enough(finishing: Story) -> None:
+    finishing.status(S.AVAILABLE, connector_id=2)
+    _charge(finishing, "Local")
+    finishing.status(S.FINISHING)
+    finishing.wait(1800)
+    _card(finishing, "B")
+    finishing.wait(2 * HOUR)
+    assert finishing.standing == []
+    _card(finishing, "C")
+    finishing.wait(HOUR)
+    assert len(finishing.standing) == 1
+
+
 def test_an_empty_bay_counts_as_left(finishing: Story) -> None:
     _charge(finishing, "Local")
     finishing.status(S.FINISHING)

@@ -194,8 +194,9 @@ class Engine:
             self._clocks[partition] = max(score_at, self._clocks.get(partition, LONG_AGO))
             self._score(partition, score_at, changes)
         self._run_due(partition, until, changes)
-        self._clocks[partition] = max(until, self._clocks.get(partition, LONG_AGO))
-        self._world.clock = max(until, self._world.clock)
+        if until > self._clocks.get(partition, LONG_AGO):
+            self._clocks[partition] = until
+        self._world.clock = max(self._world.clock, until)
 
     def _run_due(self, partition: int, until: datetime, changes: list[Change]) -> None:
         while (found := self._fleet.timers.pop(partition, until)) is not None:

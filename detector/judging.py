@@ -5,14 +5,14 @@ What all rules share is here, so that a rule says only whether its condition is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 
 from detector.changes import Change, ChangeKind, clear, finding_key, not_met, told
 from detector.fleet import Fleet
 from detector.network import World
 from detector.news import Told
-from detector.roster import Roster
+from detector.roster import Roster, Woken
 from detector.rules import Limits, anomaly
 from detector.rules.base import NOTHING, News, Rule, Scope, Standing, Subject, Verdict
 from detector.state import SITE, Slot, StationState
@@ -53,21 +53,17 @@ class Judge:
     def told(self, state: StationState, told: Told, changes: list[Change]) -> None:
         """The rules that the entry wakes: of the station, and of the connectors that it is about."""
         known = len(changes)
-        asked = [w.rule for w in self._roster.of_station(told) if w.certain or _waits(state, w.rule, None)]
+        asked = _sure(state, self._roster.of_station(told), None)
         if asked:
-            subject = self._subject(state, None, told.everything())
-            for rule in asked:
-                self._judge_one(state, rule, subject, told.at, changes)
+            self._ask(state, asked, self._subject(state, None, told.everything()), told.at, changes)
         connectors = state.view.connectors
         for number in list(connectors) if told.broad else told.connectors:
-            if number not in connectors:
+            connector = connectors.get(number)
+            if connector is None:
                 continue
-            woken = self._roster.of_connector(told, number)
-            asked = [w.rule for w in woken if w.certain or _waits(state, w.rule, number)]
+            asked = _sure(state, self._roster.of_connector(told, number), number)
             if asked:
-                subject = self._subject(state, connectors[number], told.about(number))
-                for rule in asked:
-                    self._judge_one(state, rule, subject, told.at, changes)
+                self._ask(state, asked, self._subject(state, connector, told.about(number)), told.at, changes)
         self._settle(state, told.at, changes, known)
 
     def scored(
@@ -81,8 +77,7 @@ class Judge:
         """What the models made of a stretch of charging."""
         known = len(changes)
         subject = self._subject(state, connector, News(scored=(judged,)))
-        for rule in self._roster.of_scores:
-            self._judge_one(state, rule, subject, at, changes)
+        self._ask(state, self._roster.of_scores, subject, at, changes)
         self._settle(state, at, changes, known)
 
     def due(self, state: StationState, at: datetime, changes: list[Change]) -> None:
@@ -96,7 +91,7 @@ class Judge:
                 self._judge_site_rule(state, rule, at, changes)
                 continue
             connector = state.view.connectors.get(connector_id) if connector_id is not None else None
-            self._judge_one(state, rule, self._subject(state, connector, NOTHING), at, changes)
+            self._ask(state, (rule,), self._subject(state, connector, NOTHING), at, changes)
         state.check_at = min((s.check_at for s in state.slots.values() if s.check_at is not None), default=None)
         self._settle(state, at, changes, known)
 
@@ -116,21 +111,35 @@ class Judge:
             if change.kind is not ChangeKind.STILL and change.finding.fault in self._gathered:
                 self._judge_site(state, change.finding.fault, at, changes)
 
-    def _judge_one(
-        self, state: StationState, rule: Rule, subject: Subject, at: datetime, changes: list[Change]
+    def _ask(
+        self, state: StationState, rules: Iterable[Rule], subject: Subject, at: datetime, changes: list[Change]
     ) -> None:
-        key = (rule.code, subject.connector_id)
-        slot = state.slots.get(key)
-        if slot is None:
-            slot = state.slots[key] = Slot()
-        limits = subject.limits[rule.code]
-        verdict = rule.evaluate(subject, slot.memory, limits, at)
-        if rule.share is not None and verdict.memory is not slot.memory:
-            self._world.book.put(rule.code, subject.group, subject.key, rule.share(verdict.memory))
-        slot.memory, slot.reason = verdict.memory, verdict.reason
-        if verdict.standing is Standing.NOT_MET and verdict.check_at is None and slot.raised is None:
-            slot.pending_since = slot.check_at = None  # as nearly always: nothing stands, nothing will by itself
-            return
+        """Asks each of the rules, and keeps what it answers."""
+        slots, connector_id, limits = state.slots, subject.connector_id, subject.limits
+        for rule in rules:
+            slot = slots.get((rule.code, connector_id))
+            if slot is None:
+                slot = slots[rule.code, connector_id] = Slot()
+            before = slot.memory
+            verdict = rule.evaluate(subject, before, limits[rule.code], at)
+            slot.memory, slot.reason = verdict.memory, verdict.reason
+            if rule.share is not None and slot.memory is not before:
+                self._world.book.put(rule.code, subject.group, subject.key, rule.share(slot.memory))
+            if verdict.standing is Standing.NOT_MET and verdict.check_at is None and slot.raised is None:
+                slot.pending_since = slot.check_at = None  # as nearly always: nothing stands
+            else:
+                self._keep(state, rule, subject, slot, verdict, at, changes)
+
+    def _keep(
+        self,
+        state: StationState,
+        rule: Rule,
+        subject: Subject,
+        slot: Slot,
+        verdict: Verdict,
+        at: datetime,
+        changes: list[Change],
+    ) -> None:
         own = None
         if verdict.standing is Standing.MET:
             own = self._met(state, rule, subject, slot, verdict, at, changes)
@@ -205,7 +214,7 @@ class Judge:
         known = len(changes)
         limits = self._limits(site.site_id, site.view)
         subject = Subject(view=site.view, network=self._world, site_id=site.site_id, limits=limits)
-        self._judge_one(site, rule, subject, at, changes)
+        self._ask(site, (rule,), subject, at, changes)
         self._fleet.touch(site)
         self._fleet.schedule(site)
         for change in changes[known:]:
@@ -239,7 +248,7 @@ class Judge:
             rule = self._by_code[code]
             if slot.raised is None and slot.pending_since is not None and rule.scope is not Scope.SITE:
                 connector = state.view.connectors.get(connector_id) if connector_id is not None else None
-                self._judge_one(state, rule, self._subject(state, connector, NOTHING), at, changes)
+                self._ask(state, (rule,), self._subject(state, connector, NOTHING), at, changes)
         self._fleet.schedule(state)
 
     def _held_back(self, rule: Rule, finding: Finding, state: StationState, connector_id: int | None) -> bool:
@@ -269,8 +278,14 @@ def _sooner(one: datetime | None, other: datetime | None, after: datetime) -> da
     return other if other is not None and after < other < one else one
 
 
-def _waits(state: StationState, rule: Rule, connector_id: int | None) -> bool:
+def _sure(state: StationState, woken: Woken, connector_id: int | None) -> Sequence[Rule]:
     """A mere frame wakes only a rule that may clear, or was never asked."""
+    if not woken.unsure:
+        return woken.rules
+    return [rule for rule in woken.rules if rule.code not in woken.unsure or _waits(state, rule, connector_id)]
+
+
+def _waits(state: StationState, rule: Rule, connector_id: int | None) -> bool:
     slot = state.slots.get((rule.code, connector_id))
     return slot is None or slot.pending_since is not None or slot.raised is not None
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
+from itertools import chain
 
 from detector.features import Window
 from detector.fold import Folded
@@ -52,12 +54,21 @@ _WAKES: dict[type, Wake] = {
 }
 
 
+_BITS = {wake: 1 << place for place, wake in enumerate(Wake)}
+_OF_FACT = {fact: _BITS[wake] for fact, wake in _WAKES.items()}
+_SAMPLE, _WINDOW, _ENDED, _FRAME = (_BITS[w] for w in (Wake.SAMPLE, Wake.WINDOW, Wake.ENDED, Wake.FRAME))
+
 _OF_THE_STATION = (StatusReported, Measured, EventReported)
 _FRAMES = (EntryKind.OCPP_IN, EntryKind.CONNECTED)
 
 
+def bits(wakes: Iterable[Wake]) -> int:
+    """A set of wakes as one number, which is compared and kept much faster."""
+    return sum(_BITS[wake] for wake in wakes)
+
+
 class Told:
-    """What an entry brought: about the whole station (`None`) and about single connectors."""
+    """What an entry brought: about the whole station (`None`) and about single connectors. `wakes` are `bits`."""
 
     __slots__ = ("_facts", "_folded", "_windows", "at", "broad", "samples", "wakes")
 
@@ -65,27 +76,27 @@ class Told:
         self, view: StationView, entry: Entry, folded: Folded, windows: list[Window], at: datetime
     ) -> None:
         self.at = at
+        self._facts = entry.facts
         self._folded = folded
         self._windows = windows
         self.samples = folded.samples
-        self.wakes: dict[int | None, set[Wake]] = {}
-        self._facts: dict[int | None, list[Fact]] = {}
+        wakes: dict[int | None, int] = {}
         for fact in entry.facts:
-            connector_id = _connector(fact)
-            self._facts.setdefault(connector_id, []).append(fact)
-            wake = _WAKES.get(type(fact))
+            wake = _OF_FACT.get(type(fact))
             if wake is not None:
-                self.wakes.setdefault(connector_id, set()).add(wake)
-        self.broad = bool(self.wakes.get(None))
+                connector_id = _connector(fact)
+                wakes[connector_id] = wakes.get(connector_id, 0) | wake
+        self.broad = None in wakes
         """Whether the whole station is concerned, and so each connector."""
-        for connector_id in folded.samples:
-            self.wakes.setdefault(connector_id, set()).add(Wake.SAMPLE)
+        for number in folded.samples:
+            wakes[number] = wakes.get(number, 0) | _SAMPLE
         for window in windows:
-            self.wakes.setdefault(window.connector_id, set()).add(Wake.WINDOW)
+            wakes[window.connector_id] = wakes.get(window.connector_id, 0) | _WINDOW
         for session in folded.ended:
-            self.wakes.setdefault(session.connector_id, set()).add(Wake.ENDED)
+            wakes[session.connector_id] = wakes.get(session.connector_id, 0) | _ENDED
         if entry.kind in _FRAMES:
-            self.wakes.setdefault(None, set()).add(Wake.FRAME)
+            wakes[None] = wakes.get(None, 0) | _FRAME
+        self.wakes = wakes
 
     @property
     def connectors(self) -> list[int]:
@@ -94,20 +105,22 @@ class Told:
 
     def everything(self) -> News:
         """For a rule about the station."""
+        ended, samples = self._folded.ended, self.samples
         return News(
-            facts=tuple(fact for facts in self._facts.values() for fact in facts),
-            samples=tuple(sample for samples in self._folded.samples.values() for sample in samples),
+            facts=self._facts,
+            samples=tuple(chain.from_iterable(samples.values())) if samples else (),
             windows=tuple(self._windows),
-            ended=tuple(self._folded.ended),
+            ended=tuple(ended),
         )
 
     def about(self, connector_id: int) -> News:
         """For a rule about one connector: with what concerns the whole station."""
+        ended, samples = self._folded.ended, self.samples.get(connector_id)
         return News(
-            facts=(*self._facts.get(None, ()), *self._facts.get(connector_id, ())),
-            samples=tuple(self._folded.samples.get(connector_id, ())),
-            windows=tuple(window for window in self._windows if window.connector_id == connector_id),
-            ended=tuple(session for session in self._folded.ended if session.connector_id == connector_id),
+            facts=tuple([fact for fact in self._facts if _connector(fact) in (None, connector_id)]),
+            samples=tuple(samples) if samples else (),
+            windows=tuple([one for one in self._windows if one.connector_id == connector_id]),
+            ended=tuple([session for session in ended if session.connector_id == connector_id]),
         )
 
 

@@ -111,30 +111,45 @@ def _by_time(
     view: StationView, connector: ConnectorView, fact: Measured, heard_at: datetime
 ) -> dict[datetime, dict[str, float]]:
     """Values by their moment; the newest of each field is kept."""
-    device = fact.source != "ocpp"
-    fields = connector.devices if device else connector.latest
+    if fact.source != "ocpp":
+        return _of_device(connector, fact)
+    fields = connector.latest
     by_time: dict[datetime, dict[str, float]] = {}
     values: dict[str, float] | None = None
     before: datetime | None = None
     for reading in fact.readings:
         if reading.at != before:  # a message's values mostly share their moment
             before = reading.at
-            late = not device and view.clock.late(before, heard_at)
+            late = view.clock.late(before, heard_at)
             values = None if late else by_time.get(before)
             if values is None and not late:
                 values = by_time[before] = {}
         name = reading.field
-        if values is None or (not device and reading.context.startswith("Transaction.")):
+        if values is None or reading.context.startswith("Transaction."):
             continue  # what is told again at a transaction's ends is no news
-        if name == "energy_wh" and not device and not _register(connector, fact, reading):
+        if name == "energy_wh" and not _register(connector, fact, reading):
             continue  # another meter, or out of order
-        if not device and reading.location not in _OUTLET and name != "soc_pct":
+        if reading.location not in _OUTLET and name != "soc_pct":
             name = f"{reading.location.lower()}/{name}"
             if reading.location == "Inlet" and reading.field != "temperature_c":
                 values.setdefault(reading.field, reading.value)
         values[name] = reading.value
         _keep(fields, name, Latest(reading.at, reading.value))
     return {at: values for at, values in by_time.items() if values}
+
+
+def _of_device(connector: ConnectorView, fact: Measured) -> dict[datetime, dict[str, float]]:
+    """The same of a device, which measures at one place only, by our clock."""
+    by_time: dict[datetime, dict[str, float]] = {}
+    values: dict[str, float] = {}
+    before: datetime | None = None
+    for reading in fact.readings:
+        if reading.at != before:
+            before = reading.at
+            values = by_time.setdefault(before, {})
+        values[reading.field] = reading.value
+        _keep(connector.devices, reading.field, Latest(before, reading.value))
+    return by_time
 
 
 def _in_session(

@@ -21,6 +21,7 @@ MAX_TEXT = 500
 MAX_NAME = 64
 LATE = timedelta(minutes=5)
 """A fact this much older than its receipt is history from a station's queue, not news."""
+_LATE_S = LATE.total_seconds()
 
 _CLOCK_RUN = timedelta(minutes=5)
 _CLOCK_JITTER_S = 30.0
@@ -116,7 +117,7 @@ class Clock(msgspec.Struct, omit_defaults=True):
 
     def late(self, at: datetime, heard_at: datetime) -> bool:
         """Whether what is said of `at` and heard at `heard_at` is history rather than news."""
-        return (heard_at - at) - timedelta(seconds=self.behind_s) > LATE
+        return (heard_at - at).total_seconds() - self.behind_s > _LATE_S
 
 
 class Shown(msgspec.Struct, frozen=True, omit_defaults=True):

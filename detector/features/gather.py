@@ -17,6 +17,7 @@ from laddvakt.domain.facts import (
     Booted,
     EventReported,
     LinkUp,
+    Measured,
     StatusReported,
     TransactionReported,
     TransactionStarted,
@@ -57,7 +58,8 @@ def gather(
         if open_ is not None and open_.transaction_id == window.transaction_id:
             open_.note(window)
     for fact in entry.facts:
-        _count(gathered, view, fact, at)
+        if not isinstance(fact, Measured):  # by far the most, which are in the samples
+            _count(gathered, view, fact, at)
     for ended in folded.ended:
         rows += _ended(gathered, view, ended, station)
     return rows

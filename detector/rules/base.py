@@ -247,6 +247,7 @@ class Rule:
     wakes: frozenset[Wake] = EVERYTHING
     fields: frozenset[str] = frozenset()  # only samples with one of these wake it; empty: any
     charging: bool | None = None  # only samples of a session wake it (True), or those outside any (False)
+    source: str = ""  # only samples of this source wake it: `ocpp`, the station itself; empty: any
     inhibited_by: tuple[
         str, ...
     ] = ()  # while one of these stands on its station or site, none is raised; "*": any
@@ -255,9 +256,11 @@ class Rule:
     gathers: tuple[str, ...] = ()  # of a SITE rule: the rules of its stations whose findings wake it
     share: Callable[[Any], Mapping[str, float]] | None = None  # of its memory: what peers are compared by
 
-    def wants(self, fields: Iterable[str], *, charging: bool) -> bool:
-        """Whether a sample of these fields, taken in a session or not, wakes it."""
+    def wants(self, fields: Iterable[str], *, source: str, charging: bool) -> bool:
+        """Whether a sample of these fields, from this source, taken in a session or not, wakes it."""
         if Wake.SAMPLE not in self.wakes or self.charging not in (None, charging):
+            return False
+        if self.source not in ("", source):
             return False
         return not self.fields or not self.fields.isdisjoint(fields)
 

@@ -11,10 +11,10 @@ import msgspec
 
 from detector.assets import station_asset
 from detector.episodes import codes_of
-from detector.rules.base import Rule, Scope, Standing, Subject, Threshold, Thresholds, Verdict, Wake, span
+from detector.rules.base import News, Rule, Scope, Standing, Subject, Threshold, Thresholds, Verdict, Wake, span
 from detector.temperatures import HIGHEST_C, LOWEST_C, PLUG
 from detector.view import ConnectorView
-from laddvakt.domain.facts import LinkDown, SecurityEventReported
+from laddvakt.domain.facts import LinkDown, Measured, SecurityEventReported
 from laddvakt.domain.tickets import Asset, Evidence, Finding, Severity
 
 _CODE = "CX026"
@@ -55,7 +55,7 @@ _WHOLE = Verdict(standing=Standing.NOT_MET, reason=Reason.WHOLE)
 
 
 def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetime) -> Verdict:
-    if memory is None and _quiet(subject):
+    if memory is None and (_all_well(subject.news) or _quiet(subject)):
         return _WHOLE
     memory = _with_news(memory or Memory(), subject, now)
     clear_after_s = thresholds["clear_after_s"]
@@ -78,6 +78,22 @@ def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
         check_at=check_at,
         memory=memory if memory != Memory() else None,
     )
+
+
+def _all_well(news: News) -> bool:
+    """Nothing but values, and all plugs' sensors among them read what they can: as nearly always."""
+    for fact in news.facts:
+        if not isinstance(fact, Measured):
+            return False
+    return not any(_DOOR in sample.values or not _believable(sample.values) for sample in news.samples)
+
+
+def _believable(values: dict[str, float]) -> bool:
+    for name in PLUG:
+        celsius = values.get(name)
+        if celsius is not None and not LOWEST_C < celsius < HIGHEST_C:
+            return False
+    return True
 
 
 def _quiet(subject: Subject) -> bool:

@@ -59,7 +59,7 @@ _QUIET = Verdict(standing=Standing.NOT_MET, reason=Nothing.NONE)
 
 
 def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetime) -> Verdict:
-    if memory is None and _nothing_new(subject):
+    if memory is None and _nothing_new(subject, thresholds):
         return _QUIET
     before = memory or Memory()
     reported = repeated.evaluate(subject, before.repeats, thresholds, now, codes=_CODES)
@@ -75,12 +75,16 @@ def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
     return Verdict(standing=Standing.MET, reason=reason or Reason.MEASURED_LOW, variant=str(reason), memory=kept)
 
 
-def _nothing_new(subject: Subject) -> bool:
-    """Most samples say nothing of insulation, and most connectors report nothing."""
+def _nothing_new(subject: Subject, thresholds: Thresholds) -> bool:
+    """Most samples say nothing of insulation or that it is good, and most connectors report nothing."""
     connector = subject.connector
     if connector is None or connector.error_code not in ("NoError", "") or connector.mrec or connector.problems:
         return False
-    return not any(_FIELD in sample.values or _OHM in sample.values for sample in subject.news.samples)
+    for sample in subject.news.samples:
+        value = _ohm_per_v(sample, thresholds)
+        if value is not None and value < thresholds["warn_ohm_per_v"]:
+            return False
+    return True
 
 
 def _ohm_per_v(sample: Sample, thresholds: Thresholds) -> float | None:

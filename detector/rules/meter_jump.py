@@ -294,6 +294,7 @@ RULE = Rule(
     memory=Memory,
     wakes=frozenset({Wake.SAMPLE, Wake.STARTED, Wake.ENDED, Wake.STATUS, Wake.LINK}),
     fields=frozenset({"energy_wh"}),
+    source="ocpp",
     inhibited_by=("offline",),
     absorbed_by=("meter_frozen", "meter_rollback", "welded_contactor"),  # it catches up, or counts what flows on
 )

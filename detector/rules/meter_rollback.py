@@ -193,6 +193,7 @@ RULE = Rule(
     memory=Memory,
     wakes=frozenset({Wake.SAMPLE, Wake.STARTED, Wake.ENDED}),
     fields=frozenset({"energy_wh"}),
+    source="ocpp",
     charging=True,
     inhibited_by=("offline",),
 )

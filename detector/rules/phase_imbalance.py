@@ -76,7 +76,7 @@ def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
         return Verdict(standing=Standing.MET, reason=Reason.VOLTAGES, variant="voltages", memory=memory)
     if memory.currents is not None and len(memory.vehicles) >= thresholds["vehicles"]:
         return Verdict(standing=Standing.MET, reason=Reason.CURRENTS, variant="currents", memory=memory)
-    return Verdict(standing=Standing.NOT_MET, reason=reason, memory=memory if memory != Memory() else None)
+    return Verdict(standing=Standing.NOT_MET, reason=reason, memory=memory if memory.at is not None else None)
 
 
 def _voltage(memory: Memory, subject: Subject, sample: Sample, thresholds: Thresholds) -> tuple[Memory, Reason]:

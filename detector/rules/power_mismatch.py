@@ -74,8 +74,7 @@ def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
             found = ratio_of(sample) if sample.transaction == session.transaction_id else None
             if found is not None:
                 memory, reason = _sample(memory, sample, *found, session.vehicle_key, thresholds)
-    oldest = now - timedelta(hours=thresholds["window_h"])
-    if memory.episodes and memory.episodes[-1].at < oldest:
+    if memory.episodes and memory.episodes[-1].at < now - timedelta(hours=thresholds["window_h"]):
         memory = msgspec.structs.replace(memory, episodes=())
     return _verdict(memory, reason, thresholds)
 
@@ -214,6 +213,7 @@ RULE = Rule(
     memory=Memory,
     wakes=frozenset({Wake.SAMPLE, Wake.STARTED}),
     fields=frozenset({"power_w", "power_l1_w"}),
+    source="ocpp",
     charging=True,
     inhibited_by=("offline",),
 )

@@ -19,6 +19,7 @@ from laddvakt.domain.tickets import Evidence, Finding, Severity
 _THIN = timedelta(seconds=110)
 _THIN_IDLE = timedelta(minutes=10)
 """While current is steady, a sample in two minutes tells as much as one a second."""
+_NO_TIME = timedelta(0)
 _STEP_A = 2.0
 _FRESH = timedelta(minutes=3)
 _IDLE_A = 1.0
@@ -71,8 +72,8 @@ class Phase(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
-    """`drift_v`: how far the grid has moved by an idle neighbour's word, since we began; `neighbour` is the last
-    that was idle, and what it measured."""
+    """`amps`: of the whole station, by phase, at the last sample that was used. `drift_v`: how far the grid has
+    moved by an idle neighbour's word, since we began; `neighbour` is the last that was idle, and its voltage."""
 
     phases: tuple[Phase, ...] = ()
     amps: tuple[float, ...] = ()
@@ -100,15 +101,12 @@ def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
 
 def _sample(memory: Memory, subject: Subject, sample: Sample, thresholds: Thresholds) -> Memory:
     volts, amps, at = sample.voltages, sample.currents, sample.at
-    thin = _THIN if amps and max(amps) > _IDLE_A else _THIN_IDLE
-    if memory.at is not None and at - memory.at < thin and _steady(memory.amps, amps):
-        return memory
     if len(volts) not in (1, 3) or len(amps) != len(volts) or "soc_pct" in sample.values:
         return memory
-    if min(volts) < _LOST * max(volts) or is_dc(subject) or (memory.at is not None and at <= memory.at):
-        return memory
     total = amps if len(amps) == 1 else drawn(subject.view, at - _FRESH)
-    if total is None:
+    if total is None or _told_already(memory, at, total):
+        return memory
+    if min(volts) < _LOST * max(volts) or is_dc(subject):
         return memory
     memory = _with_neighbour(memory, subject, at)
     phases = memory.phases if len(memory.phases) == len(volts) else (Phase(),) * len(volts)
@@ -116,11 +114,19 @@ def _sample(memory: Memory, subject: Subject, sample: Sample, thresholds: Thresh
         _with_sample(phase, at, total[index], volts[index] - memory.drift_v - _NOMINAL_V, thresholds)
         for index, phase in enumerate(phases)
     )
-    return msgspec.structs.replace(memory, phases=grown, amps=amps, at=at)
+    return msgspec.structs.replace(memory, phases=grown, amps=total, at=at)
 
 
-def _steady(before: tuple[float, ...], amps: tuple[float, ...]) -> bool:
-    return len(before) == len(amps) and all(abs(b - a) < _STEP_A for b, a in zip(before, amps, strict=True))
+def _told_already(memory: Memory, at: datetime, total: tuple[float, ...]) -> bool:
+    """Whether it is no later than the last sample, or soon after it with the same current."""
+    if memory.at is None:
+        return False
+    passed = at - memory.at
+    if passed <= _NO_TIME:
+        return True
+    if passed >= (_THIN if max(total) > _IDLE_A else _THIN_IDLE) or len(memory.amps) != len(total):
+        return False
+    return all(abs(before - now) < _STEP_A for before, now in zip(memory.amps, total, strict=True))
 
 
 def _with_sample(phase: Phase, at: datetime, amps: float, volts: float, thresholds: Thresholds) -> Phase:

@@ -90,8 +90,7 @@ def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
     if says_hot(subject, connector):
         memory = _reported(memory, subject, connector, now)
         reason = Reason.REPORTED
-    oldest = now - timedelta(hours=thresholds["window_h"])
-    if memory.cases and memory.cases[-1].at < oldest:
+    if memory.cases and memory.cases[-1].at < now - timedelta(hours=thresholds["window_h"]):
         memory = msgspec.structs.replace(memory, cases=())
     return _verdict(memory, reason, thresholds)
 

@@ -96,3 +96,14 @@ def test_rule_woken_by_something_else_is_not_kept_away_by_the_sample_of_the_same
     told = story(asked)
     told.start("T", "CARD")
     assert asked.times == 1
+
+
+@pytest.mark.parametrize(("source", "station", "device"), [("", 1, 1), ("ocpp", 1, 0), ("mqtt", 0, 1)])
+def test_samples_of_the_station_itself_and_those_of_a_device(source: str, station: int, device: int) -> None:
+    asked = Asked(scope=Scope.CONNECTOR, wakes=SAMPLES, source=source)
+    told = story(asked)
+    told.measure(power_w=10.0)
+    assert asked.times == station
+    asked.times = 0
+    told.measure(power_w=10.0, source="mqtt")
+    assert asked.times == device

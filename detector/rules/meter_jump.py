@@ -91,6 +91,8 @@ class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
     leap: Leap | None = None  # not confirmed yet
     jumped: Leap | None = None  # stands until enough good sessions
     good_sessions: int = 0
+    falls: int = 0  # to another register, since one was set right
+    fell_wh: float = 0.0  # by which the last fall took it back
 
 
 def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetime) -> Verdict:
@@ -158,8 +160,14 @@ def _reading(
 ) -> Memory:
     replace = msgspec.structs.replace
     high, samples = memory.high, memory.samples + 1
-    if high is not None and point.wh < high.wh and memory.lows + 1 < _NEW_REGISTER:
-        return replace(memory, lows=memory.lows + 1, samples=samples)
+    if high is not None and point.wh < high.wh:
+        if not memory.lows:  # what falls back from a leap that nothing confirmed has lost nothing
+            memory = replace(memory, fell_wh=high.wh - point.wh if memory.leap is None else 0.0)
+        if memory.lows + 1 < _NEW_REGISTER:
+            return replace(memory, lows=memory.lows + 1, samples=samples)
+        memory = replace(memory, falls=memory.falls + 1)
+    if high is not None and point.wh == high.wh and _may_catch_up(memory, connector):
+        return replace(memory, lows=0, samples=samples)
     most_wh = _most(memory, point, subject, connector, thresholds)
     memory = replace(
         memory,
@@ -174,8 +182,17 @@ def _reading(
     if high is None or point.wh < high.wh:
         return replace(memory, leap=None)
     if point.wh - high.wh > most_wh:
+        if memory.falls == 1 and point.wh - high.wh <= memory.fell_wh + most_wh:
+            return replace(memory, leap=None, falls=0)  # it was set right
         return replace(memory, leap=Leap(high, point, most_wh))
     return _confirm(memory, thresholds)
+
+
+def _may_catch_up(memory: Memory, connector: ConnectorView) -> bool:
+    """Whether a register that stands may hide what flows: a dead line to the meter repeats its last word, a coarse
+    one waits for its next step. What it tells then has had all the time since it last rose."""
+    charging = connector.session is not None and connector.status is ConnectorState.CHARGING
+    return charging and memory.leap is None
 
 
 def _confirm(memory: Memory, thresholds: Thresholds) -> Memory:
@@ -286,8 +303,9 @@ RULE = Rule(
         "1.2 times the rated power can have brought in the time between, and stays there for two more samples. "
         "Time in which the connector was seen to be without a session counts 150 W only. Not for a gap or a queue "
         "that is emptied (the time between readings counts, by the clock that says more), nor for a register that "
-        "comes back from a zero or counts per session, for another meter that is read while idle, or for a meter "
-        "shared with neighbours (what their registers rose by is allowed)."
+        "comes back from a zero or counts per session, that stood still and catches up, or that had fallen and is "
+        "set right, for another meter that is read while idle, or for a meter shared with neighbours (what their "
+        "registers rose by is allowed)."
     ),
     evaluate=evaluate,
     describe=describe,

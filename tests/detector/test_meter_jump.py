@@ -103,6 +103,27 @@ def test_a_clock_that_is_set_back_never_fires(story: Story) -> None:
     assert story.kinds() == []
 
 
+def test_a_register_that_stood_still_while_the_vehicle_charged_may_catch_up(story: Story) -> None:
+    _charge(story, "1", [10_000, 10_180, *[10_180] * 30, 15_700, 15_880, 16_060, 16_240])
+    assert story.kinds() == []
+
+
+def test_a_register_that_had_fallen_may_be_set_right(story: Story) -> None:
+    _charge(story, "1", [90_000, 90_180, 90_360])
+    for number in (2, 3):
+        _charge(story, str(number), [70_000 + 600 * number + 180 * minute for minute in range(4)])
+    _charge(story, "4", [93_000 + 180 * minute for minute in range(4)])
+    assert story.kinds() == []
+
+
+def test_a_register_that_begins_anew_with_each_session_leaps_all_the_same(story: Story) -> None:
+    for number in range(3):
+        _charge(story, str(number), [180 * minute for minute in range(40)])
+        story.wait(3600)
+    _charge(story, "9", [0, 180, 360, 540, 5000, 5180, 5360])
+    assert story.kinds() == [ChangeKind.RAISED]
+
+
 def test_single_zeros_and_single_spikes_never_fire(story: Story) -> None:
     _charge(story, "1", [10_000, 0, 10_200, 0, 0, 10_400, 900_000, 10_600, 10_700, 10_800, 10_900])
     assert story.kinds() == []

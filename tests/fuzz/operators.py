@@ -25,7 +25,7 @@ from tests.fuzz.recorded import (
     no_fault_of_ours,
     signs_of,
 )
-from tests.fuzz.target import Run, Seed, UnhandledError
+from tests.fuzz.target import JSON, Form, Run, Seed, UnhandledError
 from tests.support.stations import T0
 
 # MQTT: the topic, a line feed, the payload
@@ -66,6 +66,20 @@ def _mqtt_payloads() -> Iterator[bytes]:
     yield payload.SerializeToString()
 
 
+def _message(tree: Any) -> bytes:
+    topic, payload = tree
+    return str(topic).encode("utf-8", "replace") + b"\n" + JSON.dump(payload)
+
+
+def _tree(data: bytes) -> Any:
+    topic, _, payload = data.partition(b"\n")
+    return [topic.decode(), JSON.load(payload)]
+
+
+MESSAGE = Form(_message, _tree)
+"""A message whose payload is JSON; others are damaged byte by byte only."""
+
+
 def mqtt_seeds() -> list[Seed]:
     payloads = list(_mqtt_payloads())
     return [
@@ -91,7 +105,8 @@ def mqtt() -> Run:
             if decode_batch(join_entries([encode_entry(entry)])) != (entry,):
                 raise UnhandledError("the log gives back another entry than it was given")
             PointMaker().points([entry])
-            signs.append(signs_of(entry.facts))
+            fields = {(r.field, r.location) for fact in entry.facts for r in getattr(fact, "readings", ())}
+            signs.append((signs_of(entry.facts), tuple(sorted(fields))))
         return tuple(signs)
 
     return run

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collector.mqtt.mapping_file import load_mappings
 from laddvakt.domain.errors import NetworkFileError, SettingsError
 from laddvakt.network import read_network
-from tests.fuzz.operators import example_of, file_of, mqtt, mqtt_seeds, price_seeds, prices
+from tests.fuzz.operators import MESSAGE, example_of, file_of, mqtt, mqtt_seeds, price_seeds, prices
 from tests.fuzz.stations import LINKS, entries_run, entry_seeds, frame_seeds, frames, line_seeds, lines_run
 from tests.fuzz.target import JSON, MSGPACK, Target
 
@@ -14,7 +14,7 @@ TARGETS: dict[str, Target] = {
     for target in (
         Target("frames", 0.5, frame_seeds, frames, len(LINKS)),
         Target("entries", 0.22, entry_seeds, entries_run, 4, MSGPACK),
-        Target("mqtt", 0.2, mqtt_seeds, mqtt, 8, None),
+        Target("mqtt", 0.2, mqtt_seeds, mqtt, 8, MESSAGE),
         Target("lines", 0.0595, line_seeds, lines_run, 1, JSON),
         Target("prices", 0.0185, price_seeds, prices),
         Target(

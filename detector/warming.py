@@ -17,15 +17,16 @@ from detector.temperatures import air_of
 _SMOOTH_S = 900.0
 _STEADY = timedelta(minutes=10)
 _AT_REST = 0.15  # of the rated current, smoothed: less warms nothing
+_HIGH = 0.45  # of the rated current: vehicles of 16 A, which take a little less, at plugs for 32 A
 _ENOUGH = 0.4  # of the rated current, smoothed, on the average of a session
 _REST_AGE = timedelta(hours=3)
 _SAMPLES = 3
 
 
 class Warming(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True, gc=False):
-    """One plug. `squares`: current squared, smoothed, at `at`; `now_a2`: of this moment; `high_since`: over half
-    the rated current since. `rest_c`, `rest_air_c`: plug and air (NaN: not known) when it last was at rest. Then
-    the sums of this session."""
+    """One plug. `squares`: current squared, smoothed, at `at`; `now_a2`: of this moment; `high_since`: nearly half
+    the rated current or more since. `rest_c`, `rest_air_c`: plug and air (NaN: not known) when it last was at
+    rest. Then the sums of this session."""
 
     at: datetime
     squares: float = 0.0
@@ -43,12 +44,12 @@ class Warming(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True, 
         passed_s = max((now - self.at).total_seconds(), 0.0)
         smooth = self.now_a2 + (self.squares - self.now_a2) * math.exp(-passed_s / _SMOOTH_S)
         now_a2 = self.now_a2 if squares is None else squares
-        high_since = (self.high_since or now) if now_a2 >= (rated / 2) ** 2 else None
+        high_since = (self.high_since or now) if now_a2 >= (_HIGH * rated) ** 2 else None
         return msgspec.structs.replace(self, at=now, squares=smooth, now_a2=now_a2, high_since=high_since)
 
     def measured(self, celsius: float, rated: float, subject: Subject, now: datetime) -> Warming:
-        """The plug's temperature: at rest it is where warming begins, after ten minutes at half the rated current
-        it tells how much."""
+        """The plug's temperature: at rest it is where warming begins, after ten minutes at nearly half the
+        rated current it tells how much."""
         replace = msgspec.structs.replace
         if self.squares <= (_AT_REST * rated) ** 2:
             air_c = air_of(subject, now)

@@ -70,7 +70,8 @@ GRADINGS: dict[str, Grading] = {
     "power_mismatch": Grading(3 * DAY),
     "thermal_derate": Grading(3 * DAY, also=_REPORTED),
     # Creeps up.
-    "plug_resistance": Grading(14 * DAY, incipient=True),
+    # Contacts that are far gone overheat, and whoever is sent for that finds them.
+    "plug_resistance": Grading(14 * DAY, incipient=True, also=_REPORTED | {"plug_overheat"}),
     "supply_resistance": Grading(14 * DAY, incipient=True),
     "meter_drift": Grading(14 * DAY, incipient=True),
     "module_loss": Grading(14 * DAY, incipient=True, also=_REPORTED),

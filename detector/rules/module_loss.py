@@ -168,31 +168,38 @@ def counted(before: tuple[int, ...], share: float) -> tuple[int, ...]:
 
 
 def _judge(memory: Memory, scale: float, thresholds: Thresholds, now: datetime) -> Memory:
-    replace = msgspec.structs.replace
-    total = sum(memory.before)
-    if total < thresholds["known"]:
-        return replace(memory, reason=Reason.LEARNING)
-    before_w = _highest_tenth(memory.before) * scale
-    reason = Reason.NO_CEILING
+    """Looks for a ceiling of the last sessions, fewer and more of them, below what those before reached."""
+    reason = Reason.LEARNING
     for length in range(int(thresholds["sessions"]), len(memory.recent) + 1):
-        last = memory.recent[-length:]
-        ceiling_w = max(top.watts for top in last)
-        near = [top for top in last if top.watts >= ceiling_w * (1 - thresholds["flat_pct"] / 100)]
-        if len(near) < thresholds["at_it"] or len({top.vehicle for top in near}) < thresholds["vehicles"]:
-            continue
-        under = sum(1 for top in last if top.watts >= ceiling_w * _UNDER) - len(near)
-        if len(near) < 2 * under:
-            continue  # they thin out towards the highest: no ceiling
-        if ceiling_w > thresholds["share"] * before_w:
-            reason = Reason.AS_BEFORE
-            continue
-        chance = _chance(memory.before, ceiling_w * _OVER / scale, length)
-        if chance > thresholds["chance"]:
-            reason = Reason.CHANCE
-            continue
-        ceiling = Ceiling(now, ceiling_w, len(near), length, chance, before_w)
-        return replace(memory, ceiling=ceiling, over=0, reason=Reason.LOWER)
-    return replace(memory, reason=reason)
+        before = memory.before
+        for top in memory.recent[:-length]:
+            before = counted(before, top.watts / scale)
+        if sum(before) < thresholds["known"]:
+            break
+        found = _ceiling(memory.recent[-length:], before, scale, thresholds, now)
+        if isinstance(found, Ceiling):
+            return msgspec.structs.replace(memory, ceiling=found, over=0, reason=Reason.LOWER)
+        reason = found if reason in (Reason.LEARNING, Reason.NO_CEILING) else reason
+    return msgspec.structs.replace(memory, reason=reason)
+
+
+def _ceiling(
+    last: tuple[Top, ...], before: tuple[int, ...], scale: float, thresholds: Thresholds, now: datetime
+) -> Ceiling | Reason:
+    ceiling_w = max(top.watts for top in last)
+    near = [top for top in last if top.watts >= ceiling_w * (1 - thresholds["flat_pct"] / 100)]
+    if len(near) < thresholds["at_it"] or len({top.vehicle for top in near}) < thresholds["vehicles"]:
+        return Reason.NO_CEILING
+    under = sum(1 for top in last if top.watts >= ceiling_w * _UNDER) - len(near)
+    if len(near) < 2 * under:
+        return Reason.NO_CEILING  # they thin out towards the highest
+    before_w = _highest_tenth(before) * scale
+    if ceiling_w > thresholds["share"] * before_w:
+        return Reason.AS_BEFORE
+    chance = _chance(before, ceiling_w * _OVER / scale, len(last))
+    if chance > thresholds["chance"]:
+        return Reason.CHANCE
+    return Ceiling(now, ceiling_w, len(near), len(last), chance, before_w)
 
 
 def _highest_tenth(before: tuple[int, ...]) -> float:

@@ -32,6 +32,7 @@ class Reason(StrEnum):
 
     NOTHING_SAID = "nothing_said"  # no current, or no temperature of the plug
     LITTLE = "little"  # a session with too little current, too short, or without a temperature to start from
+    SUN_MAY = "sun_may"  # warmer, by so little at this current that sun and wind may do it: it tells nothing
     NOTHING_TO_COMPARE = "nothing_to_compare"  # neither its own past nor its peers are known yet
     USUAL = "usual"  # as warm as usual
     ONE_VEHICLE = "one_vehicle"  # warmer, with one vehicle: its inlet may be worn
@@ -66,7 +67,7 @@ def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
     memory = memory or Memory()
     for sample in subject.news.samples:
         if sample.transaction:
-            memory = _flow(memory, sample.currents, plug_of(sample.values), subject, now)
+            memory = _flow(memory, sample.currents, plug_of(sample.values), subject, sample.at)
     for session in subject.news.ended:
         memory = _session(memory, session, subject, thresholds, now)
     return Verdict(
@@ -77,15 +78,15 @@ def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
 
 
 def _flow(
-    memory: Memory, amps: tuple[float, ...], celsius: float | None, subject: Subject, now: datetime
+    memory: Memory, amps: tuple[float, ...], celsius: float | None, subject: Subject, at: datetime
 ) -> Memory:
     if not amps and (celsius is None or memory.warming is None):
         return memory
     top_a = max((memory.top_a, *amps))
     rated = _rated(subject, top_a)
-    warming = (memory.warming or Warming(now)).flowing(pin_squares(amps) if amps else None, rated, now)
+    warming = (memory.warming or Warming(at)).flowing(pin_squares(amps) if amps else None, rated, at)
     if celsius is not None:
-        warming = warming.measured(celsius, rated, subject, now)
+        warming = warming.measured(celsius, rated, subject, at)
     return msgspec.structs.replace(memory, warming=warming, top_a=top_a)
 
 
@@ -108,7 +109,10 @@ def _session(
     peers = subject.network.peers(RULE.code, _FEATURE, subject)
     limit = limit_of(memory, peers, thresholds)
     usual = memory.usual or (peers.median if peers is not None else heat)
-    high = limit is not None and heat > limit and (heat - usual) * mean_a2 >= thresholds["least_k"]
+    over = limit is not None and heat > limit
+    high = over and (heat - usual) * mean_a2 >= thresholds["least_k"]
+    if over and not high:
+        return replace(memory, reason=Reason.SUN_MAY)
     kept = memory.recent[-int(thresholds["sessions"]) :]
     memory = replace(memory, recent=(*kept, Session(now, session.vehicle, heat, high)))
     if not high:
@@ -136,7 +140,8 @@ def _learn(memory: Memory, heat: float, now: datetime) -> Memory:
     if day == memory.day:
         return replace(memory, today=(*memory.today[-(_TODAY - 1) :], heat))
     days = (*memory.days[-(_DAYS - 1) :], median(memory.today)) if memory.today else memory.days
-    usual = median(days) if len(days) >= _KNOWN_DAYS else 0.0
+    known = (*days, heat)
+    usual = median(known) if len(known) >= _KNOWN_DAYS else 0.0
     return replace(memory, day=day, today=(heat,), days=days, usual=usual)
 
 
@@ -228,7 +233,7 @@ RULE = Rule(
         "Per session, the plug's temperature over the air's, divided by current squared: the resistance of its "
         "contacts, by the heat that it makes. Current squared is smoothed over 15 min as copper smooths it, of "
         "all pins with the neutral (IEC 62196: its losses are those of each pin), and only counts after ten "
-        "minutes at half the rated current. It is too much when over 1.5 times the median of the connector's "
+        "minutes at 0.45 of the rated current. It is too much when over 1.5 times the median of the connector's "
         "last 30 days and 3 MAD above the median of connectors of the same vendor, model and type, in three of "
         "four sessions and with two vehicles. Not for one vehicle whose inlet is worn, nor for less than 8 K "
         "more than usual, which sun and wind may do. The air is a sensor's of the station or a neighbour at the "

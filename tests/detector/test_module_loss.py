@@ -71,6 +71,13 @@ def test_a_ceiling_lower_than_before_fires(story: Story, left: float) -> None:
     assert f"{left * _RATED_W / 1000:.0f} kW at SE-1 connector 1 any more" in finding.explanation
 
 
+def test_twenty_sessions_are_enough_to_know_what_was_before(story: Story) -> None:
+    traffic = Traffic(story)
+    traffic.come(20)
+    traffic.come(10, has_w=0.5 * _RATED_W)
+    assert len(story.standing) == 1
+
+
 @pytest.mark.parametrize("seed", range(1, 6))
 def test_vehicles_that_come_as_they_did_never_fire(seed: int) -> None:
     story = _story()

@@ -108,6 +108,24 @@ def test_wear_that_creeps_over_a_week_fires(story: Story) -> None:
     assert [finding.fault for finding in story.standing] == ["plug_resistance"]
 
 
+def test_vehicles_of_sixteen_amperes_at_a_plug_for_thirty_two_tell_as_well(story: Story) -> None:
+    plug = Plug(story)
+    plug.days(5, amps=(15.1, 15.1, 15.1), minutes=120)
+    plug.worse = 4.0
+    plug.days(2, amps=(15.1, 15.1, 15.1), minutes=120)
+    assert len(story.standing) == 1
+
+
+def test_weak_currents_between_do_not_hide_what_strong_ones_show(story: Story) -> None:
+    plug = Plug(story)
+    plug.days(5)
+    plug.worse = 1.8
+    for _ in range(3):
+        plug.charge()
+        plug.charge(amps=(15.1, 15.1, 15.1), minutes=120)
+    assert len(story.standing) == 1
+
+
 def test_other_currents_and_phases_heat_the_same_plug_and_never_fire(story: Story) -> None:
     plug = Plug(story)
     for amps in ((32.0, 32.0, 32.0), (32.0, 0.0, 0.0), (20.0, 20.0, 20.0), (32.0, 32.0, 0.0)) * 3:

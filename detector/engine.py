@@ -17,7 +17,7 @@ from detector.fleet import Fleet
 from detector.fold import Folded, Pseudonymise, fold
 from detector.judging import Judge, LimitsAt
 from detector.network import LONG_AGO, World
-from detector.news import Told
+from detector.news import Told, only_values
 from detector.rules import RULES, Limits
 from detector.rules.base import Rule
 from detector.state import StationState, decode, encode
@@ -118,6 +118,8 @@ class Engine:
         self._advance(partition, at, changes)
         if entry.kind is EntryKind.CONNECTED:
             self._world.links.note(self._world.site_of(entry.station_id), at)
+        if not only_values(entry):
+            self._judge.catch_up(state, at, changes)
         folded = fold(state.view, entry, self._pseudonymise)
         for session in folded.ended:
             self._world.vehicles.note(session)

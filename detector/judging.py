@@ -53,7 +53,8 @@ class Judge:
     def told(self, state: StationState, told: Told, changes: list[Change]) -> None:
         """The rules that the entry wakes: of the station, and of the connectors that it is about."""
         known = len(changes)
-        asked = _sure(state, self._roster.of_station(told), None)
+        woken = self._roster.of_station(told)
+        asked, waits = _sure(state, woken, None, told), bool(woken.slow)
         if asked:
             self._ask(state, asked, self._subject(state, None, told.everything()), told.at, changes)
         connectors = state.view.connectors
@@ -61,10 +62,35 @@ class Judge:
             connector = connectors.get(number)
             if connector is None:
                 continue
-            asked = _sure(state, self._roster.of_connector(told, number), number)
+            woken = self._roster.of_connector(told, number)
+            asked, waits = _sure(state, woken, number, told), waits or bool(woken.slow)
             if asked:
                 self._ask(state, asked, self._subject(state, connector, told.about(number)), told.at, changes)
+        if waits and told.only_values:
+            state.aside.put(told.samples, told.at)
+            if state.aside.full(told.at):
+                self._catch_up(state, told.at, changes)
         self._settle(state, told.at, changes, known)
+
+    def catch_up(self, state: StationState, at: datetime, changes: list[Change]) -> None:
+        """Slow rules are given what was put aside for them, before anything else changes."""
+        if state.aside.samples:
+            known = len(changes)
+            self._catch_up(state, at, changes)
+            self._settle(state, at, changes, known)
+
+    def _catch_up(self, state: StationState, at: datetime, changes: list[Change]) -> None:
+        aside = state.aside.take()
+        everything = tuple([sample for _, sample in aside])
+        asked = self._roster.slow_of(Scope.STATION, everything)
+        if asked:
+            self._ask(state, asked, self._subject(state, None, News(samples=everything)), at, changes)
+        for number in dict.fromkeys([connector_id for connector_id, _ in aside]):
+            samples = tuple([sample for connector_id, sample in aside if connector_id == number])
+            asked = self._roster.slow_of(Scope.CONNECTOR, samples)
+            if asked:
+                subject = self._subject(state, state.view.connectors[number], News(samples=samples))
+                self._ask(state, asked, subject, at, changes)
 
     def scored(
         self,
@@ -82,6 +108,7 @@ class Judge:
 
     def due(self, state: StationState, at: datetime, changes: list[Change]) -> None:
         """What rules asked to be looked at now."""
+        self.catch_up(state, at, changes)
         known = len(changes)
         for (code, connector_id), slot in list(state.slots.items()):
             if slot.check_at is None or slot.check_at > at:
@@ -278,11 +305,12 @@ def _sooner(one: datetime | None, other: datetime | None, after: datetime) -> da
     return other if other is not None and after < other < one else one
 
 
-def _sure(state: StationState, woken: Woken, connector_id: int | None) -> Sequence[Rule]:
-    """A mere frame wakes only a rule that may clear, or was never asked."""
+def _sure(state: StationState, woken: Woken, connector_id: int | None, told: Told) -> Sequence[Rule]:
+    """Those to ask now. A mere frame wakes only a rule that may clear, or was never asked."""
+    rules = woken.prompt if told.only_values else woken.rules
     if not woken.unsure:
-        return woken.rules
-    return [rule for rule in woken.rules if rule.code not in woken.unsure or _waits(state, rule, connector_id)]
+        return rules
+    return [rule for rule in rules if rule.code not in woken.unsure or _waits(state, rule, connector_id)]
 
 
 def _waits(state: StationState, rule: Rule, connector_id: int | None) -> bool:

@@ -59,7 +59,13 @@ _OF_FACT = {fact: _BITS[wake] for fact, wake in _WAKES.items()}
 _SAMPLE, _WINDOW, _ENDED, _FRAME = (_BITS[w] for w in (Wake.SAMPLE, Wake.WINDOW, Wake.ENDED, Wake.FRAME))
 
 _OF_THE_STATION = (StatusReported, Measured, EventReported)
+_VALUES = frozenset({Measured})
 _FRAMES = (EntryKind.OCPP_IN, EntryKind.CONNECTED)
+
+
+def only_values(entry: Entry) -> bool:
+    """Whether nothing but measured values came, or a sign of life: all else may change what they mean."""
+    return _VALUES.issuperset(map(type, entry.facts))
 
 
 def bits(wakes: Iterable[Wake]) -> int:
@@ -70,18 +76,19 @@ def bits(wakes: Iterable[Wake]) -> int:
 class Told:
     """What an entry brought: about the whole station (`None`) and about single connectors. `wakes` are `bits`."""
 
-    __slots__ = ("_facts", "_folded", "_windows", "at", "broad", "samples", "wakes")
+    __slots__ = ("_facts", "_folded", "_windows", "at", "broad", "only_values", "samples", "wakes")
 
     def __init__(
         self, view: StationView, entry: Entry, folded: Folded, windows: list[Window], at: datetime
     ) -> None:
         self.at = at
+        self.only_values = only_values(entry)
         self._facts = entry.facts
         self._folded = folded
         self._windows = windows
         self.samples = folded.samples
         wakes: dict[int | None, int] = {}
-        for fact in entry.facts:
+        for fact in () if self.only_values else entry.facts:
             wake = _OF_FACT.get(type(fact))
             if wake is not None:
                 connector_id = _connector(fact)

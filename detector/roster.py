@@ -19,18 +19,15 @@ _SAMPLE, _FRAME = bits({Wake.SAMPLE}), bits({Wake.FRAME})
 
 class Woken(NamedTuple):
     """Rules to ask, in their order. `unsure` has those of them that only a frame wakes, which concerns a rule only
-    while it waits."""
+    while it waits. `prompt` are the rules but for slow ones, and `slow` those, which only samples wake."""
 
     rules: tuple[Rule, ...]
     unsure: frozenset[str]
+    prompt: tuple[Rule, ...]
+    slow: tuple[Rule, ...]
 
 
-class Kind(NamedTuple):
-    """Of a sample: whether it was taken in a session, by whom, and its fields."""
-
-    charging: bool
-    source: str
-    fields: tuple[str, ...]
+Kind = tuple[bool, str, tuple[str, ...]]  # of a sample: whether it was taken in a session, by whom; its fields
 
 
 class Roster:
@@ -56,8 +53,12 @@ class Roster:
         wakes = told.wakes.get(None, 0) | told.wakes.get(connector_id, 0)
         return self._woken(Scope.CONNECTOR, wakes, told.samples.get(connector_id, ()))
 
+    def slow_of(self, scope: Scope, samples: Sequence[Sample]) -> tuple[Rule, ...]:
+        """Slow rules that want these samples, which were put aside."""
+        return self._woken(scope, _SAMPLE, samples).slow
+
     def _woken(self, scope: Scope, wakes: int, samples: Sequence[Sample]) -> Woken:
-        kinds = tuple([Kind(sample.transaction != "", sample.source, tuple(sample.values)) for sample in samples])
+        kinds = tuple([(sample.transaction != "", sample.source, tuple(sample.values)) for sample in samples])
         if len(kinds) > 1:
             kinds = tuple(dict.fromkeys(kinds))
         found = self._known.get((scope, wakes, kinds))
@@ -69,11 +70,12 @@ class Roster:
 
 
 def _wants(rule: Rule, kind: Kind) -> bool:
-    return rule.wants(kind.fields, source=kind.source, charging=kind.charging)
+    charging, source, fields = kind
+    return rule.wants(fields, source=source, charging=charging)
 
 
 def _ask(rules: Iterable[Rule], wakes: int, kinds: Sequence[Kind]) -> Woken:
-    asked, unsure = [], set()
+    asked, unsure, slow = [], set(), set()
     for rule in rules:
         woken = bits(rule.wakes) & wakes
         if woken & _SAMPLE and not any(_wants(rule, kind) for kind in kinds):
@@ -82,4 +84,11 @@ def _ask(rules: Iterable[Rule], wakes: int, kinds: Sequence[Kind]) -> Woken:
             asked.append(rule)
         if woken == _FRAME:
             unsure.add(rule.code)
-    return Woken(tuple(asked), frozenset(unsure))
+        if rule.slow and woken & ~_FRAME == _SAMPLE:
+            slow.add(rule.code)
+    return Woken(
+        rules=tuple(asked),
+        unsure=frozenset(unsure),
+        prompt=tuple(rule for rule in asked if rule.code not in slow),
+        slow=tuple(rule for rule in asked if rule.code in slow),
+    )

@@ -74,7 +74,7 @@ def take_values(view: StationView, fact: Measured, heard_at: datetime, samples: 
             if "energy_wh" in values:
                 before = Register(at, values["energy_wh"])
         foreign = not ours and not _unnamed(fact)
-        sample = Sample(at, values, fact.source, transaction, power, currents, voltages, foreign)
+        sample = Sample(at, values, fact.source, transaction, power, currents, voltages, foreign, heard_at)
         samples.setdefault(connector.connector_id, []).append(sample)
 
 
@@ -88,7 +88,7 @@ def take_event(view: StationView, fact: EventReported, heard_at: datetime, sampl
         return
     _keep(connector.latest, field, Latest(fact.at, value))
     transaction = connector.session.transaction_id if connector.session is not None else ""
-    sample = Sample(fact.at, {field: value}, "ocpp", transaction)
+    sample = Sample(fact.at, {field: value}, "ocpp", transaction, heard_at=heard_at)
     samples.setdefault(connector.connector_id, []).append(sample)
 
 
@@ -142,13 +142,19 @@ def _of_device(connector: ConnectorView, fact: Measured) -> dict[datetime, dict[
     """The same of a device, which measures at one place only, by our clock."""
     by_time: dict[datetime, dict[str, float]] = {}
     values: dict[str, float] = {}
-    before: datetime | None = None
+    at: datetime | None = None
+    devices = connector.devices
     for reading in fact.readings:
-        if reading.at != before:
-            before = reading.at
-            values = by_time.setdefault(before, {})
-        values[reading.field] = reading.value
-        _keep(connector.devices, reading.field, Latest(before, reading.value))
+        if at is None or reading.at != at:
+            at = reading.at
+            values = by_time.setdefault(at, {})
+        name, value = reading.field, reading.value
+        values[name] = value
+        known = devices.get(name)
+        if known is None:
+            _keep(devices, name, Latest(at, value))
+        elif at >= known.at:
+            devices[name] = Latest(at, value)
     return by_time
 
 

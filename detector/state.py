@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import logging
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 
 from detector.features import Gathered, OpenWindow, Window
 from detector.rules.base import Rule
-from detector.view import StationView
+from detector.view import Sample, StationView
 from laddvakt.domain.tickets import Finding
 
 logger = logging.getLogger(__name__)
 
 SITE = "~site/"
 """The key of a site's state begins so; no station id does."""
+
+PACE = timedelta(minutes=5)
+"""So long a sample waits at most for the rules whose evidence takes longer."""
+MOST_ASIDE = 60
+"""Samples of a station that wait; with more, the rules are asked at once."""
 
 VERSION = 2
 """Of the encoding. A state of another version is left unused: the station begins anew."""
@@ -39,6 +45,27 @@ class Slot(msgspec.Struct, kw_only=True, omit_defaults=True):
         return self.raised is None and self.pending_since is None and self.check_at is None
 
 
+class Aside(msgspec.Struct):
+    """Samples that slow rules were not given yet, by connector, in the order they came."""
+
+    since: datetime | None = None
+    samples: list[tuple[int, Sample]] = []
+
+    def put(self, samples: Mapping[int, Sequence[Sample]], at: datetime) -> None:
+        self.since = self.since or at
+        for connector_id, taken in samples.items():
+            for sample in taken:
+                self.samples.append((connector_id, sample))
+
+    def full(self, at: datetime) -> bool:
+        """Whether the first has waited long enough, or there are too many to keep."""
+        return len(self.samples) >= MOST_ASIDE or (self.since is not None and at - self.since >= PACE)
+
+    def take(self) -> list[tuple[int, Sample]]:
+        taken, self.samples, self.since = self.samples, [], None
+        return taken
+
+
 SlotKey = tuple[str, int | None]  # rule code, connector
 
 
@@ -53,6 +80,7 @@ class StationState(msgspec.Struct, kw_only=True):
     gathered: Gathered = msgspec.field(default_factory=Gathered)  # sessions and days being gathered
     unscored: list[Window] = msgspec.field(default_factory=list)  # complete, and not yet judged by the models
     score_at: datetime | None = None  # when they will be
+    aside: Aside = msgspec.field(default_factory=Aside)  # not stored
 
     @property
     def site_id(self) -> str | None:

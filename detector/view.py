@@ -63,6 +63,7 @@ class Sample(msgspec.Struct, frozen=True, gc=False):
     currents: tuple[float, ...] = ()  # of the phases that are said, in amperes
     voltages: tuple[float, ...] = ()  # the same, phase to neutral (DC: of the output), in volts
     foreign: bool = False  # it names a transaction that is not the connector's session
+    heard_at: datetime | None = None  # by our clock
 
 
 class Cause(msgspec.Struct, frozen=True, kw_only=True):

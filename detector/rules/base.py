@@ -3,8 +3,9 @@
 `evaluate` judges one connector (or station, or site) from its view, the news of the entry, what the rule
 remembered, its thresholds and `now`; it answers with a `Verdict` that names its reason. It is asked when an entry
 brings what the rule `wakes` on, and when a time it asked for has come; then the news is empty. `describe` words
-the finding; it is asked only when a finding is raised or refreshed. The engine adds what all rules share:
-persistence, clearing, inhibition, timers.
+the finding; it is asked only when a finding is raised or refreshed. A `slow` rule is given samples a few minutes
+late, many at once, yet under the status and in the session in which they were taken (ADR 12). The engine adds what
+all rules share: persistence, clearing, inhibition, timers.
 """
 
 from __future__ import annotations
@@ -247,6 +248,7 @@ class Rule:
     wakes: frozenset[Wake] = EVERYTHING
     fields: frozenset[str] = frozenset()  # only samples with one of these wake it; empty: any
     charging: bool | None = None  # only samples of a session wake it (True), or those outside any (False)
+    slow: bool = False  # its evidence takes long: samples alone ask it now and then, with all that came since
     source: str = ""  # only samples of this source wake it: `ocpp`, the station itself; empty: any
     inhibited_by: tuple[
         str, ...

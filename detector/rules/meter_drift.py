@@ -271,5 +271,6 @@ RULE = Rule(
     wakes=frozenset({Wake.SAMPLE, Wake.STARTED, Wake.ENDED}),
     fields=frozenset({"energy_wh"}),
     charging=True,
+    slow=True,
     inhibited_by=("offline", "meter_frozen", "meter_jump", "meter_rollback"),
 )

@@ -84,7 +84,7 @@ def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
     memory = memory or Memory()
     for sample in subject.news.samples:
         if sample.transaction and sample.power is not None and sample.source == "ocpp":
-            memory = _sample(memory, sample, subject, now)
+            memory = _sample(memory, sample, subject, sample.heard_at or now)
     for session in subject.news.ended:
         memory = _ended(memory, session, subject, thresholds)
     return Verdict(
@@ -292,5 +292,6 @@ RULE = Rule(
     wakes=frozenset({Wake.SAMPLE, Wake.ENDED}),
     fields=frozenset({"power_w", "current_a"}),
     charging=True,
+    slow=True,
     inhibited_by=("offline", "thermal_derate"),
 )

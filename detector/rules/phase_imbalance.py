@@ -221,6 +221,7 @@ RULE = Rule(
     memory=Memory,
     wakes=frozenset({Wake.SAMPLE}),
     fields=frozenset({"voltage_l1_v", "current_l1_a"}),
+    slow=True,
     inhibited_by=("offline", "phase_loss"),
     absorbed_by=("supply_resistance",),
 )

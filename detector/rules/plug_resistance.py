@@ -67,7 +67,7 @@ def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
     memory = memory or Memory()
     for sample in subject.news.samples:
         if sample.transaction:
-            memory = _flow(memory, sample.currents, plug_of(sample.values), subject, sample.at)
+            memory = _flow(memory, sample.currents, plug_of(sample.values), subject, sample.heard_at or now)
     for session in subject.news.ended:
         memory = _session(memory, session, subject, thresholds, now)
     return Verdict(
@@ -246,6 +246,7 @@ RULE = Rule(
     wakes=frozenset({Wake.SAMPLE, Wake.ENDED}),
     fields=frozenset({*PLUG, "current_a", "current_l1_a", "current_l2_a", "current_l3_a"}),
     charging=True,
+    slow=True,
     absorbed_by=("plug_overheat",),
     share=shared,
 )

@@ -215,5 +215,6 @@ RULE = Rule(
     fields=frozenset({"power_w", "power_l1_w"}),
     source="ocpp",
     charging=True,
+    slow=True,
     inhibited_by=("offline",),
 )

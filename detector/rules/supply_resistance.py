@@ -95,7 +95,7 @@ def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
         return Verdict(standing=Standing.MET, reason=Reason.SAGS, variant=variant, memory=memory)
     if not memory.phases:
         return Verdict(standing=Standing.NOT_MET, reason=Reason.NO_VALUES)
-    few = all(len(phase.recent) < thresholds["sessions"] for phase in memory.phases)
+    few = max([len(phase.recent) for phase in memory.phases]) < thresholds["sessions"]
     return Verdict(standing=Standing.NOT_MET, reason=Reason.TOO_FEW if few else Reason.STIFF, memory=memory)
 
 
@@ -126,7 +126,7 @@ def _told_already(memory: Memory, at: datetime, total: tuple[float, ...]) -> boo
         return True
     if passed >= (_THIN if max(total) > _IDLE_A else _THIN_IDLE) or len(memory.amps) != len(total):
         return False
-    return all(abs(before - now) < _STEP_A for before, now in zip(memory.amps, total, strict=True))
+    return max([abs(before - now) for before, now in zip(memory.amps, total, strict=True)]) < _STEP_A
 
 
 def _with_sample(phase: Phase, at: datetime, amps: float, volts: float, thresholds: Thresholds) -> Phase:

@@ -315,5 +315,6 @@ RULE = Rule(
     wakes=frozenset({Wake.SAMPLE, Wake.ENDED, Wake.STATUS, Wake.EVENT}),
     fields=frozenset({"power_w", "power_l1_w", "current_a", "current_l1_a", *BODY}),
     charging=True,
+    slow=True,
     inhibited_by=("offline", "plug_overheat"),
 )

@@ -22,6 +22,7 @@ class Asked:
 
     def __init__(self, **declared: Any) -> None:
         self.times = 0
+        self.given: list[tuple[float, str]] = []  # power of each sample, and the session when it was judged
         self.rule = Rule(
             code="asked",
             title="",
@@ -39,6 +40,9 @@ class Asked:
 
     def _evaluate(self, subject: Subject, memory: Any, thresholds: Thresholds, now: datetime) -> Verdict:
         self.times += subject.connector_id in (None, 1)
+        connector = subject.connector
+        session = connector.session.transaction_id if connector is not None and connector.session else ""
+        self.given += [(sample.values.get("power_w", 0.0), session) for sample in subject.news.samples]
         return Verdict(standing=Standing.NOT_MET, reason=Reason.ASKED)
 
 
@@ -107,3 +111,59 @@ def test_samples_of_the_station_itself_and_those_of_a_device(source: str, statio
     asked.times = 0
     told.measure(power_w=10.0, source="mqtt")
     assert asked.times == device
+
+
+def slow(**declared: Any) -> tuple[Asked, Story]:
+    asked = Asked(scope=Scope.CONNECTOR, wakes=SAMPLES | {Wake.STARTED}, slow=True, **declared)
+    return asked, story(asked)
+
+
+def test_slow_rule_is_asked_after_five_minutes_with_all_samples_since() -> None:
+    asked, told = slow()
+    for minute in range(5):
+        told.measure(power_w=float(minute))
+        told.wait(60)
+        assert asked.times == 0
+    told.measure(power_w=5.0)
+    assert (asked.times, [power for power, _ in asked.given]) == (1, [0.0, 1.0, 2.0, 3.0, 4.0, 5.0])
+    told.measure(power_w=6.0)
+    assert asked.times == 1
+
+
+def test_slow_rule_is_given_what_was_put_aside_before_anything_else_changes() -> None:
+    asked, told = slow()
+    told.measure(power_w=1.0)
+    told.start("T", "CARD")
+    assert (asked.times, asked.given) == (2, [(1.0, "")])  # once for the sample, once for the start
+    told.measure(power_w=7.0, transaction="T")
+    told.stop("T")
+    assert asked.given == [(1.0, ""), (7.0, "T")]
+
+
+def test_slow_rule_is_asked_at_once_when_sixty_samples_wait() -> None:
+    asked, told = slow()
+    for second in range(60):
+        assert asked.times == 0
+        told.measure(power_w=float(second))
+        told.wait(1)
+    assert (asked.times, len(asked.given)) == (1, 60)
+
+
+def test_slow_rule_of_the_station_is_given_samples_in_the_order_they_came() -> None:
+    asked = Asked(scope=Scope.STATION, wakes=SAMPLES, slow=True)
+    told = story(asked)
+    for number in range(4):
+        told.measure(connector_id=1 + number % 2, power_w=float(number))
+        told.wait(10)
+    told.disconnect()
+    assert [power for power, _ in asked.given] == [0.0, 1.0, 2.0, 3.0]
+
+
+def test_restart_loses_nothing_but_what_waited_for_slow_rules() -> None:
+    asked, told = slow()
+    told.measure(power_w=1.0)
+    again = make_engine(rules=(asked.rule,))
+    again.restore(told.engine.encode([told.station_id]))
+    told.engine = again
+    told.start("T", "CARD")
+    assert asked.given == []

@@ -9,7 +9,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from math import comb, exp, log1p
+from math import comb, exp, lgamma, log1p
 
 import msgspec
 
@@ -22,6 +22,8 @@ _SPREAD_H = 1.0
 _KEPT_WEEKS = 8
 _ENOUGH = 6.0
 """Once so many arrivals are missing, time teaches nothing more about what is usual."""
+_SAME_VISIT = timedelta(minutes=10)
+"""Who plugs in so soon after the last one mostly is the same driver, who tries again: visits count, not tries."""
 _EMPTY = array("f", bytes(4 * 2 * _BINS)).tobytes()
 
 
@@ -68,7 +70,8 @@ def until(demand: Demand, now: datetime, *, since: datetime | None = None) -> De
 def seen(demand: Demand, now: datetime, *, free: int, occupied: int) -> Demand:
     """`demand` as of `now`, when so many connectors are found free and occupied: whoever occupies one has come."""
     arrived = occupied - demand.occupied
-    if arrived <= 0:
+    again = demand.last is not None and timedelta(0) <= now - demand.last < _SAME_VISIT
+    if arrived <= 0 or again:
         return msgspec.structs.replace(demand, free=free, occupied=occupied)
     table = array("f", demand.table)
     _learn(table, _bin(now), float(arrived), 0.0)
@@ -100,11 +103,25 @@ def chance_of_so_few(k: int, expected: float, doubt: float) -> float:
     return min(total, 1.0)
 
 
-def chance_of_so_few_here(k: int, expected: float, came_elsewhere: float, usual_elsewhere: float) -> float:
+def chance_of_so_few_here(
+    k: int, expected: float, came_elsewhere: float, usual_elsewhere: float, doubt: float = 0.0
+) -> float:
     """Probability that of all who came to a site `k` or fewer came here, however quiet the site as a whole was:
-    given their sum, Poisson counts are binomial, each with its share of what is usual."""
+    given their sum, Poisson counts are binomial, each with its share of what is usual.
+
+    `doubt`, the variance of `expected`, makes the share p uncertain, and what is usual elsewhere is known no
+    better: var p = 2 (p (1 - p))^2 doubt / expected^2. Beta-binomial with that mean and variance.
+    """
     n, share = round(came_elsewhere) + k, expected / (expected + usual_elsewhere) if expected > 0 else 0.0
-    return sum(comb(n, j) * share**j * (1 - share) ** (n - j) for j in range(k + 1))
+    if not doubt or not 0 < share < 1:
+        return sum(comb(n, j) * share**j * (1 - share) ** (n - j) for j in range(k + 1))
+    weight = max(expected**2 / (2 * doubt * share * (1 - share)) - 1, 1.0)
+    a, b = weight * share, weight * (1 - share)
+    return sum(comb(n, j) * exp(_log_beta(j + a, n - j + b) - _log_beta(a, b)) for j in range(k + 1))
+
+
+def _log_beta(a: float, b: float) -> float:
+    return lgamma(a) + lgamma(b) - lgamma(a + b)
 
 
 def _learn(table: array[float], number: int, arrivals: float, free_h: float) -> None:

@@ -162,7 +162,9 @@ def _lack(subject: Subject, memory: Memory, thresholds: Thresholds, now: datetim
     if not found:
         return None
     lack = min(found)
-    return lack if alone else lack._replace(here=chance_of_so_few_here(lack.came, *lack.time.drivers))
+    if alone:
+        return lack
+    return lack._replace(here=chance_of_so_few_here(lack.came, *lack.time.drivers, lack.time.doubt))
 
 
 def _verdict(memory: Memory, reason: Reason, check_at: datetime) -> Verdict:
@@ -245,10 +247,11 @@ RULE = Rule(
         "has a chance under 0.00002: it is asked after each driver, so a chance of 0.001 would come true each "
         "year at each station. With m drivers expected and a variance v of that estimate the chance of none is "
         "(n / (n + m))^n with n = m^2 / v, Poisson with the gamma posterior of its rate; it is also worked out "
-        "for the time since each of the last four arrivals. Hours in which the connectors were occupied, broken "
-        "or out of service, or the link was down, are not silence. Where the site has other stations, it must "
-        "also have a chance under 0.001 that of all who came to the site so few came here (binomial, each "
-        "station with its share of what is usual): a holiday, closed gates or snow keep them away everywhere. A "
+        "for the time since each of the last four arrivals. Who plugs in within 10 minutes of the last one is the "
+        "same driver, who tries again. Hours in which the connectors were occupied, broken or out of service, or "
+        "the link was down, are not silence. Where the site has other stations, it must also have a chance under "
+        "0.001 that of all who came to the site so few came here (beta-binomial, each station with its share of "
+        "what is usual, as far as that is known): a holiday, closed gates or snow keep them away everywhere. A "
         "station alone at its site must be surer. An hour of the week that was never seen expects nobody."
     ),
     evaluate=evaluate,

@@ -87,6 +87,23 @@ def test_of_a_site_that_is_quiet_nobody_need_come_here() -> None:
     assert chance_of_so_few_here(0, 0.0, 60.0, 60.0) == 1.0
 
 
+def test_a_share_that_is_poorly_known_makes_the_chance_larger() -> None:
+    sure = chance_of_so_few_here(1, 20.0, 30.0, 60.0)
+    assert chance_of_so_few_here(1, 20.0, 30.0, 60.0, 1e-6) == pytest.approx(sure, rel=1e-3)
+    assert 2 * sure < chance_of_so_few_here(1, 20.0, 30.0, 60.0, 8.0) < 0.1
+
+
+def test_a_driver_who_tries_again_has_come_once() -> None:
+    demand = Demand(MONDAY, 1, 0)
+    for minutes in range(0, 9, 2):
+        at = MONDAY + timedelta(minutes=minutes)
+        demand = seen(until(demand, at), at, free=0, occupied=1)
+        demand = seen(until(demand, at + timedelta(minutes=1)), at + timedelta(minutes=1), free=1, occupied=0)
+    assert demand.came == 1
+    later = MONDAY + timedelta(minutes=11)
+    assert seen(until(demand, later), later, free=0, occupied=1).came == 2
+
+
 def test_it_is_small_and_survives_being_stored() -> None:
     demand = _lived(30)
     data = msgspec.msgpack.encode(demand)

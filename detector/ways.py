@@ -129,10 +129,10 @@ def _left(view: StationView, connector: ConnectorView, since: datetime, now: dat
 
 
 def _with(ways: Ways, visit: Visit, *, learn: bool) -> Ways:
-    """Who is not identified and at once tries again is one visit, and the best of it counts."""
+    """Who is not identified, or does not charge, and at once tries again is one visit; the best of it counts."""
     visits, before, began = ways.visits, list(ways.before), ways.began
     last = visits[-1] if visits else None
-    if last is not None and last.way is Way.NOBODY and last.connector_id == visit.connector_id:
+    if last is not None and last.way in (Way.NOBODY, visit.way) and last.connector_id == visit.connector_id:
         visits = visits[:-1] if visit.at - last.at <= _AGAIN else visits
     visits.append(visit)
     if len(visits) > _KEPT:

@@ -41,8 +41,10 @@ def _story() -> Story:
     return story
 
 
-def _visit(story: Story, kind: TokenKind | None = None, *, station: str = "SE-1", gap_h: float = 1.0) -> None:
-    """Plugged in, identified and charged for half an hour. No kind: OCPP 1.6, which does not say it."""
+def _visit(
+    story: Story, kind: TokenKind | None = None, *, station: str = "SE-1", gap_h: float = 1.0, minutes: float = 30
+) -> None:
+    """Plugged in, identified and charged. No kind: OCPP 1.6, which does not say it."""
     story.station_id = station
     name = f"{station} {story.now}"
     story.status(S.PREPARING)
@@ -53,10 +55,17 @@ def _visit(story: Story, kind: TokenKind | None = None, *, station: str = "SE-1"
         at=story.now, connector_id=1, transaction_id=name, id_tag=f"TAG {name}", token_kind=kind
     )
     story.say(started)
-    story.now += timedelta(minutes=30)
+    story.now += timedelta(minutes=minutes)
     story.say(TransactionStopped(at=story.now, transaction_id=name, meter_stop_wh=5000))
     story.status(S.AVAILABLE)
     story.now += timedelta(hours=gap_h)
+
+
+def _tries(story: Story, times: int) -> None:
+    """One driver starts again and again, and does not charge."""
+    for _ in range(times):
+        _visit(story, RFID, minutes=2, gap_h=0.02)
+    story.now += timedelta(hours=1)
 
 
 def _unread(story: Story, *, minutes: float = 2, station: str = "SE-1", gap_h: float = 1.0) -> None:
@@ -148,6 +157,16 @@ def test_one_driver_who_tries_again_and_again_is_one_visit(story: Story) -> None
         _visit(story)
     for _ in range(8):
         _unread(story, gap_h=0.05)
+    assert story.kinds() == []
+
+
+def test_one_driver_who_starts_again_and_again_does_not_make_a_way_usual(story: Story) -> None:
+    for _ in range(8):
+        _visit(story, APP)
+        _visit(story, APP)
+        _tries(story, 4)
+    for number in range(20):
+        _visit(story, RFID if number in (7, 13) else APP)
     assert story.kinds() == []
 
 

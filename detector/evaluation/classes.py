@@ -63,7 +63,7 @@ GRADINGS: dict[str, Grading] = {
     "rcd_trip": Grading(2 * DAY, also=_REPORTED),
     "pilot_proximity": Grading(2 * DAY, also=_REPORTED),
     "lock": Grading(2 * DAY, also=_REPORTED),
-    "silent_station": Grading(7 * DAY),  # where three drivers a day are usual, days without prove it
+    "silent_station": Grading(10 * DAY),  # where one driver a day is usual, a week without is chance
     "reader_fault": Grading(7 * DAY, also=_REPORTED),
     "payment_fault": Grading(7 * DAY),
     "phase_imbalance": Grading(3 * DAY, also=_REPORTED),

@@ -175,7 +175,7 @@ RULE = Rule(
         Threshold(name="confirming_samples", default=2, unit="samples", doc="further samples that must stay down"),
         Threshold(
             name="carried",
-            default=3,
+            default=2,
             unit="sessions",
             doc="in a row that went on where the one before ended, before one that does not is a fall",
         ),
@@ -185,7 +185,7 @@ RULE = Rule(
     action="Hold its sessions from invoicing, read the meter's display on site, check or replace the meter.",
     doc=(
         "The register falls and stays down for two more samples: within a session; or from one session to the "
-        "next, where three in a row had gone on where the one before ended. Not for a single zero, nor for "
+        "next, where two in a row had gone on where the one before ended. Not for a single zero, nor for "
         "registers that count per session or per boot, nor for samples out of order or out of a queue."
     ),
     evaluate=evaluate,

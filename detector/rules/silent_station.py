@@ -24,7 +24,7 @@ _OCCUPIED = frozenset(
     }
 )
 _LOOK_EVERY = timedelta(hours=1)
-_MAX_GAPS = 4
+_MAX_GAPS = 8
 
 
 class Reason(StrEnum):
@@ -247,7 +247,7 @@ RULE = Rule(
         "has a chance under 0.00002: it is asked after each driver, so a chance of 0.001 would come true each "
         "year at each station. With m drivers expected and a variance v of that estimate the chance of none is "
         "(n / (n + m))^n with n = m^2 / v, Poisson with the gamma posterior of its rate; it is also worked out "
-        "for the time since each of the last four arrivals. Who plugs in within 10 minutes of the last one is the "
+        "for the time since each of the last eight arrivals. Who plugs in within 10 min of the last one is the "
         "same driver, who tries again. Hours in which the connectors were occupied, broken or out of service, or "
         "the link was down, are not silence. Where the site has other stations, it must also have a chance under "
         "0.001 that of all who came to the site so few came here (beta-binomial, each station with its share of "

@@ -15,14 +15,17 @@ if TYPE_CHECKING:
 
 
 _COMMON_AC_A = 16.0  # most on-board chargers take no more
-_LOW_PACK_V = 430.0
+_PACK_V = (385.0, 430.0)
+"""Of DC stations, power over current between these: under them their power leaves no room for more current, above
+them their current limits no vehicle."""
+_TOLERANCE = 1.08  # of pilot (IEC 61851-1: a hundredth of the duty cycle at each end), vehicle and meter together
 
 
 def _can(spec: StationSpec, connector: ConnectorSpec) -> bool:
     """There are vehicles that its current, rather than its power, limits."""
     if spec.current == "AC":
         return connector.max_current_a <= _COMMON_AC_A
-    return connector.max_power_w / connector.max_current_a < _LOW_PACK_V
+    return _PACK_V[0] < connector.max_power_w / connector.max_current_a < _PACK_V[1]
 
 
 def _fits(spec: StationSpec) -> bool:
@@ -35,10 +38,10 @@ def _apply(station: Station, plan: FaultPlan, share: float) -> None:
 
 
 def _shows(plan: FaultPlan, said: Said) -> bool:
-    """More flows than is offered."""
+    """More flows than is offered, and than tolerances explain."""
     readings = said.readings()
     amps = [value for (measurand, *_), value in readings.items() if measurand == "Current.Import"]
-    return max(amps, default=0.0) > 1.02 * readings.get(("Current.Offered", "", ""), float("inf"))
+    return max(amps, default=0.0) > _TOLERANCE * readings.get(("Current.Offered", "", ""), float("inf"))
 
 
 KIND = FaultKind(

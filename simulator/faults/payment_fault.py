@@ -1,6 +1,6 @@
 """The station's payment terminal dies: payment cards are not taken. Who has another card goes on charging.
 
-Strength is the share of payments that fail, from two in three to all."""
+Strength is the share of payments that fail, from six in seven to all: of fewer, trying again would do."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def _apply(station: Station, plan: FaultPlan, share: float) -> None:
     for bay in bays(station, plan):
-        bay.flaws.terminal_dead = between(0.67, 1.0, plan.strength) if share else 0.0
+        bay.flaws.terminal_dead = between(0.85, 1.0, plan.strength) if share else 0.0
 
 
 def _fits(spec: StationSpec) -> bool:

@@ -11,6 +11,7 @@ from simulator.faults.shown import Said, either, reported
 from simulator.spec import three_phase
 
 if TYPE_CHECKING:
+    from simulator.bay import Bay
     from simulator.station import Station
 
 
@@ -36,11 +37,20 @@ def _shows(plan: FaultPlan, said: Said) -> bool:
     return dark or (max(amps.values(), default=0.0) > 1 and amps.get(phase) == 0.0)
 
 
+def _acts(bay: Bay) -> bool:
+    """A vehicle is there that would use the phase, or its voltage is told: a one-phase car misses nothing."""
+    circuit = bay.circuit
+    lost = circuit.defects.blown | circuit.defects.open_poles
+    used = any(phase < circuit.vehicle_phases for phase in lost)
+    return used or (bool(circuit.defects.blown) and bay.desk.dialect.voltage)
+
+
 KIND = FaultKind(
     "phase_loss",
     planner("phase_loss", details=_VARIANTS),
     *intermittent(_apply, cycle_s=3 * 3600),
     shows=either(_shows, reported),
+    acts=_acts,
     fits=three_phase,
     lasts_s=2 * 86_400,
 )

@@ -19,5 +19,5 @@ def _apply(station: Station, plan: FaultPlan, share: float) -> None:
 
 
 KIND = FaultKind(
-    "silent_station", planner("silent_station", whole=True), *graded(_apply), shows=None, lasts_s=6 * 86_400
+    "silent_station", planner("silent_station", whole=True), *graded(_apply), shows=None, lasts_s=9 * 86_400
 )

@@ -31,11 +31,12 @@ FAMILIES = _families()
 
 
 def same_trouble(finding: Finding, ticket: Ticket, *, stands: bool) -> bool:
-    """Whether a ticket is about what was found, under another name, at the same station and connector. `stands`:
-    the ticket's own finding stands, so only what explains that may go on with it."""
+    """Whether a ticket is about what was found, under another name, at the same connector or of the same asset.
+    `stands`: the ticket's own finding stands, so only what explains that may go on with it."""
     if ticket.fault not in FAMILIES.get(finding.fault, frozenset()) or ticket.station_id != finding.station_id:
         return False
-    if finding.connector_id and ticket.connector_id and finding.connector_id != ticket.connector_id:
+    elsewhere = finding.connector_id and ticket.connector_id and finding.connector_id != ticket.connector_id
+    if elsewhere and (stands or finding.asset != ticket.asset):  # of the station as a whole, it may move about
         return False
     if finding.fault in _BY_CODE[ticket.fault].absorbed_by:
         return _explains(finding, ticket, _BY_CODE[ticket.fault])

@@ -18,6 +18,7 @@ from laddvakt.domain.tickets import Evidence, Finding, Severity
 
 _MAX_VEHICLES = 4
 _FLOWED_A = 6.0
+_OTHER_UNIT = 0.5  # power under this share of volts times amperes is another unit, or one phase's
 
 
 class Reason(StrEnum):
@@ -29,6 +30,9 @@ class Reason(StrEnum):
     PAUSED = "paused"  # less than 6 A is offered: the vehicle is about to stop, or the offer is not meant
     FOLLOWING = "following"  # the limit has fallen: the vehicle follows it
     WITHIN = "within"  # the limit is kept
+    POWER_SAYS_LESS = (
+        "power_says_less"  # the power that is told needs less current: one of the two is read wrongly
+    )
     WAITING = "waiting"  # over, in one sample
     OVER = "over"  # over, and too few sessions have kept the limit since
 
@@ -98,9 +102,10 @@ def _sample(
         return memory, Reason.PAUSED
     if memory.fell_at is not None and sample.at - memory.fell_at < timedelta(seconds=thresholds["lag_s"]):
         return memory, Reason.FOLLOWING
-    amps = max(sample.currents)
-    if amps <= _allowed_a(subject, sample, limit.amps, thresholds):
-        return memory if memory.run is None else replace(memory, run=None), Reason.WITHIN
+    amps, allowed_a = max(sample.currents), _allowed_a(subject, sample, limit.amps, thresholds)
+    if amps <= allowed_a or amps * _by_power(sample, thresholds) <= allowed_a:
+        reason = Reason.WITHIN if amps <= allowed_a else Reason.POWER_SAYS_LESS
+        return memory if memory.run is None else replace(memory, run=None), reason
     run = longer(memory.run, sample.at, amps)
     if not run.lasted(thresholds["persist_s"]):
         return replace(memory, run=run), Reason.WAITING
@@ -109,6 +114,16 @@ def _sample(
         vehicles = (*vehicles[-(_MAX_VEHICLES - 1) :], session.vehicle_key)
     found = {"found": run, "over_a": limit.amps, "told_by": limit.told_by, "vehicles": vehicles}
     return replace(memory, run=run, sessions=0, **found), Reason.OVER
+
+
+def _by_power(sample: Sample, thresholds: Thresholds) -> float:
+    """The share of the current that the power needs at the same voltage; 1 where they agree, or are not told."""
+    power, volts = sample.power, sample.voltages
+    if power is None or power.basis != "measured" or power.at != sample.at or len(volts) != len(sample.currents):
+        return 1.0
+    apparent = sum(volt * amps for volt, amps in zip(volts, sample.currents, strict=True))
+    share = power.watts / apparent if apparent > 0 else 1.0
+    return share if _OTHER_UNIT < share < 1 - thresholds["mismatch_pct"] / 100 else 1.0
 
 
 def _offered_a(subject: Subject, sample: Sample) -> float | None:
@@ -191,6 +206,12 @@ RULE = Rule(
             unit="sessions",
             doc="so many others must keep the limit until it is cleared",
         ),
+        Threshold(
+            name="mismatch_pct",
+            default=10,
+            unit="%",
+            doc="by which power is under volts times amperes: one is wrong",
+        ),
     ),
     clears="Five sessions of other vehicles have kept the limit.",
     action="Keep out of use. Measure the pilot's duty cycle and hold it against the offer; check the settings.",
@@ -198,8 +219,10 @@ RULE = Rule(
         "A phase's current (DC: the outlet's) over 1.1 times the limit in force and 0.5 A, in two samples "
         "10 s apart or more. The limit is the least of the network file's rating, Current.Offered, and charging "
         "profiles that the station accepted. Not within 60 s of a limit that has fallen, not while less than 6 A "
-        "are offered, and a current without its phase may be the sum of three. Vehicles that would take no more "
-        "anyway do not show it. Source: IEC 61851-1 (5 s to follow the pilot); OCPP 1.6 section 3.13."
+        "are offered, and a current without its phase may be the sum of three. Nor where the power that is told, "
+        "over the same voltage, needs no more than the limit: one of the two is read wrongly (`power_mismatch`). "
+        "Vehicles that would take no more anyway do not show it. Source: IEC 61851-1 (5 s to follow the pilot); "
+        "OCPP 1.6 section 3.13."
     ),
     evaluate=evaluate,
     describe=describe,

@@ -41,7 +41,7 @@ def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
         silent = [m for m in memory.members if m in stations and _silent_since(stations[m], memory, thresholds)]
         if len(silent) >= thresholds["stations"] and len(silent) >= len(memory.members) / 2:
             return Verdict(standing=Standing.MET, reason=Reason.OUT, check_at=recheck_at, memory=memory)
-        return Verdict(standing=Standing.NOT_MET, reason=Reason.BACK, memory=Memory())
+        return _back(Reason.BACK, Memory(), thresholds)
     holders = subject.network.holders(site_id, "offline")
     for holder in holders:
         members = _together(holder.view, stations, thresholds)
@@ -55,7 +55,12 @@ def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
                     since=min(view.last_frame for view in members if view.last_frame is not None),
                 ),
             )
-    return Verdict(standing=Standing.NOT_MET, reason=Reason.FEW if holders else Reason.HEARD, memory=memory)
+    return _back(Reason.FEW if holders else Reason.HEARD, memory, thresholds)
+
+
+def _back(reason: Reason, memory: Memory, thresholds: Thresholds) -> Verdict:
+    """The last ones are given time to follow: stations start one after another."""
+    return Verdict(standing=Standing.NOT_MET, reason=reason, memory=memory, clear_after_s=thresholds["follow_s"])
 
 
 def _silent_since(view: StationView, memory: Memory, thresholds: Thresholds) -> bool:
@@ -111,9 +116,15 @@ RULE = Rule(
     thresholds=(
         Threshold(name="stations", default=2, unit="stations", doc="at least so many must be silent"),
         Threshold(name="share", default=0.5, unit="share", doc="and this share of the site's stations"),
+        Threshold(
+            name="follow_s", default=600, unit="s", doc="that the others are given once most are heard again"
+        ),
         Threshold(name="within_s", default=300, unit="s", doc="how close together they must have fallen silent"),
     ),
-    clears="Over half of the silent stations are heard again; those that stay silent get tickets of their own.",
+    clears=(
+        "Ten minutes after over half of the silent stations are heard again; those that stay silent get tickets "
+        "of their own."
+    ),
     action="Call the site; check its main breaker, the grid operator's outage map, router and uplink.",
     doc=(
         "At least two stations and half of a site fall silent within five minutes. It is judged when the first of "

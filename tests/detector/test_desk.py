@@ -320,6 +320,15 @@ def test_what_is_another_trouble_gets_a_ticket_of_its_own(
         assert sorted(t.fault for t in work.tickets.page().items) == sorted(["reported_fault", other.fault])
 
 
+def test_what_is_of_the_station_as_a_whole_may_come_up_at_another_connector(records: Records) -> None:
+    desk = Desk(lambda station_id: None)
+    report = found(fault="reported_fault", connector_id=1, mrec=("CX002",))
+    trips = found(fault="rcd_trip", connector_id=2, mrec=("CX002",))
+    handle(desk, records, change(ChangeKind.RAISED, report), change(ChangeKind.CLEARED, report, 5))
+    handle(desk, records, change(ChangeKind.RAISED, trips, 60))
+    assert (only(records).fault, only(records).connector_id) == ("rcd_trip", 2)
+
+
 def test_a_renamed_ticket_survives_a_restart(records: Records) -> None:
     desk = Desk(lambda station_id: None)
     handle(desk, records, change(ChangeKind.RAISED, _REPORT), change(ChangeKind.RAISED, _LOCK, 5))

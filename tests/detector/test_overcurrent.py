@@ -177,3 +177,13 @@ def test_the_report_as_such_is_put_under_it() -> None:
     _draw(story, 37.0)
     story.status(ConnectorState.FAULTED, "OverCurrentFailure")
     assert [finding.fault for finding in story.standing] == ["overcurrent"]
+
+
+def test_a_current_that_the_power_contradicts_is_a_reading_that_is_wrong() -> None:
+    story = _story(RATED)
+    _begin(story)
+    volts = {f"voltage_l{phase}_v": 230.0 for phase in (1, 2, 3)}
+    _draw(story, 44.0, power_w=3 * 230 * 31.5, **volts)
+    assert story.kinds() == []
+    _draw(story, 44.0, power_w=230 * 44.0, **volts)  # one phase's power: it contradicts nothing
+    assert [finding.fault for finding in story.standing] == ["overcurrent"]

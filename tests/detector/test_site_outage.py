@@ -57,6 +57,16 @@ def test_the_stations_that_stay_silent_get_their_own() -> None:
     assert standing == {("offline", station) for station in SITE[:3]}
 
 
+def test_those_that_follow_within_minutes_get_no_ticket() -> None:
+    story = _network()
+    _beat(story, [*SITE, *ELSEWHERE], minutes=30)
+    _beat(story, ELSEWHERE, minutes=60)
+    _beat(story, [*SITE[3:], *ELSEWHERE], minutes=5)
+    _beat(story, [*SITE, *ELSEWHERE], minutes=30)
+    assert _raised(story) == [("site_outage", "BRYGGAN")]
+    assert story.standing == []
+
+
 def test_a_ticket_of_a_station_is_put_under_the_one_of_its_site() -> None:
     story = _network()
     _beat(story, [*SITE, *ELSEWHERE], minutes=30)

@@ -118,7 +118,7 @@ class Engine:
         self._advance(partition, at, changes)
         if entry.kind is EntryKind.CONNECTED:
             self._world.links.note(self._world.site_of(entry.station_id), at)
-        if not only_values(entry):
+        if not only_values(entry.facts):
             self._judge.catch_up(state, at, changes)
         folded = fold(state.view, entry, self._pseudonymise)
         for session in folded.ended:

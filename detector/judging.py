@@ -7,14 +7,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from detector.changes import Change, ChangeKind, clear, finding_key, not_met, told
 from detector.fleet import Fleet
 from detector.network import World
-from detector.news import Told
+from detector.news import Told, only_values
 from detector.roster import Roster, Woken
 from detector.rules import Limits, anomaly
-from detector.rules.base import NOTHING, News, Rule, Scope, Standing, Subject, Verdict
+from detector.rules.base import (
+    NOTHING,
+    Calm,
+    News,
+    Rule,
+    Scope,
+    Standing,
+    Subject,
+    Thresholds,
+    Verdict,
+)
 from detector.state import SITE, Slot, StationState
 from detector.view import ConnectorView, ScoredWindow, StationView
 from laddvakt.domain.tickets import Finding
@@ -147,8 +158,10 @@ class Judge:
             slot = slots.get((rule.code, connector_id))
             if slot is None:
                 slot = slots[rule.code, connector_id] = Slot()
-            before = slot.memory
-            verdict = rule.evaluate(subject, before, limits[rule.code], at)
+            before, thresholds = slot.memory, limits[rule.code]
+            if rule.calm is not None and slot.at_rest and _calm(rule.calm, before, subject.news, thresholds):
+                continue
+            verdict = rule.evaluate(subject, before, thresholds, at)
             slot.memory, slot.reason = verdict.memory, verdict.reason
             if rule.share is not None and slot.memory is not before:
                 self._world.book.put(rule.code, subject.group, subject.key, rule.share(slot.memory))
@@ -311,6 +324,16 @@ def _sure(state: StationState, woken: Woken, connector_id: int | None, told: Tol
     if not woken.unsure:
         return rules
     return [rule for rule in rules if rule.code not in woken.unsure or _waits(state, rule, connector_id)]
+
+
+def _calm(calm: Calm, memory: Any, news: News, thresholds: Thresholds) -> bool:
+    """Whether nothing but samples came, and none of them matters."""
+    if not news.samples or not only_values(news.facts):
+        return False
+    for sample in news.samples:  # noqa: SIM110 - the hottest loop of the detector
+        if not calm(memory, sample, thresholds):
+            return False
+    return True
 
 
 def _waits(state: StationState, rule: Rule, connector_id: int | None) -> bool:

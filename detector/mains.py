@@ -42,9 +42,14 @@ def add(means: Means | None, at: datetime, values: Sequence[float]) -> tuple[Mea
 def fresh(connector: ConnectorView, names: Sequence[str], since: datetime) -> tuple[float, ...] | None:
     """The newest value of each of these fields; None where one of them is missing or older than `since`."""
     for source in (connector.latest, connector.devices):
-        found = [source.get(name) for name in names]
-        if all(one is not None and one.at >= since for one in found):
-            return tuple(one.value for one in found if one is not None)
+        found = []
+        for name in names:
+            one = source.get(name)
+            if one is None or one.at < since:
+                break
+            found.append(one.value)
+        else:
+            return tuple(found)
     return None
 
 

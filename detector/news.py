@@ -63,9 +63,9 @@ _VALUES = frozenset({Measured})
 _FRAMES = (EntryKind.OCPP_IN, EntryKind.CONNECTED)
 
 
-def only_values(entry: Entry) -> bool:
+def only_values(facts: Iterable[Fact]) -> bool:
     """Whether nothing but measured values came, or a sign of life: all else may change what they mean."""
-    return _VALUES.issuperset(map(type, entry.facts))
+    return _VALUES.issuperset(map(type, facts))
 
 
 def bits(wakes: Iterable[Wake]) -> int:
@@ -82,7 +82,7 @@ class Told:
         self, view: StationView, entry: Entry, folded: Folded, windows: list[Window], at: datetime
     ) -> None:
         self.at = at
-        self.only_values = only_values(entry)
+        self.only_values = only_values(entry.facts)
         self._facts = entry.facts
         self._folded = folded
         self._windows = windows

@@ -224,6 +224,10 @@ class Subject(msgspec.Struct, kw_only=True):
 
 Thresholds = Mapping[str, float]
 
+Calm = Callable[[Any, Sample, Thresholds], bool]
+"""Whether a sample cannot change what a rule remembers nor what it holds: as most, at a connector at rest. It is
+asked instead of `evaluate`, so it must be quick, and may be wrong in one direction only."""
+
 
 EVERYTHING = frozenset(Wake) - {Wake.SCORED, Wake.FRAME}
 
@@ -249,6 +253,7 @@ class Rule:
     fields: frozenset[str] = frozenset()  # only samples with one of these wake it; empty: any
     charging: bool | None = None  # only samples of a session wake it (True), or those outside any (False)
     slow: bool = False  # its evidence takes long: samples alone ask it now and then, with all that came since
+    calm: Calm | None = None  # samples that do not wake it while nothing stands and no timer runs
     source: str = ""  # only samples of this source wake it: `ocpp`, the station itself; empty: any
     inhibited_by: tuple[
         str, ...

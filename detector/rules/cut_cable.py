@@ -11,10 +11,10 @@ import msgspec
 
 from detector.assets import station_asset
 from detector.episodes import codes_of
-from detector.rules.base import News, Rule, Scope, Standing, Subject, Threshold, Thresholds, Verdict, Wake, span
+from detector.rules.base import Rule, Scope, Standing, Subject, Threshold, Thresholds, Verdict, Wake, span
 from detector.temperatures import HIGHEST_C, LOWEST_C, PLUG
-from detector.view import ConnectorView
-from laddvakt.domain.facts import LinkDown, Measured, SecurityEventReported
+from detector.view import ConnectorView, Sample
+from laddvakt.domain.facts import LinkDown, SecurityEventReported
 from laddvakt.domain.tickets import Asset, Evidence, Finding, Severity
 
 _CODE = "CX026"
@@ -55,7 +55,7 @@ _WHOLE = Verdict(standing=Standing.NOT_MET, reason=Reason.WHOLE)
 
 
 def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetime) -> Verdict:
-    if memory is None and (_all_well(subject.news) or _quiet(subject)):
+    if memory is None and _quiet(subject):
         return _WHOLE
     memory = _with_news(memory or Memory(), subject, now)
     clear_after_s = thresholds["clear_after_s"]
@@ -80,17 +80,12 @@ def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
     )
 
 
-def _all_well(news: News) -> bool:
-    """Nothing but values, and all plugs' sensors among them read what they can: as nearly always."""
-    for fact in news.facts:
-        if not isinstance(fact, Measured):
-            return False
-    return not any(_DOOR in sample.values or not _believable(sample.values) for sample in news.samples)
-
-
-def _believable(values: dict[str, float]) -> bool:
+def _calm(memory: Any, sample: Sample, thresholds: Thresholds) -> bool:
+    """The plug's sensor reads what it can."""
+    if memory is not None or _DOOR in sample.values:
+        return False
     for name in PLUG:
-        celsius = values.get(name)
+        celsius = sample.values.get(name)
         if celsius is not None and not LOWEST_C < celsius < HIGHEST_C:
             return False
     return True
@@ -266,5 +261,6 @@ RULE = Rule(
     memory=Memory,
     wakes=frozenset({Wake.STATUS, Wake.EVENT, Wake.SECURITY, Wake.LINK, Wake.BOOT, Wake.ENDED, Wake.SAMPLE}),
     fields=frozenset({*PLUG, _DOOR}),
+    calm=_calm,
     absorbed_by=("site_outage",),
 )

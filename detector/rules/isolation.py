@@ -10,7 +10,6 @@ import msgspec
 
 from detector.attribution import attribute
 from detector.episodes import NOBODY, Repeats
-from detector.episodes import Reason as Nothing
 from detector.rules import repeated
 from detector.rules.base import (
     Rule,
@@ -55,12 +54,7 @@ class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
     vehicles: tuple[str, ...] = ()
 
 
-_QUIET = Verdict(standing=Standing.NOT_MET, reason=Nothing.NONE)
-
-
 def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetime) -> Verdict:
-    if memory is None and _nothing_new(subject, thresholds):
-        return _QUIET
     before = memory or Memory()
     reported = repeated.evaluate(subject, before.repeats, thresholds, now, codes=_CODES)
     memory = msgspec.structs.replace(before, repeats=reported.memory or Repeats())
@@ -75,16 +69,10 @@ def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
     return Verdict(standing=Standing.MET, reason=reason or Reason.MEASURED_LOW, variant=str(reason), memory=kept)
 
 
-def _nothing_new(subject: Subject, thresholds: Thresholds) -> bool:
-    """Most samples say nothing of insulation or that it is good, and most connectors report nothing."""
-    connector = subject.connector
-    if connector is None or connector.error_code not in ("NoError", "") or connector.mrec or connector.problems:
-        return False
-    for sample in subject.news.samples:
-        value = _ohm_per_v(sample, thresholds)
-        if value is not None and value < thresholds["warn_ohm_per_v"]:
-            return False
-    return True
+def _calm(memory: Any, sample: Sample, thresholds: Thresholds) -> bool:
+    """The insulation is good, as it was before."""
+    value = _ohm_per_v(sample, thresholds)
+    return memory is None and (value is None or value >= thresholds["warn_ohm_per_v"])
 
 
 def _ohm_per_v(sample: Sample, thresholds: Thresholds) -> float | None:
@@ -208,5 +196,6 @@ RULE = Rule(
     memory=Memory,
     wakes=repeated.WAKES | {Wake.SAMPLE},
     fields=frozenset({_FIELD, _OHM}),
+    calm=_calm,
     inhibited_by=("offline", "emergency_stop"),
 )

@@ -73,6 +73,19 @@ def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
     )
 
 
+def _calm(memory: Any, sample: Sample, thresholds: Thresholds) -> bool:
+    """All voltages are there, as before, outside any session."""
+    if (
+        memory is None
+        or not memory.three
+        or sample.transaction
+        or memory.dark is not None
+        or memory.lost is not None
+    ):
+        return False
+    return len(sample.voltages) != 3 or min(sample.voltages) >= thresholds["nominal_v"] / 2
+
+
 def _current(memory: Memory, subject: Subject, sample: Sample, thresholds: Thresholds) -> tuple[Memory, Reason]:
     replace, amps = msgspec.structs.replace, sample.currents
     least, flows = min(amps), thresholds["flow_a"]
@@ -218,5 +231,6 @@ RULE = Rule(
     memory=Memory,
     wakes=frozenset({Wake.SAMPLE}),
     fields=frozenset({"current_l1_a", "voltage_l1_v"}),
+    calm=_calm,
     inhibited_by=("offline",),
 )

@@ -113,7 +113,10 @@ def _sample(
     memory: Memory, sample: Sample, ratio: float, phases: int, vehicle: str, thresholds: Thresholds
 ) -> tuple[Memory, Reason]:
     agrees = abs(ratio - 1) <= thresholds["off_pct"] / 100
-    run = _longer(memory.run, sample, agrees, phases, ratio)
+    run = memory.run
+    if run.told and (run.transaction, run.agrees, run.phases) == (sample.transaction, agrees, phases):
+        return memory, Reason.AGREES if agrees else Reason.CONTRADICTS  # as most samples of a session
+    run = _longer(run, sample, agrees, phases, ratio)
     memory = msgspec.structs.replace(memory, run=run)
     if not agrees and memory.agreed[phases - 1] < thresholds["agreed_before"]:
         return memory, Reason.NEVER_AGREED

@@ -117,6 +117,13 @@ def _sample(memory: Memory, subject: Subject, sample: Sample, thresholds: Thresh
     return msgspec.structs.replace(memory, phases=grown, amps=total, at=at)
 
 
+def _calm(memory: Any, sample: Sample, thresholds: Thresholds) -> bool:
+    """Nothing is drawn, as before, and the last sample that said so is not old."""
+    if memory is None or memory.at is None or sample.transaction or max(sample.currents, default=0.0) > _IDLE_A:
+        return False
+    return max(memory.amps, default=0.0) <= _IDLE_A and sample.at - memory.at < _THIN_IDLE
+
+
 def _told_already(memory: Memory, at: datetime, total: tuple[float, ...]) -> bool:
     """Whether it is no later than the last sample, or soon after it with the same current."""
     if memory.at is None:
@@ -274,5 +281,6 @@ RULE = Rule(
     memory=Memory,
     wakes=frozenset({Wake.SAMPLE, Wake.ENDED}),
     fields=frozenset({"voltage_v", "voltage_l1_v"}),
+    calm=_calm,
     inhibited_by=("phase_loss",),
 )

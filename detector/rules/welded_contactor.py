@@ -55,6 +55,11 @@ def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
     return Verdict(standing=Standing.NOT_MET, reason=reason, memory=memory if memory != Memory() else None)
 
 
+def _calm(memory: Any, sample: Sample, thresholds: Thresholds) -> bool:
+    """Nothing flows."""
+    return memory is None and not sample.foreign and (sample.power is None or sample.power.watts <= 0)
+
+
 def _with_sessions(memory: Memory, subject: Subject, thresholds: Thresholds) -> Memory:
     if memory.found is None or not subject.news.ended:
         return memory
@@ -202,4 +207,5 @@ RULE = Rule(
     memory=Memory,
     wakes=frozenset({Wake.SAMPLE, Wake.STARTED, Wake.ENDED}),
     charging=False,
+    calm=_calm,
 )

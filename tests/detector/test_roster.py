@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from detector.rules.base import Rule, Scope, Standing, Subject, Thresholds, Verdict, Wake
+from detector.view import Sample
 from laddvakt.domain.tickets import Finding, Severity
 from tests.support.detector import Story, make_engine
 
@@ -22,6 +23,7 @@ class Asked:
 
     def __init__(self, **declared: Any) -> None:
         self.times = 0
+        self.standing, self.persist_s = Standing.NOT_MET, 0.0
         self.given: list[tuple[float, str]] = []  # power of each sample, and the session when it was judged
         self.rule = Rule(
             code="asked",
@@ -43,7 +45,7 @@ class Asked:
         connector = subject.connector
         session = connector.session.transaction_id if connector is not None and connector.session else ""
         self.given += [(sample.values.get("power_w", 0.0), session) for sample in subject.news.samples]
-        return Verdict(standing=Standing.NOT_MET, reason=Reason.ASKED)
+        return Verdict(standing=self.standing, reason=Reason.ASKED, persist_s=self.persist_s)
 
 
 def _describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetime) -> Finding:
@@ -167,3 +169,27 @@ def test_restart_loses_nothing_but_what_waited_for_slow_rules() -> None:
     told.engine = again
     told.start("T", "CARD")
     assert asked.given == []
+
+
+def below_one(memory: Any, sample: Sample, thresholds: Thresholds) -> bool:
+    return sample.values["power_w"] < 1
+
+
+def test_calm_samples_do_not_wake_a_rule_that_holds_nothing() -> None:
+    asked = Asked(scope=Scope.CONNECTOR, wakes=SAMPLES | {Wake.STARTED}, calm=below_one)
+    told = story(asked)
+    told.measure(power_w=0.0)
+    assert asked.times == 0
+    told.measure(power_w=5.0)
+    assert asked.times == 1
+    told.start("T", "CARD")
+    assert asked.times == 2
+
+
+def test_calm_samples_wake_a_rule_whose_condition_is_met() -> None:
+    asked = Asked(scope=Scope.CONNECTOR, wakes=SAMPLES, calm=below_one)
+    asked.standing, asked.persist_s = Standing.MET, 3_600.0
+    told = story(asked)
+    told.measure(power_w=5.0)
+    told.measure(power_w=0.0)
+    assert asked.times == 2

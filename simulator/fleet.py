@@ -140,7 +140,7 @@ def plan_faults(options: FleetOptions, specs: tuple[StationSpec, ...], now_s: fl
             "seed": options.seed,
             "from": timestamp(now_s),
             "stations": [spec.station_id for spec in specs],
-            "faults": [truth_record(plan, None) for plan in plans],
+            "faults": [truth_record(plan) for plan in plans],
         }
         options.truth.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
     return plans

@@ -31,6 +31,7 @@ _CLOSE_S = (0.01, 0.5)  # a server that goes closes its links itself
 _RECONNECT_S = (1.0, 30.0)
 _THINK_S = 0.003  # how long the central system takes to answer
 _NEVER = float("inf")
+_SHOWN_TIMES = 4  # so many of the messages that show a fault are dated in the truth
 _PAY = 0.3  # share of drivers who pay by card where they can
 
 
@@ -114,11 +115,11 @@ class World:
         self._central = Central()
         self._asked = itertools.count(1)
         self._lines: list[Line] = []
-        self._shown_s: dict[FaultPlan, float] = {}
-        self._hidden: dict[str, list[FaultPlan]] = {}  # station -> faults that nothing has shown yet
+        self._shown_s: dict[FaultPlan, list[float]] = {}
+        self._hidden: dict[str, list[FaultPlan]] = {}  # station -> faults that little or nothing has shown yet
         for plan in self.plans:
             if KINDS[plan.fault].shows is None:
-                self._shown_s[plan] = plan.since_s
+                self._shown_s[plan] = [plan.since_s]
                 continue
             for station_id in plan.stations:
                 self._hidden.setdefault(station_id, []).append(plan)
@@ -144,7 +145,7 @@ class World:
             "from": timestamp(self.options.start_s),
             "until": timestamp(self.options.until_s),
             "stations": [spec.station_id for spec in self.specs],
-            "faults": [truth_record(plan, self._shown_s.get(plan)) for plan in self.plans],
+            "faults": [truth_record(plan, *self._shown_s.get(plan, ())) for plan in self.plans],
             "look_alikes": [like_record(plan) for plan in self.likes],
         }
 
@@ -273,8 +274,10 @@ class World:
         for plan in [plan for plan in hidden if shows(plan, action, payload, now_s)]:
             if not any(KINDS[plan.fault].acts(bay) for bay in bays(link.station, plan)):
                 continue
-            self._shown_s.setdefault(plan, now_s)
-            hidden.remove(plan)
+            times = self._shown_s.setdefault(plan, [])
+            times.append(now_s)
+            if len(times) >= _SHOWN_TIMES:
+                hidden.remove(plan)
 
 
 def _of_device(station: Station, topic: str, payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:

@@ -14,13 +14,15 @@ DAY = timedelta(days=1)
 
 class Grading(NamedTuple):
     """`within`: a ticket that comes later than this after the fault showed comes too late. `proof_s`: of a hard
-    fault, how long the catalogue wants it to hold; None where finding it takes sessions. `incipient`: it creeps
-    up while charging still works. `also`: other codes that name the same thing to a technician."""
+    fault, how long the catalogue wants it to hold; None where finding it takes sessions. `samples`: how many of
+    the messages that show it the catalogue wants, whatever time lies between them. `incipient`: it creeps up while
+    charging still works. `also`: other codes that name the same thing to a technician."""
 
     within: timedelta
     proof_s: float | None = None
     incipient: bool = False
     also: frozenset[str] = frozenset()
+    samples: int = 1
 
 
 _REPORTED = frozenset({"reported_fault"})
@@ -41,13 +43,13 @@ GRADINGS: dict[str, Grading] = {
     "emergency_stop": Grading(HOUR, 0, also=_REPORTED),
     "cut_cable": Grading(HOUR, 600, also=_REPORTED),
     # Readings prove it, as soon as they hold for a while; some only with the next vehicle.
-    "plug_overheat": Grading(DAY, 60, also=_REPORTED),
-    "voltage_range": Grading(DAY, 600, also=_REPORTED | {"site_voltage"}),
-    "phase_loss": Grading(DAY, 120, also=_REPORTED),
-    "overcurrent": Grading(DAY, 120, also=_REPORTED),
-    "welded_contactor": Grading(DAY, 60, also=_REPORTED),
-    "meter_frozen": Grading(DAY, 300, also=_REPORTED),
-    "meter_rollback": Grading(DAY, 180, also=_REPORTED),
+    "plug_overheat": Grading(DAY, 60, also=_REPORTED, samples=2),
+    "voltage_range": Grading(DAY, 600, also=_REPORTED | {"site_voltage"}, samples=2),
+    "phase_loss": Grading(DAY, 120, also=_REPORTED, samples=2),
+    "overcurrent": Grading(DAY, 120, also=_REPORTED, samples=2),
+    "welded_contactor": Grading(DAY, 60, also=_REPORTED, samples=2),
+    "meter_frozen": Grading(DAY, 300, also=_REPORTED, samples=3),
+    "meter_rollback": Grading(DAY, 180, also=_REPORTED, samples=3),
     "meter_jump": Grading(DAY, 120, also=_REPORTED),
     # Several messages, sessions or vehicles prove it.
     "flapping": Grading(DAY),

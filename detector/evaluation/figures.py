@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime, timedelta
 from random import Random
 
 import msgspec
 
 from detector.evaluation.classes import grading
 from detector.evaluation.matching import FINE, FOREST, Matched, Outcome
-from detector.evaluation.truth import Fault, Truth
+from detector.evaluation.truth import Alarm, Fault, Truth
 
 STRENGTHS = ("weak", "middle", "strong")
 _RESAMPLES = 1000
@@ -99,13 +100,23 @@ def _of_fault(number: int, fault: Fault, matched: Matched) -> Counts:
     if alarm is not None:
         counts.found = counts.named = 1
         delay_s = max((alarm.opened_at - fault.shown_at).total_seconds(), 0.0)
-        proof_s = grading(fault.fault).proof_s
         counts.delays_s = [delay_s]
-        counts.beyond_s = [] if proof_s is None else [max(delay_s - proof_s, 0.0)]
+        counts.beyond_s = _beyond_s(fault, fault.shown_at, alarm)
     elif wrong:
         counts.named = 1
         counts.confused = {f"{fault.asset.kind} -> {wrong[0].asset.kind}": 1}
     return counts
+
+
+def _beyond_s(fault: Fault, shown_at: datetime, alarm: Alarm) -> list[float]:
+    """Of a hard fault, how long after its proof the ticket came: after it had held for as long, and been said as
+    often, as the catalogue wants."""
+    graded = grading(fault.fault)
+    if graded.proof_s is None:
+        return []
+    said = (shown_at, *fault.shown_again)[: graded.samples]
+    proven = max(shown_at + timedelta(seconds=graded.proof_s), said[-1])
+    return [max((alarm.opened_at - proven).total_seconds(), 0.0)]
 
 
 def strength(fault: Fault) -> str:

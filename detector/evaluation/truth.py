@@ -22,6 +22,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
     since: datetime
     until: datetime | None = None
     shown_at: datetime | None = None
+    shown_again: tuple[datetime, ...] = ()  # the next few times
     strength: float = 1.0
     detail: str = ""
 

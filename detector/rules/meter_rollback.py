@@ -105,7 +105,7 @@ def _sample(
     if boots != memory.boots:  # a register per boot begins anew
         return replace(memory, first_wh=sample.wh, high=sample, low=(), boots=boots, carried=0)
     if memory.high is None:
-        memory = _begins(memory, sample, thresholds)
+        memory = _begins(memory, sample, session, thresholds)
         if memory.high is None:
             return replace(memory, first_wh=sample.wh, high=sample)
     if sample.wh > memory.high.wh - thresholds["drop_wh"]:
@@ -118,7 +118,7 @@ def _sample(
     return replace(memory, high=sample, low=(), fell=True, rollback=rollback, good_sessions=0)
 
 
-def _begins(memory: Memory, sample: Register, thresholds: Thresholds) -> Memory:
+def _begins(memory: Memory, sample: Register, session: SessionView, thresholds: Thresholds) -> Memory:
     """The first of a session: a register that counts for life goes on where it stood, and is held against that."""
     replace, last = msgspec.structs.replace, memory.last
     if last is None or sample.at < last.at:
@@ -127,7 +127,10 @@ def _begins(memory: Memory, sample: Register, thresholds: Thresholds) -> Memory:
         return replace(memory, carried=memory.carried + 1) if memory.counted else memory
     if memory.carried < thresholds["carried"]:
         return replace(memory, carried=0)
-    return replace(memory, first_wh=sample.wh, high=last)
+    start_wh = session.meter_start_wh
+    begun = start_wh is not None and 0 < start_wh <= last.wh - thresholds["drop_wh"]
+    low = (Register(session.started_at, float(start_wh or 0)),) if begun else ()
+    return replace(memory, first_wh=sample.wh, high=last, low=low)
 
 
 def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetime) -> Finding:

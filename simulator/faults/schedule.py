@@ -135,10 +135,10 @@ def of_device(topic: str, payload: dict[str, Any]) -> tuple[str, dict[str, Any]]
     return f"mqtt/{what}", {**payload, "connectorId": number}
 
 
-def truth_record(plan: FaultPlan, shown_s: float | None) -> dict[str, Any]:
+def truth_record(plan: FaultPlan, *shown_s: float) -> dict[str, Any]:
     """The ground truth of a fault, as TRUTH.json holds it. `shown_at` is when the station first sent something
-    that the fault had changed (None: never, nobody could have seen it); `full_at` when the fault had grown to its
-    strength; `stations` all that it strikes."""
+    that the fault had changed (None: never, nobody could have seen it), `shown_again` the next few times;
+    `full_at` when the fault had grown to its strength; `stations` all that it strikes."""
     return {
         "fault": plan.fault,
         "asset": {"kind": plan.asset.kind, "id": plan.asset.id},
@@ -148,7 +148,8 @@ def truth_record(plan: FaultPlan, shown_s: float | None) -> dict[str, Any]:
         "since": in_utc(plan.since_s),
         "full_at": in_utc(plan.since_s + plan.onset_s),
         "until": in_utc(plan.until_s),
-        "shown_at": in_utc(shown_s),
+        "shown_at": in_utc(shown_s[0]) if shown_s else None,
+        "shown_again": [in_utc(at_s) for at_s in shown_s[1:]],
         "strength": round(plan.strength, 3),
         "detail": plan.detail,
     }

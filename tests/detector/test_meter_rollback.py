@@ -48,6 +48,18 @@ def test_a_register_for_life_that_falls_between_sessions_fires(story: Story) -> 
     assert [item.value for item in finding.evidence[:2]] == ["13900 Wh", "9000 Wh"]
 
 
+def test_the_reading_at_the_start_is_the_first_that_is_low(story: Story) -> None:
+    for number in range(4):
+        _charge(story, str(number), [10_000 + 1_000 * number + wh for wh in (0, 400, 900)])
+    story.start("9", "CARD-9", meter_wh=9_000)
+    story.wait(60)
+    for energy_wh in (9_100, 9_200):
+        assert story.standing == []
+        story.measure(transaction="9", energy_wh=energy_wh)
+        story.wait(60)
+    assert len(story.standing) == 1
+
+
 def test_a_station_that_boots_between_sessions_may_begin_anew(story: Story) -> None:
     for number in range(5):
         _charge(story, str(number), [10_000 + 1_000 * number + wh for wh in (0, 400, 900)])

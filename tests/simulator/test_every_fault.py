@@ -85,7 +85,7 @@ def test_it_shows_and_it_ends(code: str, protocol: str) -> None:
 @pytest.mark.parametrize("code", sorted(KINDS))
 def test_the_truth_names_what_is_at_fault(code: str) -> None:
     spec, plan = struck(code, ONLY.get(code, PROTOCOLS)[0])
-    record = truth_record(plan, None)
+    record = truth_record(plan)
     assert record["fault"] == code
     assert record["since"] <= record["full_at"] <= record["until"]
     asset = record["asset"]

@@ -145,7 +145,7 @@ def test_truth_names_the_cable_where_the_fault_is_in_the_plug() -> None:
         for seed in range(50)
         if (made := KINDS["reported_fault"].plan(DC, random.Random(seed), START_S, None)).detail.startswith("Conn")
     )
-    record = truth_record(lock, None)
+    record = truth_record(lock)
     assert record["asset"] == {"kind": "cable", "id": DC.connectors[(lock.connector_id or 1) - 1].cable_id}
     assert record["until"] is None
     assert record["shown_at"] is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 
 from detector.evaluation.figures import Counts, Result, Score, group, score
@@ -84,6 +85,14 @@ def test_one_run_in_figures() -> None:
     assert figures.look_alikes == {"update": (1, 2)}
     assert figures.look_alike_rate == 0.5
     assert overall.recall_interval is None
+
+
+def test_a_hard_fault_is_proven_once_it_was_said_as_often_as_the_catalogue_wants() -> None:
+    over = msgspec.structs.replace(fault("A"), fault="overcurrent", shown_again=(at(6), at(11)))
+    truth = Truth(seed=1, from_=START, until=START + timedelta(days=2), stations=("A",), faults=(over,))
+    found = match(truth, alarms_of([ticket("A", "overcurrent", opened=6.5)]), {})
+    counts = score(truth, found, connectors=1).classes["overcurrent"]
+    assert (counts.delays_s, counts.beyond_s) == ([5.5 * 60], [30.0])
 
 
 def test_false_ticket_counts_against_the_class_that_it_names() -> None:

@@ -16,6 +16,8 @@ from detector.view import ConnectorView, StationView
 PERIOD = timedelta(minutes=10)
 _LONGEST = timedelta(hours=1)
 _LEAST_SAMPLES = 3
+_LOST = 0.5
+_PARTED = 0.03
 _MAINS_V = 300.0  # more is the output of DC
 
 AMPS = ("current_l1_a", "current_l2_a", "current_l3_a")
@@ -81,3 +83,13 @@ def unbalance(values: Sequence[float]) -> float:
     """The greatest distance from the mean, as a share of the mean."""
     mean = sum(values) / len(values)
     return max(abs(value - mean) for value in values) / mean if mean > 0 else 0.0
+
+
+def common(volts: Sequence[float], nominal_v: float) -> float | None:
+    """The phase that is furthest from nominal, or the mean of phases that have parted: what a site's stations may
+    have in common. None where a phase is lost."""
+    if min(volts) < _LOST * nominal_v:
+        return None
+    if unbalance(volts) > _PARTED:
+        return sum(volts) / len(volts)
+    return max(volts, key=lambda value: abs(value - nominal_v))

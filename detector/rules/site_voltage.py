@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from detector.episodes import codes_of
-from detector.mains import volts_of
+from detector.mains import common, volts_of
 from detector.rules.base import Rule, Scope, Standing, Subject, Threshold, Thresholds, Verdict, Wake
 from detector.rules.voltage_range import HIGH, LOW, MREC, direction
 from detector.view import StationView
@@ -78,11 +78,11 @@ def _off(subject: Subject, thresholds: Thresholds, now: datetime) -> dict[str, s
 
 def _measured(view: StationView, thresholds: Thresholds, now: datetime) -> str:
     """Which way its newest voltages are out of range; "" where they are not, or none is fresh."""
-    volts, nominal_v = volts_of(view, now - _FRESH), thresholds["nominal_v"]
-    if volts is None:
+    fresh, nominal_v = volts_of(view, now - _FRESH), thresholds["nominal_v"]
+    volts = common(fresh, nominal_v) if fresh is not None else None
+    if volts is None or abs(volts / nominal_v - 1) <= thresholds["range_pct"] / 100:
         return ""
-    furthest = max(volts, key=lambda value: abs(value - nominal_v))
-    return direction(furthest, nominal_v) if abs(furthest / nominal_v - 1) > thresholds["range_pct"] / 100 else ""
+    return direction(volts, nominal_v)
 
 
 def _reported(view: StationView) -> str | None:

@@ -87,7 +87,7 @@ def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
     if session is not None:
         for sample in subject.news.samples:
             memory, reason = _sample(memory, sample, subject, connector, session, thresholds)
-    if says_hot(subject, connector):
+    if says_hot(subject, connector) and not _cool(subject, thresholds, now):
         memory = _reported(memory, subject, connector, now)
         reason = Reason.REPORTED
     if memory.cases and memory.cases[-1].at < now - timedelta(hours=thresholds["window_h"]):
@@ -106,6 +106,12 @@ def _verdict(memory: Memory, reason: Reason, thresholds: Thresholds) -> Verdict:
         variant = "stopped" if memory.stopped else ""
         return Verdict(standing=Standing.MET, reason=reason, variant=variant, check_at=check_at, memory=memory)
     return Verdict(standing=Standing.NOT_MET, reason=Reason.ONE_VEHICLE, check_at=check_at, memory=memory)
+
+
+def _cool(subject: Subject, thresholds: Thresholds, now: datetime) -> bool:
+    """A measured temperature contradicts the report: it stays a report, of whatever made the station say so."""
+    body_c = body_of(subject, now)
+    return body_c is not None and body_c < thresholds["cool_c"]
 
 
 def says_hot(subject: Subject, connector: ConnectorView) -> bool:
@@ -290,6 +296,7 @@ RULE = Rule(
             name="share", default=0.7, unit="share", doc="of the session's best power (or offer): less counts"
         ),
         Threshold(name="hot_c", default=50, unit="°C", doc="inside the station"),
+        Threshold(name="cool_c", default=30, unit="°C", doc="inside: under it, no report of heat is believed"),
         Threshold(name="for_s", default=600, unit="s", doc="how long it must be hot and give less"),
         Threshold(
             name="vehicles", default=2, unit="vehicles", doc="where the station does not offer less, either"
@@ -304,7 +311,8 @@ RULE = Rule(
     doc=(
         "Within a session, power (smoothed over two minutes) falls under 70 % of the best before and stays there"
         " for 10 minutes, while the station is at 50 °C or more inside; for two vehicles, or one where the "
-        "station also offers that much less (Current.Offered). At once where the station reports CX003 itself. "
+        "station also offers that much less (Current.Offered). At once where the station reports CX003 itself, "
+        "unless it is measured to be cool. "
         "Not for a taper or a cold battery (DC counts between 10 and 45 % state of charge only, and against the "
         "same session), a pause, a charging profile or a limit from outside. Inside is OCPP 1.6 Temperature at "
         "Body, an OCPP 2.x event, or a device's `cabinet_temperature_c`. Source: ChargeX INL/RPT-23-74378."

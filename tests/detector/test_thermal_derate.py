@@ -86,6 +86,15 @@ def test_a_report_counts_at_once_and_takes_the_place_of_the_mere_report(faulted:
     assert finding.severity is (Severity.P2 if faulted else Severity.P3)
 
 
+def test_a_report_of_heat_that_a_cool_cabinet_contradicts_stays_a_report() -> None:
+    story = Story(make_engine())
+    story.measure(source="mqtt", cabinet_temperature_c=4.0)
+    story.connect()
+    story.status(ConnectorState.FAULTED, "HighTemperature", mrec=("CX003",))
+    story.wait(120)
+    assert [finding.fault for finding in story.standing] == ["reported_fault"]
+
+
 def test_a_hot_plug_is_another_matter(story: Story) -> None:
     story.status(ConnectorState.CHARGING, "HighTemperature", mrec=("CX018",))
     assert story.kinds() == []

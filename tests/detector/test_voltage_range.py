@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from detector.changes import ChangeKind
-from detector.rules import RULES, site_voltage, voltage_range
+from detector.rules import RULES, reported_fault, site_voltage, voltage_range
 from laddvakt.domain.facts import EventReported
 from laddvakt.domain.stations import ConnectorState, Station
 from tests.support.detector import Story, make_engine
@@ -156,6 +156,17 @@ def test_a_report_is_the_stations_where_its_neighbours_are_in_range() -> None:
     story.station_id = "SE-3"
     story.connect()
     story.status(ConnectorState.FAULTED, "OverVoltage")
+    story.wait(60)
+    assert [f.fault for f in story.standing] == ["reported_fault"]
+
+
+@pytest.mark.parametrize("volts", [(230.0, 231.0, 0.0), (228.0, 196.0, 231.0)], ids=["lost", "parted"])
+def test_a_neighbours_own_trouble_with_one_phase_is_not_the_sites(volts: tuple[float, ...]) -> None:
+    story = Story(make_engine(SITE, rules=(*BOTH, reported_fault.RULE)))
+    _volts(story, *volts, minutes=2, stations=2)
+    story.station_id = "SE-3"
+    story.connect()
+    story.status(ConnectorState.FAULTED, "UnderVoltage")
     story.wait(60)
     assert [f.fault for f in story.standing] == ["reported_fault"]
 

@@ -278,18 +278,22 @@ class Circuit:
     def _ac_power(self, grid_v: tuple[float, float, float]) -> None:
         """Voltages sag by this station's own current in its own supply, and by the whole site's in the shared."""
         defects = self.defects
-        dead = defects.blown | defects.open_poles
-        used = set(range(self.vehicle_phases)) - dead if self.current_a else set()
-        self.current_a *= self._rng.gauss(1.0, 0.004) if used else 0.0
-        amps = self.amps = [self.current_a if phase in used else 0.0 for phase in range(self.phases)]
+        if self.current_a:
+            used = set(range(self.vehicle_phases)) - defects.blown - defects.open_poles
+            self.current_a *= self._rng.gauss(1.0, 0.004) if used else 0.0
+            amps = [self.current_a if phase in used else 0.0 for phase in range(self.phases)]
+        else:
+            amps = [0.0] * self.phases
+        self.amps = amps
         mine = amps
         for other in self.beside:
             mine = [one + two for one, two in zip(mine, other.amps, strict=True)]
-        site_a, loaded = self.site.load_a, any(mine)
+        site_a, site_loaded, loaded = self.site.load_a, any(self.site.load_a), any(mine)
         for phase in range(self.phases):
             on_grid = (phase + self.rotation) % 3
             volts = grid_v[on_grid] + self.site.offset_v[on_grid] + defects.phase_offset_v[phase]
-            volts -= physics.drop_v(site_a, on_grid, self.place.shared_ohm)
+            if site_loaded:
+                volts -= physics.drop_v(site_a, on_grid, self.place.shared_ohm)
             if loaded:
                 volts -= physics.drop_v(mine, phase, self._supply_ohm) + defects.supply_ohm[phase] * mine[phase]
             self.volts[phase] = _GHOST_V if phase in defects.blown else volts

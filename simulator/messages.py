@@ -16,15 +16,17 @@ def milliseconds(now_s: float) -> int:
     return int(now_s * 1000 + 0.01)
 
 
-@lru_cache(maxsize=1024)
-def _second(whole: int) -> str:
-    return datetime.fromtimestamp(whole, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+@lru_cache(maxsize=64)
+def _date(days: int) -> str:
+    return datetime.fromtimestamp(days * 86_400, UTC).date().isoformat()
 
 
 def timestamp(now_s: float) -> str:
     """RFC 3339 in UTC, milliseconds."""
     whole, rest = divmod(milliseconds(now_s), 1000)
-    return f"{_second(whole)}.{rest:03d}Z"
+    days, second = divmod(whole, 86_400)
+    minute, second = divmod(second, 60)
+    return f"{_date(days)}T{minute // 60:02d}:{minute % 60:02d}:{second:02d}.{rest:03d}Z"
 
 
 def boot(spec: StationSpec) -> dict[str, Any]:

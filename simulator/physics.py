@@ -77,8 +77,10 @@ def sun(now_s: float, place: Surroundings) -> float:
     if place.indoors:
         return 0.0
     height = -math.cos(math.tau * local_hour(now_s, place.utc_offset_h) / 24)
+    if height <= 0:
+        return 0.0
     season = 0.55 - 0.45 * math.cos(math.tau * (now_s - 10 * _DAY_S) / _YEAR_S)
-    return max(height, 0.0) * season * (1 - rain(now_s, place))
+    return height * season * (1 - rain(now_s, place))
 
 
 def wind(now_s: float, place: Surroundings) -> float:

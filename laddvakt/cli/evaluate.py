@@ -24,11 +24,15 @@ if TYPE_CHECKING:
     from laddvakt.cli.trial import Outcome
     from simulator.world import LogOptions
 
-FIRST_SEED = 1001
-"""Seeds 1001 to 1010 are for figures that are published; who tunes takes 1 to 99."""
+FIRST_SEED = 1011
+"""Seeds from 1001 on are for figures that are published; who tunes takes 1 to 99. Once somebody looked at what was
+missed in one, the next figures need others: 1001 and 1002 are spent."""
 
 HEALTHY = 0.2
 """The share of its days in which a fleet has no faults yet: what is normal must be seen before."""
+
+ALIKE = 0.5
+"""The share of the days that a fleet lives in which nothing is at fault: what looks like a fault lasts hours."""
 
 _VERSIONS = ("ocpp1.6", "ocpp2.0.1", "ocpp2.1")
 
@@ -145,7 +149,8 @@ def _look_alikes(seed: int, plan: Plan) -> LogOptions:
     from simulator.spec import make_specs, speaking, with_devices
     from simulator.world import LogOptions
 
-    options = LogOptions(stations=plan.stations, seed=seed, days=plan.days, protocols=_VERSIONS, plans=())
+    days = ALIKE * plan.days
+    options = LogOptions(stations=plan.stations, seed=seed, days=days, protocols=_VERSIONS, plans=())
     specs = speaking(make_specs(plan.stations), _VERSIONS)
     likes = lay_look_alikes(
         with_devices(specs, options.mqtt_share, seed),
@@ -153,7 +158,7 @@ def _look_alikes(seed: int, plan: Plan) -> LogOptions:
         codes=[code for code in LOOK_ALIKES if code in plan.only or not plan.only],
         each=plan.each,
         start_s=options.start_s,
-        from_s=options.start_s + HEALTHY * plan.days * 86_400,
+        from_s=options.start_s + HEALTHY * days * 86_400,
         until_s=options.until_s,
     )
     return msgspec.structs.replace(options, likes=likes)
@@ -177,7 +182,7 @@ def _reports(seeds: Sequence[int], plan: Plan, settings: Settings, processes: in
     show_default=True,
     help="Of the first fleet. Tune on 1 to 99 only: from 1001 on are the published figures.",
 )
-@click.option("--stations", type=click.IntRange(2, 10_000), help="Of each fleet. [default: 24; quick: 12]")
+@click.option("--stations", type=click.IntRange(2, 10_000), help="Of each fleet. [default: 20; quick: 12]")
 @click.option("--days", type=click.FloatRange(0.1, 400), help="That each fleet lives. [default: 21; quick: 2]")
 @click.option("--each", type=click.IntRange(0, 1000), help="Faults and look-alikes of each kind. [default: 1]")
 @click.option("--only", metavar="CODE,...", default="", help="Only these faults and look-alikes.")
@@ -210,7 +215,7 @@ def command(
     from detector.rules import RULES
 
     plan = Plan(
-        stations=stations or (12 if quick else 24),
+        stations=stations or (12 if quick else 20),
         days=days or (2 if quick else 21),
         each=1 if each is None else each,
         only=_codes(only),

@@ -79,6 +79,15 @@ class Cause(msgspec.Struct, frozen=True, kw_only=True):
     against: str = ""  # whose normal it is: `this model`, or `this connector` where its own past is another
 
 
+class Lean(msgspec.Struct, frozen=True):
+    """How unusual one feature is, and on which side: -ln p of its share in the score, positive above normal and
+    negative below it. `cause` where that is worth words."""
+
+    feature: str
+    evidence: float
+    cause: Cause | None = None
+
+
 class ScoredWindow(msgspec.Struct, frozen=True, kw_only=True):
     """A model's judgement of five minutes of charging, of a session, or of a day (`span`)."""
 
@@ -88,6 +97,7 @@ class ScoredWindow(msgspec.Struct, frozen=True, kw_only=True):
     p_value: float
     flagged: bool
     causes: tuple[Cause, ...] = ()
+    leans: tuple[Lean, ...] = ()  # of a session or a day: each feature that is known
     span: str = "window"
 
 

@@ -17,6 +17,7 @@ from detector.features.sample import (
     kind_of,
     soc_bin,
 )
+from detector.features.table import OF_ITS_WINDOWS
 from detector.view import ConnectorView, Power, Sample, SessionEnded, StationView
 from laddvakt.domain.stations import Station
 
@@ -29,6 +30,8 @@ _COVERED = 0.95
 """Share of the session that power must be known for, to hold the register against it."""
 _LEAST_WH = 2000.0
 _LEAST_S = 600.0
+_MOST_LOAD = 1.1
+"""More energy than the peak power could give: the peak fell between two samples."""
 _LAST_WINDOWS = 3
 _SLOPE_SAMPLES = 10
 _SLOPE_SPREAD_A = 2.0
@@ -75,6 +78,17 @@ class Slope(msgspec.Struct, array_like=True):
         return (self.amperes * self.volts / self.n - self.products) / self.n / variance
 
 
+class Mean(msgspec.Struct, array_like=True):
+    """A running mean."""
+
+    n: int = 0
+    total: float = 0.0
+
+    def add(self, value: float) -> None:
+        self.n += 1
+        self.total += value
+
+
 class OpenSession(msgspec.Struct, array_like=True):
     """A session being gathered. Sums are over time: watt-hours, seconds."""
 
@@ -92,6 +106,7 @@ class OpenSession(msgspec.Struct, array_like=True):
     ambient_bin: int = UNKNOWN
     heat: tuple[float, ...] = ()  # what windows said, the last few
     cabinet: tuple[float, ...] = ()
+    steady: dict[str, Mean] = {}  # and all of them
     supply: Slope = msgspec.field(default_factory=Slope)
 
     def add(self, power: Power) -> None:
@@ -120,6 +135,8 @@ class OpenSession(msgspec.Struct, array_like=True):
         for name, mine in (("plug_heat", "heat"), ("cabinet_rise", "cabinet")):
             if name in window.values:
                 setattr(self, mine, (*getattr(self, mine)[-(_LAST_WINDOWS - 1) :], window.values[name]))
+        for name in OF_ITS_WINDOWS & window.values.keys():
+            self.steady.setdefault(name, Mean()).add(window.values[name])
 
 
 def add_samples(open_: OpenSession, samples: list[Sample]) -> None:
@@ -176,6 +193,7 @@ def _values(open_: OpenSession, ended: SessionEnded, retries: int) -> dict[str, 
         "retries": float(retries),
         "errors": float(len(ended.errors)),
     }
+    values |= {name: mean.total / mean.n for name, mean in open_.steady.items()}
     for name, last in (("heat_end", open_.heat), ("cabinet_end", open_.cabinet)):
         if last:
             values[name] = sum(last) / len(last)
@@ -199,7 +217,9 @@ def _flow(open_: OpenSession, ended: SessionEnded) -> dict[str, float]:
         values["start_latency"] = math.log(max((ended.first_flow_at - ended.started_at).total_seconds(), 1.0))
         seconds = (ended.ended_at - ended.first_flow_at).total_seconds()
         if seconds >= _LEAST_S and ended.power_max_w >= FLOWS_W:
-            values["load_factor"] = ended.energy_wh / (ended.power_max_w * seconds / 3600)
+            load = ended.energy_wh / (ended.power_max_w * seconds / 3600)
+            if load <= _MOST_LOAD:
+                values["load_factor"] = load
     if open_.flow_s >= _LEAST_S:
         values["taper_share"] = open_.reduced_s / open_.flow_s
         values["pauses"] = float(open_.pauses)

@@ -33,6 +33,13 @@ class Feature(NamedTuple):
     ratio: bool = False
     counts: bool = False  # its value is 2 sqrt(n + 3/8) of a count n
     log: bool = False  # its value is a natural logarithm: what spans decades
+    adds: bool = True  # small deviations add up; not where drivers, or how often a station tells, make them
+    many: bool = False  # its label is a plural
+    otherwise: str = ""  # of a yes (1) or no (0): what is said of a no
+
+    @property
+    def yes_no(self) -> bool:
+        return bool(self.otherwise)
 
     def shown(self, value: float) -> float:
         """A value as people are told it."""
@@ -132,17 +139,22 @@ WINDOW_FEATURES: dict[str, Feature] = {
     "power_factor": Feature("power factor", "", "station", 0.01, "mean", "power factor", _METER),
 }
 
+OF_ITS_WINDOWS = WINDOW_FEATURES.keys() - {"plug_heat", "cabinet_rise"}
+"""Features of windows that a session has as well, as their mean: what is a little off all the time stands out of
+the noise. What is warm is so at the end: a session has features of its own for it."""
+
 SESSION_FEATURES: dict[str, Feature] = {
     "start_latency": Feature(
         "time until power flows",
         "s",
         "station",
-        0.2,
+        1.0,
         "ln(first power over 100 W - start)",
         "power",
         _START,
         ratio=True,
         log=True,
+        adds=False,
     ),
     "energy_balance": Feature(
         "energy register against power, whole session",
@@ -171,7 +183,7 @@ SESSION_FEATURES: dict[str, Feature] = {
         "power",
         _COOLING,
     ),
-    "pauses": Feature("interruptions", "", "station", 0.5, "falls of P under 100 W", "power", _CONTACT),
+    "pauses": Feature("interruptions", "", "station", 0.5, "falls of P under 100 W", "power", _CONTACT, many=True),
     "heat_end": Feature(
         "plug heat over current squared at the end",
         "mK/A2",
@@ -209,9 +221,17 @@ SESSION_FEATURES: dict[str, Feature] = {
         "1 for EmergencyStop, PowerLoss, reset, reboot, fault reasons, else 0",
         "stop reason",
         _START,
+        otherwise="not ended by the equipment",
     ),
     "without_energy": Feature(
-        "no energy delivered", "", "station", 0.5, "1 under 0.1 kWh, else 0", "energy register", _START
+        "no energy delivered",
+        "",
+        "station",
+        0.5,
+        "1 under 0.1 kWh, else 0",
+        "energy register",
+        _START,
+        otherwise="energy delivered",
     ),
     "retries": Feature(
         "starts before this one",
@@ -221,8 +241,15 @@ SESSION_FEATURES: dict[str, Feature] = {
         "sessions under 0.1 kWh in the 15 min before",
         "sessions",
         _START,
+        many=True,
     ),
-    "errors": Feature("error reports in the session", "", "station", 0.5, "count", "status notifications", _START),
+    "errors": Feature(
+        "error reports in the session", "", "station", 0.5, "count", "status notifications", _START, many=True
+    ),
+} | {
+    name: feature._replace(formula=f"mean over its windows: {feature.formula}")
+    for name, feature in WINDOW_FEATURES.items()
+    if name in OF_ITS_WINDOWS
 }
 
 DAY_FEATURES: dict[str, Feature] = {
@@ -297,5 +324,5 @@ FEATURES_OF: dict[Span, dict[str, Feature]] = {
     Span.SESSION: SESSION_FEATURES,
     Span.DAY: DAY_FEATURES,
 }
-FEATURES: dict[str, Feature] = WINDOW_FEATURES | SESSION_FEATURES | DAY_FEATURES
-"""By name; names are unique over the three."""
+FEATURES: dict[str, Feature] = SESSION_FEATURES | WINDOW_FEATURES | DAY_FEATURES
+"""By name; a name means the same in all three."""

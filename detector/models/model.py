@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, NamedTuple, Protocol
@@ -24,12 +24,14 @@ from detector.models.calibration import Calibration, either, flag_below
 from detector.models.chunk import Thing
 from detector.models.drift import Reference
 from detector.models.forest import Forest
+from detector.models.leaning import Leaning
 from detector.models.samples import Floats, Samples
-from detector.view import Cause, ScoredWindow
+from detector.models.wording import WORTH_WORDS, Judged, Usual, Worded
+from detector.view import ScoredWindow
 from laddvakt.domain.errors import LaddvaktError
 
-VERSION = 4
-MIN_ROWS = {Span.WINDOW: 300, Span.SESSION: 150, Span.DAY: 100}
+VERSION = 5
+MIN_ROWS = {Span.WINDOW: 300, Span.SESSION: 100, Span.DAY: 100}
 HELD_OUT = 0.3
 FEW_ROWS = 20_000
 THIRDS = 3
@@ -42,7 +44,6 @@ PER_CONNECTOR = 400
 LEAST_PER_CONNECTOR = 40
 """Rows that one training uses: at most 400 of a connector, and fewer where that would be over 2 million of all."""
 _FOREST_ROWS = 150_000
-_CAUSES = 3
 
 
 class TrainingError(LaddvaktError):
@@ -82,28 +83,8 @@ class Fit(Protocol):
     def __call__(self, rows: Floats, *, features: int, seed: int) -> Algorithm: ...
 
 
-class Judged(NamedTuple):
-    """Of each row: p-value, and by feature its share in the score and its residual (NaN: missing)."""
-
-    p_values: NDArray[np.float64]
-    shares: Floats
-    residuals: Floats
-
-
-class _Usual(NamedTuple):
-    """What is normal for one row: for its connector, and for others of its make."""
-
-    own: Floats
-    peers: Floats
-    spread: Floats
-
-    def alike(self, column: int) -> bool:
-        """Whether the connector's own past is about that of others."""
-        return bool(abs(self.own[column] - self.peers[column]) <= self.spread[column])
-
-
 class Model:
-    """Judges rows of one span and kind. `total` calibrates the score, `top` its largest share."""
+    """Judges rows of one span and kind. `total` calibrates the score, `top` its largest share, `leaning` each."""
 
     def __init__(
         self,
@@ -113,6 +94,7 @@ class Model:
         *,
         total: Calibration,
         top: Calibration,
+        leaning: Leaning,
         reference: Reference,
     ) -> None:
         self.info = info
@@ -120,6 +102,7 @@ class Model:
         self.forest = forest
         self.total = total
         self.top = top
+        self.leaning = leaning
         self.reference = reference
 
     def score(self, windows: Sequence[Window]) -> NDArray[np.float64]:
@@ -141,48 +124,40 @@ class Model:
     def word(self, windows: Sequence[Window], samples: Samples, judged: Judged) -> list[ScoredWindow]:
         """The same of rows that were judged."""
         flagged = judged.p_values <= self.info.flag_below
-        causes: dict[int, tuple[Cause, ...]] = {}
-        if flagged.any():
-            at = np.flatnonzero(flagged)
-            some = samples.where(at)
-            own, peers = self.baseline.normal(some), self.baseline.peers(some)
-            for line, number in enumerate(at.tolist()):
-                usual = _Usual(own.middle[line], peers.middle[line], peers.spread[line])
-                causes[number] = self._causes(windows[number], judged, number, usual)
-        return [
-            ScoredWindow(
-                start=window.start,
-                transaction_id=window.transaction_id,
-                vehicle=window.vehicle,
-                p_value=p_value,
-                flagged=number in causes,
-                causes=causes.get(number, ()),
-                span=window.span,
-            )
-            for number, (window, p_value) in enumerate(zip(windows, judged.p_values.tolist(), strict=True))
-        ]
-
-    def _causes(self, window: Window, judged: Judged, number: int, usual: _Usual) -> tuple[Cause, ...]:
-        shares = judged.shares[number]
-        whole = float(np.maximum(shares, 0).sum()) or 1.0
-        names = tuple(FEATURES_OF[self.info.span])
+        evidence = self._evidence(judged)
+        worth = flagged if evidence is None else flagged | (np.abs(evidence) >= WORTH_WORDS).any(axis=1)
+        usual = self._usual(samples, np.flatnonzero(worth)) if worth.any() else {}
         found = []
-        for column in np.argsort(-shares, kind="stable")[:_CAUSES].tolist():
-            z = float(judged.residuals[number, column])
-            if shares[column] <= 0 or math.isnan(z):
-                continue
+        for number, window in enumerate(windows):
+            worded = Worded(window, judged, number, usual.get(number))
             found.append(
-                Cause(
-                    feature=names[column],
-                    z=z,
-                    value=window.values[names[column]],
-                    normal=float(usual.own[column]),
-                    share=float(shares[column]) / whole,
-                    current_a=window.current_a,
-                    against="this model" if usual.alike(column) else "this connector",
+                ScoredWindow(
+                    start=window.start,
+                    transaction_id=window.transaction_id,
+                    vehicle=window.vehicle,
+                    p_value=float(judged.p_values[number]),
+                    flagged=bool(flagged[number]),
+                    causes=worded.causes() if flagged[number] else (),
+                    leans=worded.leans(evidence[number]) if evidence is not None else (),
+                    span=window.span,
                 )
             )
-        return tuple(found)
+        return found
+
+    def _evidence(self, judged: Judged) -> Floats | None:
+        """What adds up from session to session; windows of one session are too much alike to add."""
+        if self.info.span is Span.WINDOW:
+            return None
+        return self.leaning.evidence(judged.shares, judged.residuals)
+
+    def _usual(self, samples: Samples, at: NDArray[Any]) -> dict[int, Usual]:
+        """What is normal for some of the rows, by their number."""
+        some = samples.where(at)
+        own, peers = self.baseline.normal(some), self.baseline.peers(some)
+        return {
+            number: Usual(own.middle[line], peers.middle[line], peers.spread[line])
+            for line, number in enumerate(at.tolist())
+        }
 
     def encode(self) -> bytes:
         """Only of models whose algorithm is a Forest."""
@@ -196,6 +171,7 @@ class Model:
         arrays |= {f"habit_{name}": column for name, column in baseline.habits._asdict().items()}
         arrays |= {f"reference_{name}": column for name, column in self.reference._asdict().items()}
         arrays["total"], arrays["top"] = self.total.scores, self.top.scores
+        arrays["leaning"] = self.leaning.shares
         arrays["tables"] = np.frombuffer(msgspec.json.encode(tables), np.uint8)
         buffer = io.BytesIO()
         np.savez_compressed(buffer, **arrays)
@@ -237,6 +213,7 @@ class Model:
             Forest(**{name: arrays[name] for name in Forest.ARRAYS}, features=len(features)),
             total=Calibration(arrays["total"]),
             top=Calibration(arrays["top"]),
+            leaning=Leaning(arrays["leaning"]),
             reference=part("reference", Reference),
         )
 
@@ -305,7 +282,15 @@ def train(
         trained_at=now,
         contextual=contextual,
     )
-    return Model(info, baseline, forest, total=total, top=top, reference=Reference.of(residuals))
+    return Model(
+        info,
+        baseline,
+        forest,
+        total=total,
+        top=top,
+        leaning=Leaning.of(shares, np.concatenate([part.values for part in held_out])),
+        reference=Reference.of(residuals),
+    )
 
 
 class _Learnt(NamedTuple):
@@ -380,11 +365,10 @@ def _groups(samples: Samples, p_values: NDArray[np.float64]) -> list[list[float]
 
 
 def _framed(rows: Floats, features: int, random: np.random.Generator) -> Floats:
+    """With a frame of made-up rows; of features that nothing here measures there are none to be told apart."""
+    measured = np.flatnonzero((rows[:, features:] == 0).any(axis=0))
     frame = rows[random.integers(0, len(rows), math.ceil(FRAME * len(rows)))].copy()
-    columns = random.integers(0, features, len(frame))
+    columns = random.choice(measured, len(frame))
     frame[np.arange(len(frame)), columns] = random.uniform(-CLIP, CLIP, len(frame))
     frame[np.arange(len(frame)), columns + features] = 0
     return np.concatenate([rows, frame])
-
-
-Judge = Callable[[Sequence[Window]], list[ScoredWindow]]

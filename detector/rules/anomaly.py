@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple
 
 import msgspec
 
 from detector.attribution import attribute
-from detector.features import FEATURES, Span
+from detector.features import FEATURES, FEATURES_OF, Span
 from detector.rules.base import (
     Rule,
     Scope,
@@ -21,6 +21,7 @@ from detector.rules.base import (
     Wake,
     place,
 )
+from detector.rules.course import Course, carried_on, strongest
 from detector.view import Cause, ScoredWindow
 from detector.vocabulary import Lean
 from laddvakt.domain.tickets import Evidence, Finding, Severity
@@ -29,6 +30,7 @@ _SESSIONS_KEPT = 12
 _WINDOWS_KEPT = 8
 _DAYS_KEPT = 8
 _WORTH_A_RATIO = 1.2
+_NOTHING = 1e-4
 
 SEEN_BY_MODELS = frozenset(
     {
@@ -57,6 +59,7 @@ class Reason(StrEnum):
     SOME_SESSIONS = "some_sessions"  # odd, but not in enough sessions
     ONE_VEHICLE = "one_vehicle"  # odd with one vehicle only: evidence about the vehicle
     UNUSUAL = "unusual"  # odd in several sessions of several vehicles
+    STEADY = "steady"  # one feature a little off in many sessions, always to the same side
     UNUSUAL_DAYS = "unusual_days"  # odd on several days that had sessions of several vehicles
 
 
@@ -86,10 +89,11 @@ class DayScore(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The last sessions and days, the newest last."""
+    """The last sessions and days, the newest last, and what has added up since."""
 
     sessions: tuple[SessionScore, ...] = ()
     days: tuple[DayScore, ...] = ()
+    courses: tuple[Course, ...] = ()
 
 
 class _Case(NamedTuple):
@@ -98,8 +102,12 @@ class _Case(NamedTuple):
     since: datetime
     causes: tuple[Cause, ...]
     sessions: int
-    vehicles: int
+    of: tuple[str, ...]  # the vehicles, the oldest first
     days: int = 0  # where it is days that are odd
+
+    @property
+    def vehicles(self) -> int:
+        return len(set(self.of))
 
 
 def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetime) -> Verdict:
@@ -116,15 +124,18 @@ def _judged(memory: Memory, thresholds: Thresholds) -> tuple[Reason, _Case | Non
     if not memory.sessions and not memory.days:
         return Reason.NOTHING_SCORED, None
     odd = _odd(memory, thresholds)
-    vehicles = len({session.vehicle for session in odd})
-    if len(odd) >= thresholds["sessions"] and vehicles >= thresholds["vehicles"]:
+    of = tuple(session.vehicle for session in odd)
+    if len(odd) >= thresholds["sessions"] and len(set(of)) >= thresholds["vehicles"]:
         causes = min(odd[-int(thresholds["sessions"]) :], key=lambda session: session.p_value).causes
-        return Reason.UNUSUAL, _Case(odd[0].since, causes, len(odd), vehicles)
+        return Reason.UNUSUAL, _Case(odd[0].since, causes, len(odd), of)
     days = [day for day in memory.days[-int(thresholds["of_days"]) :] if day.odd]
     if len(days) >= thresholds["days"]:
         case = _of_days(memory, days)
         if case.sessions >= thresholds["sessions"] and case.vehicles >= thresholds["vehicles"]:
             return Reason.UNUSUAL_DAYS, case
+    course = strongest(memory.courses)
+    if course is not None and course.weight >= thresholds["steady"] and course.seen >= thresholds["sessions"]:
+        return Reason.STEADY, _of_course(course)
     if len(odd) >= thresholds["sessions"]:
         return Reason.ONE_VEHICLE, None
     return (Reason.SOME_SESSIONS if odd or days else Reason.USUAL), None
@@ -133,8 +144,14 @@ def _judged(memory: Memory, thresholds: Thresholds) -> tuple[Reason, _Case | Non
 def _of_days(memory: Memory, days: list[DayScore]) -> _Case:
     """Odd days count with the sessions that they had."""
     meanwhile = [session for session in memory.sessions if session.since >= days[0].since]
-    vehicles = {session.vehicle for session in meanwhile}
-    return _Case(days[0].since, days[-1].causes, len(meanwhile), len(vehicles), len(days))
+    of = tuple(session.vehicle for session in meanwhile)
+    return _Case(days[0].since, days[-1].causes, len(meanwhile), of, len(days))
+
+
+def _of_course(course: Course) -> _Case:
+    causes = () if course.cause is None else (course.cause,)
+    days = course.seen if course.feature in FEATURES_OF[Span.DAY] else 0
+    return _Case(course.since, causes, course.seen, tuple(course.of), days)
 
 
 def _odd(memory: Memory, thresholds: Thresholds) -> list[SessionScore]:
@@ -144,6 +161,9 @@ def _odd(memory: Memory, thresholds: Thresholds) -> list[SessionScore]:
 
 
 def _take(memory: Memory, row: ScoredWindow, thresholds: Thresholds) -> Memory:
+    if row.leans:
+        courses = carried_on(memory.courses, row, _whose(memory, row))
+        memory = msgspec.structs.replace(memory, courses=courses)
     if row.span == Span.DAY:
         day = DayScore(row.start, row.flagged, row.causes)
         return msgspec.structs.replace(memory, days=(*memory.days[-(_DAYS_KEPT - 1) :], day))
@@ -155,6 +175,14 @@ def _take(memory: Memory, row: ScoredWindow, thresholds: Thresholds) -> Memory:
         known = len(sessions) - 1
     session = _with(sessions[known], row, thresholds)
     return msgspec.structs.replace(memory, sessions=(*sessions[:known], session, *sessions[known + 1 :]))
+
+
+def _whose(memory: Memory, row: ScoredWindow) -> str:
+    """Whose evidence a row is: the vehicle's; of a day with several vehicles, the day's own."""
+    if row.span != Span.DAY:
+        return row.vehicle
+    then = {s.vehicle for s in memory.sessions if row.start <= s.since < row.start + timedelta(days=1)}
+    return row.transaction_id if len(then) > 1 else next(iter(then), "")
 
 
 def _with(session: SessionScore, row: ScoredWindow, thresholds: Thresholds) -> SessionScore:
@@ -179,28 +207,35 @@ def _main_cause(causes: tuple[Cause, ...]) -> str:
 
 def in_words(cause: Cause) -> str:
     """`plug heat over current squared is 2.4 times normal for this model at 28 A (50.4 against 21.0 mK/A2)`, or
-    `voltage is 4.2 deviations below normal for this connector ...`. A deviation is 1.4826 MAD of like rows."""
-    feature = FEATURES[cause.feature]
+    `voltage is 4.2 deviations below normal for this connector ...`, or `ended by the equipment, unusual for this
+    model`. A deviation is 1.4826 MAD of like rows."""
+    feature, whose = FEATURES[cause.feature], cause.against or "this model"
+    if feature.yes_no:
+        return f"{feature.label if cause.value > cause.normal else feature.otherwise}, unusual for {whose}"
     value, normal = feature.shown(cause.value), feature.shown(cause.normal)
     at = f" at {cause.current_a:.0f} A" if cause.current_a else ""
+    verb = "are" if feature.counts or feature.many else "is"
     how = f"{abs(cause.z):.1f} deviations {'above' if cause.z > 0 else 'below'}"
     if feature.ratio and normal > 0 and value >= _WORTH_A_RATIO * normal:
         how = f"{value / normal:.1f} times"
     unit = f" {feature.unit}" if feature.unit else ""
     return (
-        f"{feature.label} is {how} normal for {cause.against or 'this model'}{at} "
-        f"({value:.4g} against {normal:.4g}{unit})"
+        f"{feature.label} {verb} {how} normal for {whose}{at} ({_number(value)} against {_number(normal)}{unit})"
     )
+
+
+def _number(value: float) -> str:
+    """Four digits; what is as good as nothing is 0."""
+    return f"{0.0 if abs(value) < _NOTHING else value:.4g}"
 
 
 def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetime) -> Finding:
     _, case = _judged(memory or Memory(), thresholds)
-    case = case or _Case(now, (), 0, 0)
+    case = case or _Case(now, (), 0, ())
     feature = FEATURES.get(_main_cause(case.causes))
     cable = feature is not None and feature.asset == "cable"
-    odd = [s.vehicle for s in (memory or Memory()).sessions if s.since >= case.since and (s.odd or case.days)]
     lean = None if feature is None else Lean.CABLE if cable else Lean.STATION
-    blame = attribute(subject, odd, now, lean=lean)
+    blame = attribute(subject, case.of, now, lean=lean)
     words = in_words(case.causes[0]) if case.causes else "several readings together are unusual"
     when = f"on {case.days} days" if case.days else f"in {case.sessions} sessions of {case.vehicles} vehicles"
     return Finding(
@@ -266,14 +301,24 @@ RULE = Rule(
         Threshold(name="sessions", default=3, unit="sessions", doc="odd sessions that make a finding"),
         Threshold(name="of_sessions", default=6, unit="sessions", doc="last sessions they must be among"),
         Threshold(name="vehicles", default=2, unit="vehicles", doc="vehicles they must be of"),
+        Threshold(
+            name="steady",
+            default=7,
+            unit="nats",
+            doc="what one feature's deviations to one side add up to, without the vehicle that shows them most",
+        ),
         Threshold(name="days", default=3, unit="days", doc="odd days that make a finding"),
         Threshold(name="of_days", default=5, unit="days", doc="last days they must be among"),
     ),
-    clears="Fewer than 3 of the last 6 sessions, and of the last 5 days, are odd.",
+    clears=(
+        "Fewer than 3 of the last 6 sessions, and of the last 5 days, are odd, and usual sessions have worn down "
+        "what had added up."
+    ),
     action="Watch it; compare with its neighbours at the next visit.",
     doc=(
         "Isolation forests find 3 of the last 6 sessions odd, with 2 vehicles: by 3 of 5 windows of five minutes, "
-        "or the session as a whole; or they find 3 of the last 5 days odd, with as many sessions and vehicles. "
+        "or the session as a whole; or they find 3 of the last 5 days odd, with as many sessions and vehicles; or "
+        "one feature is a little off in session after session, always to the same side, until it adds up. "
         "They compare with the connector's own past, its model and the fleet under like conditions. Held back "
         "while a rule names a fault of the station. Never more urgent than P4."
     ),

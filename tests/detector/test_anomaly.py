@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import random
 from datetime import timedelta
 
+import msgspec
 import pytest
 
 from detector.features.day import counted
 from detector.network import World
 from detector.rules import anomaly
 from detector.rules.base import News, Standing, Subject
-from detector.view import Cause, ConnectorView, ScoredWindow, StationView
+from detector.view import Cause, ConnectorView, Lean, ScoredWindow, StationView
 from laddvakt.domain.tickets import Asset, Finding, Severity
 from tests.support.detector import START
 
@@ -149,12 +151,24 @@ def _cause(feature: str, z: float, value: float, normal: float, current_a: float
         ),
         (
             _cause("reconnects", 5, counted(12), counted(1), 0, ""),
-            "reconnects is 5.0 deviations above normal for this model (12 against 1)",
+            "reconnects are 5.0 deviations above normal for this model (12 against 1)",
         ),
         (
             _cause("plug_heat", 3, 22, 21, 6, "this model"),
             "plug heat over current squared is 3.0 deviations above normal for this model at 6 A "
             "(22 against 21 mK/A2)",
+        ),
+        (
+            _cause("ended_badly", 2, 1, 0, 16, "this model"),
+            "ended by the equipment, unusual for this model",
+        ),
+        (
+            _cause("without_energy", -2, 0, 1, 16, "this connector"),
+            "energy delivered, unusual for this connector",
+        ),
+        (
+            _cause("error_count", 4, counted(4), counted(0), 0, ""),
+            "error reports are 4.0 deviations above normal for this model (4 against 0)",
         ),
     ],
 )
@@ -195,3 +209,74 @@ def test_models_make_a_rules_finding_surer_or_less_sure() -> None:
 def test_what_models_cannot_see_is_as_sure_as_it_was(finding: Finding) -> None:
     odd = _memory([_row("1"), _row("2"), _row("3")])
     assert anomaly.second_opinion(finding, odd, anomaly.RULE.defaults()) == finding
+
+
+def _leaning(number: int, evidence: float, vehicle: str) -> ScoredWindow:
+    lean = Lean("plug_heat", evidence, CAUSE if abs(evidence) >= 2 else None)
+    return msgspec.structs.replace(_row(str(number), flagged=False, vehicle=vehicle), leans=(lean,))
+
+
+def test_weak_but_steady_deviations_add_up() -> None:
+    steady = [_leaning(n, 5.0, "ABCDEF"[n % 6]) for n in range(6)]
+    assert _verdict(steady[:2]) == (Standing.NOT_MET, "usual")
+    assert _verdict(steady) == (Standing.MET, "steady")
+    finding = anomaly.describe(_subject(), _memory(steady), anomaly.RULE.defaults(), START)
+    assert "in 6 sessions of 6 vehicles: plug heat over current squared is 2.4 times normal" in finding.explanation
+
+
+def test_one_vehicle_adds_up_to_nothing() -> None:
+    assert _verdict([_leaning(n, 8.0, "A") for n in range(30)])[0] is Standing.NOT_MET
+    mostly_one = [_leaning(n, 8.0, "A") for n in range(30)] + [_leaning(31, 5.0, "B")]
+    assert _verdict(mostly_one)[0] is Standing.NOT_MET
+
+
+def test_what_goes_to_both_sides_does_not_add_up() -> None:
+    assert _verdict([_leaning(n, 6.0 * (-1) ** n, f"v{n}") for n in range(40)])[0] is Standing.NOT_MET
+
+
+def test_a_year_of_noise_adds_up_to_nothing() -> None:
+    """Healthy evidence is exponential, with a random side."""
+    draw = random.Random(1)
+    noise = [
+        _leaning(n, draw.choice((-1, 1)) * draw.expovariate(1), f"v{draw.randrange(300)}") for n in range(1500)
+    ]
+    memory = None
+    for row in noise:
+        verdict = anomaly.evaluate(_subject(row), memory, anomaly.RULE.defaults(), START)
+        memory = verdict.memory
+        assert verdict.standing is Standing.NOT_MET
+
+
+def test_usual_sessions_wear_down_what_had_added_up() -> None:
+    broken = [_leaning(n, 8.0, f"v{n}") for n in range(40)]
+    mended = [_leaning(n, 0.2, f"v{n}") for n in range(40, 52)]
+    assert _verdict(broken)[0] is Standing.MET
+    assert _verdict([*broken, *mended])[0] is Standing.NOT_MET
+
+
+def test_what_a_session_does_not_tell_leaves_the_sum_as_it_was() -> None:
+    steady = [_leaning(n, 5.0, "ABCDEF"[n % 6]) for n in range(6)]
+    silent = [_row(str(n), flagged=False) for n in range(10, 30)]
+    assert _verdict([*steady, *silent])[0] is Standing.MET
+
+
+def test_days_of_several_vehicles_add_up_and_of_one_do_not() -> None:
+    def days(vehicles: str) -> list[ScoredWindow]:
+        rows = []
+        for day in range(6):
+            rows += [_row(f"{day}-{v}", flagged=False, vehicle=v, day=day) for v in vehicles]
+            lean = Lean("best_power", -6.0, _cause("best_power", -4, 0.6, 0.9, 0, "this model"))
+            row = _row(f"day {day}", span="day", flagged=False, vehicle="", day=day)
+            rows.append(msgspec.structs.replace(row, leans=(lean,)))
+        return rows
+
+    assert _verdict(days("AB")) == (Standing.MET, "steady")
+    assert _verdict(days("A"))[0] is Standing.NOT_MET
+
+
+def test_what_drivers_make_does_not_add_up() -> None:
+    late = [
+        msgspec.structs.replace(_row(str(n), flagged=False, vehicle=f"v{n}"), leans=(Lean("start_latency", 8.0),))
+        for n in range(20)
+    ]
+    assert _verdict(late)[0] is Standing.NOT_MET

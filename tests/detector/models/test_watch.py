@@ -127,6 +127,7 @@ def test_a_challenger_that_cries_wolf_is_dropped(monkeypatch: pytest.MonkeyPatch
         nervous.forest,
         total=nervous.total,
         top=nervous.top,
+        leaning=nervous.leaning,
         reference=nervous.reference,
     )
     watch.install(nervous)

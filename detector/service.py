@@ -65,6 +65,8 @@ LEARN_S = 60.0
 """How often it is asked whether a model is due."""
 KEEP_ROWS = timedelta(minutes=15)
 """How often what is gathered to learn from is stored; a crash loses at most this much of it."""
+MOST_ROWS = 2_000
+"""Rows that wait to be stored: beyond them they are stored at once. They take some 0.7 KB each."""
 T = TypeVar("T")
 Clock = Callable[[], datetime]
 
@@ -188,7 +190,8 @@ class Detector:
         states = self._engine.encode(self._engine.take_touched())
         now = self._clock()
         gathered: list[Window] | None = None
-        if now - self._rows_kept_at >= KEEP_ROWS:
+        waiting = self._watch.waiting if self._watch is not None else 0
+        if now - self._rows_kept_at >= KEEP_ROWS or waiting >= MOST_ROWS:
             states[VISITS] = self._engine.encode_visits()
             gathered = self._watch.take_gathered() if self._watch is not None else None
             self._rows_kept_at = now

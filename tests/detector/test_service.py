@@ -21,7 +21,7 @@ from detector.service import CONSUMER, Detector, ReplayDetector
 from laddvakt.clock import utc_now
 from laddvakt.domain.entries import Entry, EntryKind
 from laddvakt.domain.errors import SettingsError
-from laddvakt.domain.facts import Fact, StatusReported, TransactionStarted, TransactionStopped
+from laddvakt.domain.facts import Fact, Measured, Reading, StatusReported, TransactionStarted, TransactionStopped
 from laddvakt.domain.stations import ConnectorState, Site, Station
 from laddvakt.domain.tickets import Ticket, TicketAction, TicketEvent, TicketState, apply_event
 from laddvakt.eventlog.client import EventLog
@@ -168,6 +168,35 @@ async def test_a_model_is_trained_apart_kept_and_used_after_a_restart(
         assert detector._watch is not None
         assert detector._watch.models()[AC].encode() == data
         assert detector._watch.due(utc_now()) is None
+
+
+async def test_what_is_gathered_to_learn_from_waits_in_memory_only_until_it_is_much(
+    tmp_path: Path, records: Records, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "MOST_ROWS", 1)
+    settings = settings_for(tmp_path, detector=DetectorSettings(train_after_hours=1))
+
+    def stored() -> bool:
+        with records.read() as work:
+            return bool(work.detector.rows(AC.name, since=utc_now() - timedelta(days=1), after=0))
+
+    began = utc_now() - timedelta(hours=1)
+    facts: list[Fact] = [
+        TransactionStarted(at=began, connector_id=1, transaction_id="7", id_tag="A", meter_start_wh=0)
+    ]
+    for minute in range(1, 30):
+        at = began + timedelta(minutes=minute)
+        values = {"energy_wh": 60.0 * minute, "power_w": 3680.0, "current_l1_a": 16.0, "voltage_l1_v": 230.0}
+        readings = tuple(Reading(at=at, field=field, value=value) for field, value in values.items())
+        facts.append(Measured(at=at, connector_id=1, transaction_id="7", readings=readings))
+    facts.append(TransactionStopped(at=began + timedelta(minutes=30), transaction_id="7", meter_stop_wh=3000))
+    async with running_log(settings) as log:
+        for fact in facts:
+            await log.appender.append(
+                Entry(station_id="SE-1", kind=EntryKind.OCPP_IN, received_at=fact.at, facts=(fact,))
+            )
+        async with running(settings, records, log):
+            await eventually(stored, what="its windows")
 
 
 def test_replay_learns_and_a_drift_becomes_a_ticket(tmp_path: Path) -> None:

@@ -112,8 +112,9 @@ catalogue wants two things that exclude each other: safety codes (P1) at once, w
 it is, and no ticket for one vehicle's. A report that is told while it stands and is taken back with it is counted
 apart, neither as found nor as false, and shown beside the rate; a ticket that blames the equipment (`rcd_trip`,
 `isolation`) is false, and so is a report that outlasts its trip."""
-TAKEN_BACK = HOUR
-"""Within this, a report of a trip that is over must be gone."""
+TAKEN_BACK = 4 * HOUR
+"""Within this, a report of a trip that is over must be gone. A driver who tries again and again makes the ticket
+come and go; flap damping then keeps it open until two quiet hours have passed."""
 
 AFTER_END = 2 * HOUR
 """A ticket this long after a fault's end still belongs to it: some are judged when the session is over."""

@@ -84,9 +84,14 @@ def _judge(truth: Truth, alarm: Alarm, site_of: Mapping[str, str], found_by: lis
         return Judged(alarm=alarm, outcome=Outcome.WRONG_ASSET, fault=named[0])
     if near:
         return Judged(alarm=alarm, outcome=Outcome.OTHER_NAME, fault=near[0])
-    for number, like in enumerate(truth.look_alikes):
-        if _lasts(like.since, like.until, alarm) and _resembles(like, alarm, site_of):
-            return Judged(alarm=alarm, outcome=_taken_in(like, alarm), look_alike=number)
+    alike = {
+        number: _taken_in(like, alarm)
+        for number, like in enumerate(truth.look_alikes)
+        if _lasts(like.since, like.until, alarm) and _resembles(like, alarm, site_of)
+    }
+    if alike:  # of several at one place, the one that made the station say so
+        number = next((n for n, outcome in alike.items() if outcome is Outcome.TRIP), next(iter(alike)))
+        return Judged(alarm=alarm, outcome=alike[number], look_alike=number)
     return Judged(alarm=alarm, outcome=Outcome.NOTHING_THERE)
 
 

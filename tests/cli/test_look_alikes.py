@@ -22,11 +22,13 @@ FEW = (
 )
 
 
-def lived(codes: tuple[str, ...], *, stations: int, days: float, each: int) -> tuple[Score, list[str]]:
+def lived(
+    codes: tuple[str, ...], *, stations: int, days: float, each: int, seed: int = 7
+) -> tuple[Score, list[str]]:
     """What a fleet's detector made of it: the score, and each ticket in words."""
     options = LogOptions(
         stations=stations,
-        seed=7,
+        seed=seed,
         days=days,
         protocols=VERSIONS,
         meter_interval_s=60.0,

@@ -327,4 +327,5 @@ RULE = Rule(
     memory=Memory,
     wakes=frozenset({Wake.SCORED}),
     inhibited_by=("*",),
+    absorbed_by=tuple(sorted(SEEN_BY_MODELS)),
 )

@@ -329,6 +329,20 @@ def test_what_is_of_the_station_as_a_whole_may_come_up_at_another_connector(reco
     assert (only(records).fault, only(records).connector_id) == ("rcd_trip", 2)
 
 
+def test_a_rule_that_names_what_the_models_found_odd_goes_on_with_their_ticket(records: Records) -> None:
+    desk = Desk(lambda station_id: None)
+    odd = found(fault="anomaly", connector_id=1, severity=Severity.P4)
+    hot = found(fault="plug_resistance", connector_id=1, severity=Severity.P3)
+    away = found(fault="clock_drift", connector_id=None, severity=Severity.P3)
+    handle(desk, records, change(ChangeKind.RAISED, odd), change(ChangeKind.RAISED, hot, 60))
+    assert (only(records).fault, only(records).severity) == ("plug_resistance", "P3")
+    handle(desk, records, change(ChangeKind.CLEARED, odd, 60, "held_back_by:plug_resistance"))
+    assert only(records).state is TicketState.OPEN
+    handle(desk, records, change(ChangeKind.RAISED, away, 61))  # says nothing of how a connector charges
+    with records.read() as work:
+        assert sorted(t.fault for t in work.tickets.page().items) == ["clock_drift", "plug_resistance"]
+
+
 def test_a_renamed_ticket_survives_a_restart(records: Records) -> None:
     desk = Desk(lambda station_id: None)
     handle(desk, records, change(ChangeKind.RAISED, _REPORT), change(ChangeKind.RAISED, _LOCK, 5))

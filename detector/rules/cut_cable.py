@@ -13,7 +13,7 @@ from detector.assets import station_asset
 from detector.episodes import codes_of
 from detector.rules.base import Rule, Scope, Standing, Subject, Threshold, Thresholds, Verdict, Wake, span
 from detector.temperatures import HIGHEST_C, LOWEST_C, PLUG
-from detector.view import ConnectorView, Sample
+from detector.view import ConnectorView, Latest, Sample
 from laddvakt.domain.facts import LinkDown, SecurityEventReported
 from laddvakt.domain.tickets import Asset, Evidence, Finding, Severity
 
@@ -31,26 +31,34 @@ class Reason(StrEnum):
     APART = "apart"  # several are gone, but not at about the same time
     WAITING = "waiting"  # several are gone together; whether they come back is waited for
     REPORTED = "reported"  # the station says so
+    SILENT = (
+        "silent"  # several are gone together, and the station with them: a power cut until they are read again
+    )
     WITH_TAMPER = "with_tamper"  # sensors are gone together, with tamper alarm, open door or lost link
     SENSORS = "sensors"  # sensors are gone together and stay away, and nothing else is heard of it
 
 
 class Lost(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A plug whose sensor reads what an open or shorted one does."""
+    """A plug whose sensor reads what an open or shorted one does, and when it was read last."""
 
     connector_id: int
     at: datetime
+    read_at: datetime | None = None
 
 
 class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Sensors that are gone, and when the station was tampered with or its link was lost last, and how."""
+    """Sensors that are gone, when the station was tampered with last, and how, and when its link was lost last.
+    `proved`: why the sensors that are gone were found to be cut off, which what is silent later does not undo."""
 
     lost: tuple[Lost, ...] = ()
     alarm_at: datetime | None = None
     alarm: str = ""
     reported: tuple[int, ...] = ()
+    silent_at: datetime | None = None
+    proved: Reason | None = None
 
 
+_MET = (Reason.WITH_TAMPER, Reason.SENSORS)
 _WHOLE = Verdict(standing=Standing.NOT_MET, reason=Reason.WHOLE)
 
 
@@ -69,7 +77,8 @@ def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
             memory=memory,
         )
     reason, check_at = _sensors(memory, thresholds, now)
-    met = reason in (Reason.WITH_TAMPER, Reason.SENSORS)
+    met = reason in _MET
+    memory = msgspec.structs.replace(memory, proved=reason if met else None)
     return Verdict(
         standing=Standing.MET if met else Standing.NOT_MET,
         reason=reason,
@@ -107,22 +116,40 @@ def _quiet(subject: Subject) -> bool:
 
 def _broken(connector: ConnectorView) -> bool:
     """Whether its plug's sensor reads what only an open or shorted one does."""
+    known = _read(connector)
+    return known is not None and not LOWEST_C < known.value < HIGHEST_C
+
+
+def _read(connector: ConnectorView) -> Latest | None:
+    """What its plug's sensor read last."""
     for name in PLUG:
         known = connector.devices.get(name) or connector.latest.get(name)
         if known is not None:
-            return not LOWEST_C < known.value < HIGHEST_C
-    return False
+            return known
+    return None
 
 
 def _with_news(memory: Memory, subject: Subject, now: datetime) -> Memory:
     known = {one.connector_id: one for one in memory.lost}
     lost = tuple(
-        known.get(connector.connector_id) or Lost(connector.connector_id, now)
+        _lost(connector, known.get(connector.connector_id), now)
         for connector in subject.view.connectors.values()
         if connector.connector_id and _gone(connector, known.get(connector.connector_id))
     )
     alarm_at, alarm = _alarm(memory, subject, now)
-    return Memory(lost=lost, alarm_at=alarm_at, alarm=alarm, reported=_reported(memory, subject))
+    return Memory(
+        lost=lost,
+        alarm_at=alarm_at,
+        alarm=alarm,
+        reported=_reported(memory, subject),
+        silent_at=_silent_at(memory, subject, now),
+        proved=memory.proved,
+    )
+
+
+def _lost(connector: ConnectorView, lost: Lost | None, now: datetime) -> Lost:
+    known = _read(connector)
+    return Lost(connector.connector_id, lost.at if lost else now, known.at if known is not None else None)
 
 
 def _gone(connector: ConnectorView, lost: Lost | None) -> bool:
@@ -141,8 +168,6 @@ def _alarm(memory: Memory, subject: Subject, now: datetime) -> tuple[datetime | 
     for fact in subject.news.facts:
         if isinstance(fact, SecurityEventReported) and fact.event == _TAMPER:
             return now, "tamper alarm"
-        if isinstance(fact, LinkDown):
-            return now, "link lost"
     whole = subject.view.connectors.get(0)
     door = whole.devices.get(_DOOR) if whole is not None else None
     if door is not None and door.value > 0 and (memory.alarm_at is None or door.at > memory.alarm_at):
@@ -150,6 +175,15 @@ def _alarm(memory: Memory, subject: Subject, now: datetime) -> tuple[datetime | 
     if memory.alarm_at is not None and now - memory.alarm_at > _FORGET:
         return None, ""
     return memory.alarm_at, memory.alarm
+
+
+def _silent_at(memory: Memory, subject: Subject, now: datetime) -> datetime | None:
+    """When the link was lost last."""
+    if any(isinstance(fact, LinkDown) for fact in subject.news.facts):
+        return now
+    if memory.silent_at is not None and now - memory.silent_at > _FORGET and not memory.lost:
+        return None
+    return memory.silent_at
 
 
 def _reported(memory: Memory, subject: Subject) -> tuple[int, ...]:
@@ -169,11 +203,19 @@ def _sensors(memory: Memory, thresholds: Thresholds, now: datetime) -> tuple[Rea
         return Reason.WHOLE, None
     if len(memory.lost) < thresholds["connectors"]:
         return Reason.ONE_SENSOR, None
+    if memory.proved is not None:
+        return memory.proved, None
     first, last = min(one.at for one in memory.lost), max(one.at for one in memory.lost)
     if last - first > within:
         return Reason.APART, None
     if memory.alarm_at is not None and first - within <= memory.alarm_at <= last + within:
         return Reason.WITH_TAMPER, None
+    if memory.silent_at is not None and memory.silent_at >= first - within:
+        # A power cut takes the plug sensors first and the link next: only who reads on has power.
+        if any(one.read_at is None or one.read_at < memory.silent_at + within for one in memory.lost):
+            return Reason.SILENT, None
+        if memory.silent_at <= last + within:
+            return Reason.WITH_TAMPER, None
     due = last + timedelta(seconds=thresholds["alone_s"])
     return (Reason.SENSORS, None) if now >= due else (Reason.WAITING, due)
 
@@ -182,8 +224,7 @@ def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
     numbers = memory.reported or tuple(one.connector_id for one in memory.lost)
     where = ", ".join(str(number) for number in numbers)
     station_id = subject.view.station_id
-    alarmed = memory.alarm_at is not None and not memory.reported and _sensors(memory, thresholds, now)[0]
-    sure = bool(memory.reported) or alarmed is Reason.WITH_TAMPER
+    sure = bool(memory.reported) or memory.proved is Reason.WITH_TAMPER
     since = min((one.at for one in memory.lost), default=now)
     said = "reports its cable cut" if memory.reported else "has lost the sensors of its plugs together"
     return Finding(
@@ -220,6 +261,8 @@ def _evidence(memory: Memory, thresholds: Thresholds, numbers: tuple[int, ...]) 
         )
     if memory.alarm_at is not None:
         yield Evidence(label="Alarm", value=memory.alarm, at=memory.alarm_at)
+    elif memory.silent_at is not None and memory.proved is Reason.WITH_TAMPER:
+        yield Evidence(label="Alarm", value="link lost", at=memory.silent_at)
 
 
 def _asset(subject: Subject, numbers: tuple[int, ...]) -> Asset:
@@ -253,8 +296,9 @@ RULE = Rule(
         "CX026 (OCPP 2.x: the component CableBreakawaySensor in trouble) at once; or the plug sensors of two "
         "connectors read what an open or shorted sensor does, within 10 minutes, with a tamper alarm, an open "
         "door or a lost link about the same time (P1), or for 30 minutes without anything else (P2, less sure). "
-        "Not for one sensor, which is broken; not for a power cut, in which nothing is read at all; not while "
-        "power flows through the cable."
+        "Where the link is lost too, they must be read so again 10 minutes later: a power cut takes the sensors, "
+        "then the link, and all of them come back well. Not for one sensor, which is broken; not while power "
+        "flows through the cable."
     ),
     evaluate=evaluate,
     describe=describe,

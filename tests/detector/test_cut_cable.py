@@ -62,16 +62,14 @@ def test_a_station_that_reconnects_keeps_its_word(story: Story) -> None:
     assert len(story.standing) == 1
 
 
-@pytest.mark.parametrize("alarm", ["tamper", "door", "link"])
+@pytest.mark.parametrize("alarm", ["tamper", "door"])
 def test_two_plug_sensors_and_an_alarm_fire_at_once(story: Story, alarm: str) -> None:
     _plugs(story, OPEN_C)
     story.wait(300)
     if alarm == "tamper":
         story.say(SecurityEventReported(at=story.now, event="TamperDetectionActivated"))
-    elif alarm == "door":
-        story.measure(connector_id=0, source="mqtt", door_open=1.0)
     else:
-        story.disconnect()
+        story.measure(connector_id=0, source="mqtt", door_open=1.0)
     assert story.standing == []
     _plugs(story, OPEN_C, OPEN_C)
     (finding,) = story.standing
@@ -80,6 +78,42 @@ def test_two_plug_sensors_and_an_alarm_fire_at_once(story: Story, alarm: str) ->
     _plugs(story, 15.0, 16.0)
     story.wait(60)
     assert story.standing == []
+
+
+def test_two_plug_sensors_and_a_lost_link_fire_once_they_are_read_on(story: Story) -> None:
+    _plugs(story, OPEN_C, OPEN_C)
+    story.disconnect()
+    story.wait(540)
+    _plugs(story, OPEN_C, OPEN_C)
+    assert story.standing == []
+    story.wait(60)
+    _plugs(story, OPEN_C, OPEN_C)
+    (finding,) = story.standing
+    assert (finding.severity, finding.asset.id) == (Severity.P1, "SE-1")
+    story.connect()
+    story.disconnect()
+    story.wait(2 * HOUR)
+    assert len(story.standing) == 1
+    story.connect()
+    _plugs(story, 15.0, 16.0)
+    story.wait(60)
+    assert story.standing == []
+
+
+@pytest.mark.parametrize("lasts_s", [300, 2 * HOUR])
+def test_a_power_cut_that_takes_the_sensors_and_then_the_link_never_fires(story: Story, lasts_s: float) -> None:
+    _plugs(story, OPEN_C, OPEN_C)
+    story.wait(30)
+    _plugs(story, OPEN_C, OPEN_C)
+    story.wait(45)
+    story.disconnect()
+    story.wait(lasts_s)
+    story.connect()
+    story.boot()
+    story.wait(30)
+    _plugs(story, 15.0, 16.0)
+    story.wait(HOUR)
+    assert story.kinds() == []
 
 
 def test_two_plug_sensors_alone_fire_later_and_less_sure(story: Story) -> None:

@@ -22,6 +22,8 @@ from laddvakt.domain.tickets import Evidence, Finding, Severity
 _LEAST_RATED_A = 10.0
 _DAYS = 30
 _KNOWN_DAYS = 3
+_KNOWN_SESSIONS = 8
+_KNOWN_VEHICLES = 3
 _KNOWN_PEERS = 4
 _TODAY = 5
 _FEATURE = "heat"
@@ -50,7 +52,8 @@ class Session(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
     """`days`: the median of each day that was not out of the ordinary; `today`: of the day `day` so far; `usual`:
-    the median of `days`, 0 while there are too few."""
+    the median of `days`, 0 while there are too few days, sessions (`learnt`) or vehicles (the first ones,
+    `vehicles`): of a handful, one that barely warms the plug would make all others look hot."""
 
     warming: Warming | None = None
     top_a: float = 0.0  # the highest current ever seen, where the rating is not known
@@ -58,6 +61,8 @@ class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
     day: int = 0
     today: tuple[float, ...] = ()
     days: tuple[float, ...] = ()
+    learnt: int = 0
+    vehicles: tuple[str, ...] = ()
     usual: float = 0.0
     reason: str = Reason.NOTHING_SAID
     worn: bool = False
@@ -116,7 +121,7 @@ def _session(
     kept = memory.recent[-int(thresholds["sessions"]) :]
     memory = replace(memory, recent=(*kept, Session(now, session.vehicle, heat, high)))
     if not high:
-        memory = _learn(memory, heat, now)
+        memory = _learn(memory, heat, session.vehicle, now)
     if limit is None:
         return replace(memory, reason=Reason.NOTHING_TO_COMPARE)
     return _judge(memory, thresholds)
@@ -127,6 +132,7 @@ def limit_of(memory: Memory, peers: Peers | None, thresholds: Thresholds) -> flo
     limits = []
     if memory.usual:
         limits.append(thresholds["times"] * memory.usual)
+        limits.append(memory.usual + thresholds["mads"] * _mad(memory.days))
     if peers is not None and peers.n >= _KNOWN_PEERS:
         limits.append(peers.median + thresholds["mads"] * peers.mad)
         if not memory.usual:
@@ -134,14 +140,24 @@ def limit_of(memory: Memory, peers: Peers | None, thresholds: Thresholds) -> flo
     return max(limits, default=None)
 
 
-def _learn(memory: Memory, heat: float, now: datetime) -> Memory:
+def _mad(values: tuple[float, ...]) -> float:
+    middle = median(values) if values else 0.0
+    return median([abs(value - middle) for value in values]) if values else 0.0
+
+
+def _learn(memory: Memory, heat: float, vehicle: str, now: datetime) -> Memory:
     replace = msgspec.structs.replace
+    vehicles = memory.vehicles
+    if len(vehicles) < _KNOWN_VEHICLES and vehicle not in vehicles:
+        vehicles = (*vehicles, vehicle)
+    memory = replace(memory, learnt=min(memory.learnt + 1, _KNOWN_SESSIONS), vehicles=vehicles)
     day = now.toordinal()
     if day == memory.day:
         return replace(memory, today=(*memory.today[-(_TODAY - 1) :], heat))
     days = (*memory.days[-(_DAYS - 1) :], median(memory.today)) if memory.today else memory.days
     known = (*days, heat)
-    usual = median(known) if len(known) >= _KNOWN_DAYS else 0.0
+    enough = memory.learnt >= _KNOWN_SESSIONS and len(vehicles) >= _KNOWN_VEHICLES and len(known) >= _KNOWN_DAYS
+    usual = median(known) if enough else memory.usual
     return replace(memory, day=day, today=(heat,), days=days, usual=usual)
 
 
@@ -160,10 +176,8 @@ def _judge(memory: Memory, thresholds: Thresholds) -> Memory:
 
 
 def shared(memory: Any) -> Mapping[str, float]:
-    """What peers are compared by: what is usual here, or else was seen first."""
-    if memory is None or not memory.recent:
-        return {}
-    return {_FEATURE: memory.usual or memory.recent[0].heat}
+    """What peers are compared by: what is usual here. Single sessions differ too much to hold others against."""
+    return {_FEATURE: memory.usual} if memory is not None and memory.usual else {}
 
 
 def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetime) -> Finding:
@@ -191,7 +205,7 @@ def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
         probable_cause="Worn, loose or dirty contacts of the plug: their resistance has grown.",
         explanation=(
             f"The plug of {place(subject)} warms {high[-1].heat / max(usual, 1e-9):.1f} times as much as usual "
-            f"for the same current, with {len(set(vehicles))} vehicles."
+            f"for the same current, in {len(high)} of the last {len(recent)} sessions."
         ),
         suggested_action=RULE.action,
         evidence=(
@@ -233,12 +247,13 @@ RULE = Rule(
         "Per session, the plug's temperature over the air's, divided by current squared: the resistance of its "
         "contacts, by the heat that it makes. Current squared is smoothed over 15 min as copper smooths it, of "
         "all pins with the neutral (IEC 62196: its losses are those of each pin), and only counts after ten "
-        "minutes at 0.45 of the rated current. It is too much when over 1.5 times the median of the connector's "
-        "last 30 days and 3 MAD above the median of connectors of the same vendor, model and type, in three of "
-        "four sessions and with two vehicles. Not for one vehicle whose inlet is worn, nor for less than 8 K "
-        "more than usual, which sun and wind may do. The air is a sensor's of the station or a neighbour at the "
-        "site; else, or in the sun, the plug's own temperature at rest before the session; without either "
-        "nothing is judged. Too hot at once is `plug_overheat`."
+        "minutes at 0.45 of the rated current. It is too much when over 1.5 times and 3 MAD above the median of "
+        "the connector's last 30 days (known from eight sessions of three vehicles on three days) and 3 MAD "
+        "above the median of connectors of the same vendor, model and type, in three of four sessions and with "
+        "two vehicles. Not for one vehicle whose inlet is worn, nor for less than 8 K more than usual, which sun "
+        "and wind may do. The air is a sensor's of the station or a neighbour at the site; else, or in the sun, "
+        "the plug's own temperature at rest before the session; without either nothing is judged. Too hot at "
+        "once is `plug_overheat`."
     ),
     evaluate=evaluate,
     describe=describe,

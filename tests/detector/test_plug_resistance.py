@@ -97,6 +97,7 @@ def test_contacts_that_wear_fire(story: Story, way: str, every_s: float) -> None
     assert (finding.fault, finding.severity) == ("plug_resistance", Severity.P3)
     assert (finding.asset.kind, finding.asset.id) == ("cable", "CABLE-SE-1")
     assert "1.8 times as much as usual" in finding.explanation
+    assert finding.explanation.endswith("in 3 of the last 4 sessions.")
 
 
 def test_wear_that_creeps_over_a_week_fires(story: Story) -> None:
@@ -124,6 +125,50 @@ def test_weak_currents_between_do_not_hide_what_strong_ones_show(story: Story) -
         plug.charge()
         plug.charge(amps=(15.1, 15.1, 15.1), minutes=120)
     assert len(story.standing) == 1
+
+
+def test_a_few_sessions_are_no_baseline(story: Story) -> None:
+    plug = Plug(story)
+    for _ in range(4):  # days
+        plug.charge("CARD-HOME")
+        plug.story.now += timedelta(hours=18)
+    plug.worse = 2.0
+    plug.days(2)
+    assert story.kinds() == []
+
+
+def test_a_baseline_of_one_vehicle_says_nothing_of_others(story: Story) -> None:
+    plug = Plug(story)
+    plug.days(6, vehicle="CARD-HOME")
+    for _ in range(4):
+        plug.charge("CARD-OTHER", worse=2.0)
+        plug.charge("CARD-HOME", worse=2.0)
+    assert story.kinds() == []
+
+
+def test_a_plug_whose_days_differ_much_needs_more(story: Story) -> None:
+    plug = Plug(story)
+    for day in range(8):
+        plug.worse = (1.0, 1.3, 0.6, 1.4)[day % 4]
+        plug.days(1)
+    plug.worse = 1.75
+    plug.days(2)
+    assert story.kinds() == []
+
+
+def test_single_sessions_of_peers_are_not_held_against_a_new_plug() -> None:
+    stations = [_station(f"SE-{number}") for number in range(1, 7)]
+    engine = make_engine(stations, rules=(plug_resistance.RULE,))
+    now = START
+    for station in stations[1:]:
+        other = Plug(Story(engine, station_id=station.station_id, now=now))
+        other.charge()
+        now = other.story.now
+    story = Story(engine, now=now)
+    plug = Plug(story)
+    plug.worse = 2.0
+    plug.days(2)
+    assert story.kinds() == []
 
 
 def test_other_currents_and_phases_heat_the_same_plug_and_never_fire(story: Story) -> None:
@@ -208,14 +253,14 @@ def test_sessions_too_short_or_too_weak_tell_nothing(story: Story) -> None:
 
 
 def _fleet(*worse: float) -> Story:
-    """A station among others of its kind, which have had their day. Sound is 1."""
+    """A station among others of its kind, each of which knows what is usual there. Sound is 1."""
     stations = [_station(f"SE-{number}") for number in range(1, len(worse) + 2)]
     engine = make_engine(stations, rules=(plug_resistance.RULE,))
     now = START
     for station, factor in zip(stations[1:], worse, strict=True):
         plug = Plug(Story(engine, station_id=station.station_id, now=now))
         plug.worse = factor
-        plug.days(1)
+        plug.days(5)
         now = plug.story.now
     return Story(engine, now=now)
 

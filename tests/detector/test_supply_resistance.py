@@ -100,11 +100,47 @@ def test_twice_what_is_usual_here_fires() -> None:
     story, mains = _story(), Mains()
     for number in range(6):
         _session(story, mains, number)
-    for number in range(6, 9):
+    for number in range(6, 11):
         assert story.standing == []
-        _session(story, mains, number, (0.3, 0.1, 0.1))
+        _session(story, mains, number, (0.35, 0.1, 0.1))
     (finding,) = story.standing
     assert finding.evidence[0].peers.startswith("usual here 0.1")
+
+
+def test_twice_very_little_never_fires() -> None:
+    story, mains = _story(), Mains()
+    for number in range(6):
+        _session(story, mains, number)
+    for number in range(6, 14):
+        _session(story, mains, number, (0.25, 0.1, 0.1))
+    assert story.kinds() == []
+
+
+def test_a_long_cable_a_little_over_the_limit_never_fires() -> None:
+    story, mains = _story(), Mains()
+    for number in range(6):
+        _session(story, mains, number, (0.37, 0.37, 0.37))
+    for number in range(6, 14):
+        _session(story, mains, number, (0.43, 0.43, 0.43))
+    assert story.kinds() == []
+
+
+@pytest.mark.parametrize(("neighbour", "sessions"), [(True, 3), (False, 5)])
+def test_a_little_over_needs_more_sessions_where_nobody_tells_of_the_grid(neighbour: bool, sessions: int) -> None:
+    story, mains = _story(), Mains(restless_v=0.2)
+    for number in range(sessions):
+        assert story.standing == []
+        transaction = str(number)
+        story.start(transaction)
+        for amps in [16.0] * 15 + [0.0] * 15:
+            story.wait(60)
+            if neighbour:
+                story.station_id = "SE-2"
+                _say(story, mains, (0.0,) * 3, (0.1,) * 3, "")
+                story.station_id = "SE-1"
+            _say(story, mains, (amps,) * 3, (0.46, 0.1, 0.1), transaction)
+        story.stop(transaction)
+    assert len(story.standing) == 1
 
 
 @pytest.mark.parametrize("ohm", [0.15, 0.35])

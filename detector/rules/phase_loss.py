@@ -15,6 +15,7 @@ from detector.view import Sample
 from laddvakt.domain.tickets import Evidence, Finding, Severity
 
 _MAX_VEHICLES = 8
+_MAX_KNOWN = 40
 _LAST = 2  # the phase that a two-phase charger leaves out
 
 
@@ -47,6 +48,7 @@ class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
     run: Run | None = None
     dark: Run | None = None
     without: tuple[str, ...] = ()  # vehicles that it was missing for, none between them that it was there for
+    known: tuple[str, ...] = ()  # vehicles that have charged on all three here, the latest last
     lost: Lost | None = None
     good: Run | None = None  # the lost phase is there again
 
@@ -90,7 +92,7 @@ def _current(memory: Memory, subject: Subject, sample: Sample, thresholds: Thres
     replace, amps = msgspec.structs.replace, sample.currents
     least, flows = min(amps), thresholds["flow_a"]
     if least > flows:
-        return _all_there(memory, sample, thresholds), Reason.ALL_THERE
+        return _all_there(memory, subject, sample, thresholds), Reason.ALL_THERE
     phase = amps.index(least)
     others = sorted(amps)[1]
     if least >= thresholds["none_a"] or others <= flows:
@@ -106,15 +108,33 @@ def _current(memory: Memory, subject: Subject, sample: Sample, thresholds: Thres
     session = connector.session if connector is not None else None
     if session is not None and session.vehicle_key not in memory.without:
         memory = replace(memory, without=(*memory.without, session.vehicle_key)[-_MAX_VEHICLES:])
-    needed = thresholds["two_phase_vehicles" if phase == _LAST else "vehicles"]
-    if memory.three and len(memory.without) >= needed:
+    if memory.three and _several(memory, thresholds):
         return replace(memory, lost=Lost(phase, Reason.SEVERAL_VEHICLES, run)), Reason.SEVERAL_VEHICLES
     return memory, Reason.MAY_BE_VEHICLE
 
 
-def _all_there(memory: Memory, sample: Sample, thresholds: Thresholds) -> Memory:
+def _several(memory: Memory, thresholds: Thresholds) -> bool:
+    """Whether so many vehicles miss it that it is not theirs. L3 is left out by two-phase chargers, and these may
+    come one after the other all day, some with the card of a car that took three: several must be known."""
+    if memory.phase != _LAST:
+        return len(memory.without) >= thresholds["vehicles"]
+    known = sum(vehicle in memory.known for vehicle in memory.without)
+    return len(memory.without) >= thresholds["two_phase_vehicles"] and known >= thresholds["known_vehicles"]
+
+
+def _with_known(memory: Memory, subject: Subject) -> Memory:
+    session = subject.connector.session if subject.connector is not None else None
+    if session is None or not session.vehicle_key:
+        return memory
+    others = tuple(vehicle for vehicle in memory.known if vehicle != session.vehicle_key)
+    return msgspec.structs.replace(memory, known=(*others, session.vehicle_key)[-_MAX_KNOWN:])
+
+
+def _all_there(memory: Memory, subject: Subject, sample: Sample, thresholds: Thresholds) -> Memory:
     """All three carry current: so they can."""
     replace = msgspec.structs.replace
+    if memory.transaction != sample.transaction:
+        memory = _with_known(memory, subject)
     if memory.transaction != sample.transaction or memory.run is not None or memory.without:
         memory = replace(memory, three=True, transaction=sample.transaction, run=None, without=(), phase=-1)
     return memory if memory.lost is None else _again(memory, sample, thresholds)
@@ -215,16 +235,23 @@ RULE = Rule(
             unit="vehicles",
             doc="the same for L3, which two-phase chargers leave out",
         ),
+        Threshold(
+            name="known_vehicles",
+            default=3,
+            unit="vehicles",
+            doc="so many of these for L3 must have charged on all three phases here before",
+        ),
         Threshold(name="clear_after_s", default=3600, unit="s", doc="how long it must be there again"),
     ),
     clears="The phase carries current, or has voltage, for two minutes, and does not go again within an hour.",
     action="Check the fuse and breaker of the phase, then the contactor's pole and the terminals.",
     doc=(
         "In a session, one phase under 0.5 A for 2 min while both others carry over 6 A: at once where all three "
-        "carried over 6 A earlier in the session; where it was missing from the start, with two vehicles in a row "
-        "(three for L3), for a two-phase car looks the same. Or one phase under half of its nominal voltage for "
-        "10 s where all three have had it. Not for one- and two-phase cars, nor phases that load management "
-        "switches off (two at once), nor a taper, in which the others fall below 6 A, too."
+        "carried over 6 A earlier in the session; where it was missing from the start, with two vehicles in a "
+        "row (for L3 six, three of which have charged on all phases here), for a two-phase car looks the same. "
+        "Or one phase under half of its nominal voltage for 10 s where all three have had it. Not for one- and "
+        "two-phase cars, nor phases that load management switches off (two at once), nor a taper, in which the "
+        "others fall below 6 A, too."
     ),
     evaluate=evaluate,
     describe=describe,

@@ -84,16 +84,31 @@ def test_a_two_phase_car_never_fires(story: Story) -> None:
     assert story.kinds() == []
 
 
-@pytest.mark.parametrize(("amps", "vehicles"), [((0.0, 16.0, 16.0), 2), ((16.0, 16.0, 0.0), 6)])
-def test_a_phase_that_is_missing_for_every_vehicle_fires(
-    story: Story, amps: tuple[float, float, float], vehicles: int
-) -> None:
-    for number in range(vehicles - 1):
-        _session(story, str(number), f"CARD{number}", amps)
+def test_two_phase_cars_where_others_took_three_never_fire(story: Story) -> None:
+    for number in range(3):
+        _session(story, str(number), f"CARD{number}", ALL)
+    for number in range(3, 12):
+        _session(story, str(number), f"CARD{number}", (16.0, 16.0, 0.0))
+    assert story.kinds() == []
+
+
+def test_a_phase_that_no_car_leaves_out_is_missing_for_two_vehicles_and_fires(story: Story) -> None:
+    _session(story, "1", "A", (0.0, 16.0, 16.0))
     assert story.standing == []
-    _session(story, "9", "LAST", amps)
+    _session(story, "2", "B", (0.0, 16.0, 16.0))
     (finding,) = story.standing
-    assert finding.evidence[-1].value == str(vehicles)
+    assert finding.evidence[-1].value == "2"
+
+
+def test_the_third_phase_fires_when_vehicles_that_used_it_here_miss_it_among_others(story: Story) -> None:
+    for vehicle in "ABC":
+        _session(story, vehicle, vehicle, ALL)
+    for number, vehicle in enumerate("XYZAB"):
+        _session(story, str(number), vehicle, (16.0, 16.0, 0.0))
+    assert story.standing == []
+    _session(story, "9", "C", (16.0, 16.0, 0.0))
+    (finding,) = story.standing
+    assert finding.evidence[-1].value == "6"
 
 
 def test_a_vehicle_on_all_phases_between_them_speaks_for_the_station(story: Story) -> None:

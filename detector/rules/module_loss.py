@@ -267,20 +267,20 @@ RULE = Rule(
     thresholds=(
         Threshold(name="share", default=0.9, unit="share", doc="of what a tenth of sessions passed before"),
         Threshold(name="flat_pct", default=1.5, unit="%", doc="sessions within it are at the same ceiling"),
-        Threshold(name="at_it", default=3, unit="sessions", doc="that must have come up to the ceiling"),
-        Threshold(name="vehicles", default=2, unit="vehicles", doc="that must be among them"),
-        Threshold(name="sessions", default=5, unit="sessions", doc="the fewest that are looked at, up to 20"),
-        Threshold(name="chance", default=0.05, unit="probability", doc="that vehicles happened to come so"),
+        Threshold(name="at_it", default=5, unit="sessions", doc="that must have come up to the ceiling"),
+        Threshold(name="vehicles", default=3, unit="vehicles", doc="that must be among them"),
+        Threshold(name="sessions", default=8, unit="sessions", doc="the fewest that are looked at, up to 20"),
+        Threshold(name="chance", default=0.01, unit="probability", doc="that vehicles happened to come so"),
         Threshold(name="known", default=15, unit="sessions", doc="before those that are looked at"),
         Threshold(name="good_sessions", default=1, unit="sessions", doc="that pass the ceiling, and clear"),
     ),
     clears="A session that passes the ceiling by over 3 %.",
     action="Read the modules' states on site; exchange failed modules, check their supply and their bus.",
     doc=(
-        "Of a DC station, what the last sessions reached (the third highest sample) has a ceiling: at least "
-        "three of up to 20, of two vehicles, lie within 1.5 % under the highest, and at most half as many in the"
-        " 13 % below. It is at most 90 % of what a tenth of the sessions before passed, and the chance that no "
-        "vehicle could take more is under 5 %, if vehicles come as they did before ((1 - p) to the power of "
+        "Of a DC station, what the last sessions reached (the third highest sample) has a ceiling: at least five "
+        "of eight to 20, of three vehicles, lie within 1.5 % under the highest, and at most half as many in the "
+        "13 % below. It is at most 90 % of what a tenth of the sessions before passed, and the chance that no "
+        "vehicle could take more is under 1 %, if vehicles come as they did before ((1 - p) to the power of "
         "sessions). Vehicles each have their own limit, modules have one for all: so a season or low-power cars "
         "make no ceiling. Not counted is a session beside a plugged-in neighbour, one that comes near a limit "
         "that was told (site cap, profile, offer) or the cable's current, nor one at over 50 °C inside the "

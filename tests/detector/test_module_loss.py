@@ -102,6 +102,14 @@ def test_one_vehicle_that_comes_again_and_again_is_no_ceiling(story: Story) -> N
     assert story.kinds() == []
 
 
+def test_a_few_vehicles_that_come_near_one_power_are_no_ceiling(story: Story) -> None:
+    traffic = Traffic(story)
+    traffic.come(20)
+    for watts in (75e3, 50e3, 74.6e3, 48e3, 74.4e3, 52e3):
+        traffic.one(watts)
+    assert story.kinds() == []
+
+
 def test_a_limit_that_was_told_explains_it(story: Story) -> None:
     traffic = Traffic(story)
     traffic.come(50)

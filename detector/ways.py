@@ -11,7 +11,7 @@ from array import array
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
-from math import exp, lgamma
+from math import exp, lgamma, log
 from typing import NamedTuple
 
 import msgspec
@@ -24,6 +24,8 @@ from laddvakt.domain.tokens import TokenKind
 _KEPT = 40
 _REMEMBERED = 400
 _BORROWED = 10.0
+_UNSEEN = 0.5
+"""Of a visit that left unidentified and is taken for seen: nowhere are drivers who leave as good as impossible."""
 _AGAIN = timedelta(minutes=10)
 _BEFORE_PLUG = timedelta(minutes=3)
 _SHORTEST = timedelta(seconds=20)
@@ -80,7 +82,8 @@ class Ways(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class Run(NamedTuple):
     """A stretch of visits up to now in which a way is missing. `chance`: that it is so by chance; `usual`: its
     share before. `nobody`: visits of drivers who left unidentified, and `nobody_chance`: that they are so many by
-    chance. `others`: by other ways, in the run and as many as the time before lets expect."""
+    chance. `others`: by other ways, in the run and as many as the time before lets expect. `switched`: how many
+    times likelier that is if everybody came and took another way than if only those came who always do."""
 
     chance: float
     since: datetime
@@ -91,6 +94,7 @@ class Run(NamedTuple):
     nobody_chance: float
     others: int
     others_usual: float
+    switched: float
 
 
 def follow(ways: Ways, subject: Subject, now: datetime, *, learn: bool) -> Ways:
@@ -165,17 +169,23 @@ def runs(ways: Ways, way: Way, *, least: float, known: float, peers: float | Non
             lasted = (visits[-1].at - visit.at).total_seconds() / 3600
             usual_others = sum(before) - before[way] - before[Way.NOBODY]
             nobody = sum(one.way is Way.NOBODY for one in run)
+            identified_usual = (sum(before) - before[Way.NOBODY]) * lasted / hours
             known_visits = sum(before) + borrowed
             yield Run(
-                chance=at_most(came, len(run), before[way] + lent, known_visits - before[way] - lent),
+                chance=at_most(came, len(run), before[way] + lent, known_visits - before[way] - lent + _UNSEEN),
                 since=visit.at,
                 visits=len(run),
                 came=came,
                 usual=(before[way] + lent) / known_visits,
                 nobody=nobody,
-                nobody_chance=_at_least(nobody, len(run), before[Way.NOBODY], known_visits - before[Way.NOBODY]),
+                nobody_chance=_at_least(
+                    nobody, len(run), before[Way.NOBODY] + _UNSEEN, sum(before) - before[Way.NOBODY]
+                ),
                 others=others,
                 others_usual=usual_others * lasted / hours,
+                switched=_likelier(
+                    others - (visit.way is not Way.NOBODY), identified_usual, usual_others * lasted / hours
+                ),
             )
         before[visit.way] += 1
 
@@ -197,6 +207,12 @@ def _at_least(k: int, n: int, good: float, bad: float) -> float:
 
 def _log_beta(a: float, b: float) -> float:
     return lgamma(a) + lgamma(b) - lgamma(a + b)
+
+
+def _likelier(k: int, more: float, fewer: float) -> float:
+    """The likelihood of k where so many more are expected, against where so many fewer are: Poisson."""
+    more, fewer = more + 0.5, fewer + 0.5
+    return exp(min(k * log(more / fewer) - (more - fewer), 100.0))
 
 
 def at_least_poisson(k: int, expected: float) -> float:

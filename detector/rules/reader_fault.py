@@ -94,17 +94,19 @@ def _missing(kind: Kind, ways: Ways, usual: float | None, thresholds: Thresholds
     found = [
         run
         for run in runs(ways, kind.way, least=thresholds["visits"], known=thresholds["known"], peers=usual)
-        if run.usual >= thresholds["least_share"] and run.came <= thresholds["share"] * run.usual * run.visits
+        if run.usual >= thresholds["least_share"] and run.came <= thresholds["share_left"] * run.usual * run.visits
     ]
     return min((run for run in found if _tells(run, thresholds)), default=None)
 
 
 def _tells(run: Run, thresholds: Thresholds) -> bool:
-    """The way is missing; or it seems to be, and about as many drivers left unidentified."""
-    if run.chance <= thresholds["chance"]:
+    """The way seems to be missing, and about as many drivers left unidentified; or it is missing altogether, and
+    those who took it do not come by another way."""
+    explained = thresholds["leavers"] <= run.nobody <= thresholds["unidentified"] * run.usual * run.visits
+    if explained and run.nobody_chance <= thresholds["left"] and run.chance <= thresholds["hint"]:
         return True
-    explained = run.nobody <= thresholds["unidentified"] * run.usual * run.visits
-    return explained and run.nobody_chance <= thresholds["left"] and run.chance <= thresholds["hint"]
+    gone = run.came <= thresholds["share"] * run.usual * run.visits and run.chance <= thresholds["chance"]
+    return gone and run.switched <= thresholds["switched"]
 
 
 def share_by(kind: Kind) -> Callable[[Memory], Mapping[str, float]]:
@@ -129,7 +131,7 @@ def describe_by(kind: Kind) -> Callable[[Subject, Any, Thresholds, datetime], Fi
     def describe(subject: Subject, memory: Memory, thresholds: Thresholds, now: datetime) -> Finding:
         since = memory.held_since or now
         whole = runs(memory.ways, kind.way, least=1, known=1, peers=None)
-        nothing = Run(1.0, since, 0, 0, memory.usual, 0, 1.0, 0, 0.0)
+        nothing = Run(1.0, since, 0, 0, memory.usual, 0, 1.0, 0, 0.0, 1.0)
         run = next((run for run in whole if run.since >= since), nothing)
         return Finding(
             fault=kind.code,
@@ -168,7 +170,8 @@ def describe_by(kind: Kind) -> Callable[[Subject, Any, Thresholds, datetime], Fi
 
 
 THRESHOLDS = (
-    Threshold(name="share", default=0.5, unit="share", doc="of its usual share that may be left, at most"),
+    Threshold(name="share", default=0.2, unit="share", doc="of its usual share that may be left, at most"),
+    Threshold(name="share_left", default=0.4, unit="share", doc="the same where drivers leave unidentified"),
     Threshold(name="chance", default=0.0001, unit="probability", doc="of so few by chance, at most"),
     Threshold(name="visits", default=4, unit="visits", doc="in a run, at least"),
     Threshold(name="known", default=6, unit="visits", doc="that must be known from before it"),
@@ -182,6 +185,9 @@ THRESHOLDS = (
         name="left", default=0.001, unit="probability", doc="that so many leave unidentified by chance, beside it"
     ),
     Threshold(
+        name="leavers", default=4, unit="visits", doc="of drivers who leave unidentified, at least, to count"
+    ),
+    Threshold(
         name="unidentified",
         default=1.5,
         unit="times",
@@ -193,6 +199,12 @@ THRESHOLDS = (
         default=0.01,
         unit="probability",
         doc="more by other ways than this lets expect are a campaign",
+    ),
+    Threshold(
+        name="switched",
+        default=0.01,
+        unit="times",
+        doc="likelier that all came and took other ways than that only the others came, at most",
     ),
     Threshold(name="peers", default=2, unit="stations", doc="of the same model that tell what happens everywhere"),
     Threshold(
@@ -225,16 +237,18 @@ RULE = Rule(
     clears="As many of the last visits are identified by card as use to be, three in a row where all are.",
     action=READER.action,
     doc=(
-        "Of the last visits, four or more, at most half as many as usual were identified by a card at the "
-        "reader, and the chance of so few is under 0.0001: beta-binomial, a binomial whose share is known from "
-        "the visits before the run, six or more, and from ten that the model's other stations lend. A chance of "
-        "0.02 will do where drivers also left unidentified, more than chance has one time in 1,000, and no more "
-        "than such cards explain. A visit is a session's start, or a plug that came and went within 20 minutes "
-        "while nobody was identified: drivers whose card is not read leave. A start whose kind of token is not "
-        "said (OCPP 1.6) counts as one by card, a remote start as one by app. Not for a campaign, in which more "
-        "than usual start by other ways; nor where most stations of the model have had no card since either; nor "
-        "for a parked car, which stays longer. Who tries again within ten minutes is one visit. ReaderFailure as "
-        "reported by the station is a reported fault."
+        "Of the last visits, four or more, under a fifth of what is usual were identified by a card at the "
+        "reader, and the chance of so few is under 0.0001: beta-binomial, a binomial whose share is known "
+        "from the visits before the run, six or more, and from ten that the model's other stations lend; half "
+        "a visit that failed is taken for seen. Those who came by other ways must be so few that the card "
+        "holders are not among them. Two fifths and a chance of 0.02 will do where four drivers or more left "
+        "unidentified, more than chance has one time in 1,000, and no more than such cards explain. A visit "
+        "is a session's start, or a plug that came and went within 20 minutes while nobody was identified: "
+        "drivers whose card is not read leave. A start whose kind of token is not said (OCPP 1.6) counts as "
+        "one by card, a remote start as one by app. Not for a campaign, in which more than usual start by "
+        "other ways, or card holders do; nor where most stations of the model have had no card since either; "
+        "nor for a parked car, which stays longer. Who tries again within ten minutes is one visit. "
+        "ReaderFailure as reported by the station is a reported fault."
     ),
     evaluate=judge_by(READER),
     describe=describe_by(READER),

@@ -22,6 +22,7 @@ from tests.support.detector import Story, make_engine
 S = ConnectorState
 RULES = (reader_fault.RULE, payment_fault.RULE)
 STATIONS = [Station(station_id=f"SE-{n}") for n in range(1, 5)]
+ALL = ("SE-1", "SE-2", "SE-3")
 RFID, APP, CARD = TokenKind.RFID, TokenKind.APP, TokenKind.CARD
 
 
@@ -77,6 +78,17 @@ def _unread(story: Story, *, minutes: float = 2, station: str = "SE-1", gap_h: f
     story.now += timedelta(hours=gap_h)
 
 
+def _by_turns(story: Story, visits: str, *, stations: tuple[str, ...] = ALL) -> None:
+    """Hour by hour: by card (R), by app (A), left unidentified (U); at the other stations all by card."""
+    for visit in visits:
+        for station in stations:
+            if visit == "U" and station == "SE-1":
+                _unread(story, station=station, gap_h=0)
+            else:
+                _visit(story, APP if visit == "A" and station == "SE-1" else RFID, station=station, gap_h=0)
+        story.now += timedelta(hours=1)
+
+
 def _faults(story: Story) -> list[str]:
     return [finding.fault for finding in story.standing]
 
@@ -113,6 +125,33 @@ def test_a_campaign_brings_more_by_app_and_is_no_fault(story: Story) -> None:
         _visit(story, APP, gap_h=0.1)
         if number % 6 == 0:
             _visit(story)
+    assert story.kinds() == []
+
+
+def test_a_campaign_for_those_who_come_anyway_is_no_fault(story: Story) -> None:
+    """As many come as before, and now nobody shows a card; all who come to others of the model do."""
+    _by_turns(story, "RAARRARAARRA")
+    for _ in range(20):
+        _by_turns(story, "A")
+        story.now += timedelta(minutes=15)
+    assert story.kinds() == []
+
+
+def test_a_reader_that_fails_beside_the_app_is_told_by_those_who_leave(story: Story) -> None:
+    for _ in range(15):
+        _visit(story)
+        _visit(story, APP)
+    for _ in range(6):
+        _unread(story)
+        _visit(story, APP)
+    assert _faults(story) == ["reader_fault"]
+
+
+@pytest.mark.parametrize(("known", "visits"), [(6, "URUURUR"), (10, "URUURUR"), (10, "UURU"), (30, "UURU")])
+def test_some_who_leave_are_no_fault_where_everybody_took_a_card(story: Story, known: int, visits: str) -> None:
+    _by_turns(story, "RRRRRRRRRRRR", stations=ALL[1:])
+    _by_turns(story, "R" * known)
+    _by_turns(story, visits)
     assert story.kinds() == []
 
 
@@ -201,9 +240,6 @@ def _paid(story: Story, stations: tuple[str, ...], rounds: int, *, paying: tuple
             else:
                 _unread(story, station=station, gap_h=0)
         story.now += timedelta(hours=1)
-
-
-ALL = ("SE-1", "SE-2", "SE-3")
 
 
 def test_payments_that_cease_at_one_station_fire(story: Story) -> None:

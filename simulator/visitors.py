@@ -26,6 +26,7 @@ _PILOT_FAULTS = (
 )
 _NOT_HOME = Fault("OtherError", "plug partly inserted", "CX020")
 _JUST_COME = 0.5  # share of drivers who come without a look at who is there
+_APP_S = 600.0  # until a driver gives up whose app could not start it
 _STARTED_WH = 5.0  # a driver who sees less than this on the display concludes that it does not charge
 
 
@@ -143,6 +144,7 @@ class Visitors:
         if visit.by_app:
             tag, protocol = visit.driver.id_tag, self._desk.speech.protocol
             self._desk.ask(*start_request(protocol, self._bay.connector_id, tag, int(now_s) % 2**31))
+            self._desk.after(_APP_S, now_s, lambda now: self._app_failed(visit, now))
             return
         pays = visit.driver.pays and has_terminal(self._desk.speech.protocol)
         flaws = self._bay.flaws
@@ -158,6 +160,11 @@ class Visitors:
             return
         request = self._desk.speech.authorize(visit.driver.id_tag)
         self._desk.say(request, now_s, on_reply=lambda reply, now: self._authorised(visit, reply, now))
+
+    def _app_failed(self, visit: Visit, now_s: float) -> None:
+        """The app's start reached no station: nobody waits there for days."""
+        if self._waits_to_start(visit):
+            self.unplug(visit, now_s)
 
     def _in_vain(self, visit: Visit, now_s: float) -> None:
         """The card is read, and nothing comes of it: for the station the session before is not over."""

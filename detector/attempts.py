@@ -72,7 +72,7 @@ def follow(
     if connector.stale or connector.status_since is None:
         return None, attempts
     if connector.status is ConnectorState.PREPARING and connector.status_before not in _CHARGED:
-        opened = _authorised(opened or Open(_since(connector, now)), view, connector)
+        opened = _authorised(opened or Open(_since(connector, now)), view, connector, now)
         return _with_errors(opened, view, connector), attempts
     if opened is None:
         return None, attempts
@@ -89,21 +89,33 @@ def _since(connector: ConnectorView, now: datetime) -> datetime:
     return since if abs(heard - since) <= LATE else heard
 
 
-def _authorised(opened: Open, view: StationView, connector: ConnectorView) -> Open:
-    """A token counts where no other connector waits for one: Authorize does not say which it is for."""
-    waiting = [c for c in view.connectors.values() if c.status is ConnectorState.PREPARING and c.session is None]
+def _authorised(opened: Open, view: StationView, connector: ConnectorView, now: datetime) -> Open:
+    """A token counts where no other connector waits for one: Authorize does not say which it is for. It counts
+    when it is shown: later, whom it started may have been followed by others, and it would look unused."""
     if opened.accepted_at is not None and used(view, opened.driver, opened.accepted_at):
         opened = Open(opened.since, errors=opened.errors)  # it was for another connector
     for shown in (view.shown, view.asked):
-        if shown is None or shown.at < opened.since - _BEFORE_PLUG or used(view, shown.vehicle, shown.at):
+        if shown is None or shown.at < max(opened.since, now) - _BEFORE_PLUG:
             continue
-        if shown.connector_id not in (0, connector.connector_id) or (not shown.connector_id and len(waiting) > 1):
+        if used(view, shown.vehicle, shown.at) or shown.connector_id not in (0, connector.connector_id):
+            continue
+        if not shown.connector_id and sum(_waited(one, shown.at) for one in view.connectors.values()) > 1:
             continue
         accepted_at = opened.accepted_at or (shown.at if shown.accepted else None)
         opened = msgspec.structs.replace(
             opened, driver=shown.vehicle, accepted_at=accepted_at, refused=not shown.accepted
         )
     return opened
+
+
+def _waited(connector: ConnectorView, at: datetime) -> bool:
+    """Whether it waited for a token then, or has since: one that found a fault in itself waits no more."""
+    if connector.session is not None:
+        return False
+    if connector.status is ConnectorState.PREPARING:
+        return True
+    since = connector.status_since
+    return connector.status_before is ConnectorState.PREPARING and since is not None and since >= at
 
 
 def used(view: StationView, vehicle: str, at: datetime) -> bool:

@@ -23,7 +23,7 @@ from detector.rules.base import (
     place,
     span,
 )
-from detector.view import Shown, StationView
+from detector.view import ConnectorView, Shown, StationView
 from laddvakt.domain.facts import TransactionReported
 from laddvakt.domain.stations import ConnectorState
 from laddvakt.domain.tickets import Evidence, Finding, Severity
@@ -31,6 +31,7 @@ from laddvakt.domain.tickets import Evidence, Finding, Severity
 _RECHECK = timedelta(minutes=30)
 _STARTS_WITHIN = timedelta(minutes=3)  # of its card, a session begins
 _MAX_IN_VAIN = 4
+_BLIP = timedelta(minutes=2)  # without a word: too short for one vehicle to leave and another to come
 _TAKES = frozenset({ConnectorState.AVAILABLE, ConnectorState.PREPARING})  # a card may be for it
 _OCCUPIED = frozenset(
     {
@@ -64,6 +65,7 @@ class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
     card: Shown | None = None  # that was read last, while it is not known what came of it
     card_at: datetime | None = None
     in_vain: tuple[Shown, ...] = ()  # cards of others that nothing came of
+    unheard_at: datetime | None = None  # since when nothing is heard of it
 
 
 _FREE = Verdict(standing=Standing.NOT_MET, reason=Reason.FREE)
@@ -77,9 +79,11 @@ def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
     if memory.ended_at is None:
         return _FREE
     if connector.stale or not subject.view.connected:
+        memory = msgspec.structs.replace(memory, unheard_at=memory.unheard_at or now)
         return Verdict(standing=Standing.UNKNOWN, reason=Reason.NOT_KNOWN, memory=memory)
-    if connector.status not in _OCCUPIED:
+    if connector.status not in _OCCUPIED or _changed_hands(memory, connector, thresholds, now):
         return _FREE
+    memory = msgspec.structs.replace(memory, unheard_at=None)
     memory = _in_vain(_seen_elsewhere(memory, subject), subject, now)
     if memory.gone_at is None:
         check_at = now + (_STARTS_WITHIN if memory.card else _RECHECK)  # its vehicle may turn up elsewhere
@@ -88,6 +92,17 @@ def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
     if now < due:
         return Verdict(standing=Standing.NOT_MET, reason=Reason.LEFT, memory=memory, check_at=due)
     return Verdict(standing=Standing.MET, reason=Reason.STUCK, memory=memory)
+
+
+def _changed_hands(memory: Memory, connector: ConnectorView, thresholds: Thresholds, now: datetime) -> bool:
+    """Somebody else may stand there: Preparing followed Finishing (OCPP 1.6), or nobody heard of it for a while.
+    What was told before that goes on standing."""
+    if connector.status is ConnectorState.PREPARING and connector.status_before is ConnectorState.FINISHING:
+        return True
+    if memory.unheard_at is None or now - memory.unheard_at < _BLIP:
+        return False
+    told_at = memory.gone_at and memory.gone_at + timedelta(seconds=thresholds["after_s"])
+    return told_at is None or told_at > memory.unheard_at
 
 
 def _after(memory: Memory, news: News) -> Memory:
@@ -202,7 +217,8 @@ RULE = Rule(
         "Finishing (OCPP 2.x: Occupied, the transaction over) for 60 minutes after the vehicle left. That it left "
         "is known from the stop's reason EVDisconnected, from the trigger EVDeparted, because its token has "
         "charged elsewhere since, or because another driver's card was read and no session began (two drivers' "
-        "where another connector is free). A car that is parked after charging says none of these: it may stand "
+        "where another connector is free). Not where the station was not heard for two minutes meanwhile: another "
+        "vehicle may stand there. A car that is parked after charging says none of these: it may stand "
         "there for days."
     ),
     evaluate=evaluate,

@@ -181,6 +181,36 @@ def test_of_two_that_wait_nobody_knows_whose_card_it_was(preparing: Story) -> No
     assert preparing.kinds() == []
 
 
+def test_of_two_that_waited_it_stays_unknown_when_one_leaves_without_a_session(preparing: Story) -> None:
+    preparing.status(S.PREPARING)
+    preparing.status(S.PREPARING, connector_id=2)
+    _card(preparing)
+    preparing.wait(10)
+    preparing.status(S.FAULTED, connector_id=2)
+    preparing.wait(20)
+    preparing.status(S.AVAILABLE, connector_id=2)
+    preparing.wait(HOUR)
+    assert preparing.kinds() == []
+
+
+def test_a_card_of_the_neighbour_is_not_taken_up_again_when_others_have_charged_there_since(
+    preparing: Story,
+) -> None:
+    preparing.status(S.PREPARING)  # parked
+    for number, card in enumerate(("A", None, None)):
+        preparing.wait(600)
+        preparing.status(S.PREPARING, connector_id=2)
+        if card:
+            _card(preparing, card)
+        preparing.start(str(number), card or f"PLUG{number}", connector_id=2)  # the others show no card
+        preparing.wait(HOUR)
+        preparing.stop(str(number))
+        preparing.status(S.AVAILABLE, connector_id=2)
+    preparing.status(S.PREPARING)
+    preparing.wait(HOUR)
+    assert preparing.kinds() == []
+
+
 def test_smart_charging_that_lets_it_wait_never_fires(preparing: Story) -> None:
     _profile(preparing, 0)
     preparing.status(S.PREPARING)
@@ -452,3 +482,41 @@ def test_a_stop_out_of_a_queue_says_nothing_of_now(finishing: Story) -> None:
     finishing.status(S.FINISHING)
     finishing.wait(5 * HOUR)
     assert finishing.kinds() == []
+
+
+@pytest.mark.parametrize(("status", "fires"), [(S.PREPARING, False), (S.FINISHING, True)])
+def test_in_1_6_a_vehicle_that_has_plugged_in_since_is_another(
+    finishing: Story, status: ConnectorState, fires: bool
+) -> None:
+    _charge(finishing, "EVDisconnected")
+    finishing.status(S.FINISHING)
+    finishing.wait(600)
+    finishing.status(status)
+    finishing.wait(4 * HOUR)
+    assert bool(finishing.standing) is fires
+
+
+@pytest.mark.parametrize(("away_s", "fires"), [(20, True), (600, False)])
+def test_what_stands_there_after_a_gap_may_be_another(finishing: Story, away_s: float, fires: bool) -> None:
+    _occupied(finishing)
+    finishing.start("1", "A")
+    finishing.wait(HOUR)
+    _stop(finishing, "EVDisconnected")
+    _occupied(finishing)
+    finishing.disconnect()
+    finishing.wait(away_s)
+    finishing.connect()
+    _occupied(finishing)
+    finishing.wait(4 * HOUR)
+    assert bool(finishing.standing) is fires
+
+
+def test_what_was_told_before_a_gap_stands_after_it(finishing: Story) -> None:
+    _charge(finishing, "EVDisconnected")
+    finishing.status(S.FINISHING)
+    finishing.wait(2 * HOUR)
+    finishing.disconnect()
+    finishing.wait(600)
+    finishing.connect()
+    finishing.status(S.FINISHING)
+    assert len(finishing.standing) == 1

@@ -28,13 +28,14 @@ class Reason(StrEnum):
     CHARGES = "charges"  # empty sessions are no more than usual
     ONE_VEHICLE = "one_vehicle"  # all that took nothing are one vehicle's
     NONE_DECLINED = "none_declined"  # no vehicle suspended: the starts fail, which other rules name
+    PATIENT = "patient"  # all stood there suspended for long, and nobody minded: too few of those
     THEY_WAIT = "they_wait"  # others here declined at first as well and charged later: they wait for their hour
     EMPTY = "empty"  # several vehicles took nothing
 
 
 class Try(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What came of one vehicle's stay at a connector. `declined`: the vehicle itself suspended charging. `waited`:
-    it did so for long at first, and then charged."""
+    it did so for long at first, and then charged. `patient`: it declined for long, and its driver let it."""
 
     at: datetime
     connector_id: int
@@ -42,6 +43,7 @@ class Try(msgspec.Struct, frozen=True, array_like=True, gc=False):
     empty: bool
     declined: bool = False
     waited: bool = False
+    patient: bool = False
 
 
 class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -77,12 +79,14 @@ def _with(
         return tries
     suspended = bool(session.suspended_by)
     waited = not empty and suspended and _first_s(session) >= thresholds["waits_s"]
-    stay = Try(session.ended_at, session.connector_id, session.vehicle, empty, empty and suspended, waited)
+    declined = empty and suspended
+    patient = declined and session.duration_s >= thresholds["patient_s"]
+    stay = Try(session.ended_at, session.connector_id, session.vehicle, empty, declined, waited, patient)
     last = next((one for one in reversed(tries) if one.connector_id == stay.connector_id), None)
     same_stay = timedelta(minutes=thresholds["same_stay_min"])
     if last is None or last.vehicle != stay.vehicle or session.started_at - last.at > same_stay:
         return (*tries[-(_MAX_TRIES - 1) :], stay)
-    stay = msgspec.structs.replace(stay, empty=stay.empty and last.empty)
+    stay = msgspec.structs.replace(stay, empty=stay.empty and last.empty, patient=stay.patient and last.patient)
     return (*(one for one in tries if one is not last), stay)
 
 
@@ -133,8 +137,15 @@ def _reason(run: list[Try], tries: tuple[Try, ...], thresholds: Thresholds) -> R
         return Reason.ONE_VEHICLE
     if not any(one.declined for one in run):
         return Reason.NONE_DECLINED
+    if all(one.patient for one in run if one.empty) and not _beyond_patience(run, thresholds):
+        return Reason.PATIENT
     waits = sum(one.waited for one in tries)
     return Reason.THEY_WAIT if waits * thresholds["excused"] >= sum(one.empty for one in run) else Reason.EMPTY
+
+
+def _beyond_patience(run: list[Try], thresholds: Thresholds) -> bool:
+    """So many vehicles without one that charged do not all wait for their hour: it is the station."""
+    return all(one.empty for one in run) and len({one.vehicle for one in run}) >= thresholds["patient"]
 
 
 def _by_connector(tries: Sequence[Try]) -> Iterator[tuple[int, list[Try]]]:
@@ -237,6 +248,15 @@ RULE = Rule(
         Threshold(
             name="excused", default=4, unit="vehicles", doc="that took nothing, for each that waited and then did"
         ),
+        Threshold(
+            name="patient_s",
+            default=1500,
+            unit="s",
+            doc="a vehicle that stood suspended so long may have waited for its hour",
+        ),
+        Threshold(
+            name="patient", default=8, unit="vehicles", doc="of these alone must be so many, and none that charged"
+        ),
         Threshold(name="window_h", default=168, unit="h", doc="how long a session counts"),
     ),
     clears="Five vehicles in a row charge at the connector, or no session within the window remains.",
@@ -249,8 +269,9 @@ RULE = Rule(
         "charge of 95 % or more, or power that flowed first and then ceased), a limit under 6 A, a pause by the "
         "station, a token that was refused, an error, a reset. A vehicle that comes again within 30 minutes is "
         "one stay. Vehicles that suspended at first and charged a quarter of an hour later or more wait for cheap "
-        "power or their departure: each excuses four that left before. Where no vehicle suspended, the starts "
-        "fail, which other rules name."
+        "power or their departure: each excuses four that left before. Those that stood suspended for 25 minutes "
+        "or more may have waited likewise: where no driver left sooner, eight different ones in a row must have "
+        "taken nothing. Where no vehicle suspended, the starts fail, which other rules name."
     ),
     evaluate=evaluate,
     describe=describe,

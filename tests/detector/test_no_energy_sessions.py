@@ -116,6 +116,20 @@ def test_vehicles_that_wait_for_their_hour_excuse_those_that_left_before_it(stor
     assert [finding.fault for finding in story.standing] == ["no_energy_sessions"]
 
 
+def test_vehicles_that_stand_suspended_for_long_are_evidence_only_in_great_number(story: Story) -> None:
+    for number, card in enumerate("ABCDEFG"):
+        _empty(story, number, card, minutes=90)
+    assert story.kinds() == []
+    _empty(story, 8, "H", minutes=90)
+    assert [finding.fault for finding in story.standing] == ["no_energy_sessions"]
+
+
+def test_one_driver_who_left_soon_makes_evidence_of_those_that_stood(story: Story) -> None:
+    for number, (card, minutes) in enumerate((("A", 90), ("B", 4), ("C", 90))):
+        _empty(story, number, card, minutes=minutes)
+    assert [finding.fault for finding in story.standing] == ["no_energy_sessions"]
+
+
 def test_one_in_twenty_is_usual(story: Story) -> None:
     for number in range(60):
         (_empty if number % 20 == 0 else _good)(story, number, f"CARD{number}")

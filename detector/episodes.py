@@ -42,8 +42,9 @@ class Repeats(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def vehicles(self) -> int:
-        """How many vehicles are known to have been there."""
-        return len({episode.vehicle for episode in self.episodes} - {NOBODY})
+        """How many vehicles are known to have been there. One that nobody knows may be one of those."""
+        found = {episode.vehicle for episode in self.episodes} - {NOBODY}
+        return len(found - {""}) or len(found)
 
     @property
     def alone(self) -> bool:

@@ -106,8 +106,13 @@ NOT_IN_READINGS = frozenset(
 """Faults of the link, the clock, the cards and the handling of plugs: what is measured while a vehicle charges is
 as always, so no model of it can find them."""
 
-TRIPS: dict[str, frozenset[str]] = {"leaky_vehicle": _REPORTED, "vehicle_isolation": _REPORTED}
-"""Look-alikes in which the station's protection does open, and the tickets that say no more than that. The
+TRIPS: dict[str, frozenset[str]] = {
+    "leaky_vehicle": _REPORTED,
+    "vehicle_isolation": _REPORTED,
+    "worn_inlet": frozenset({"plug_overheat"}),
+}
+"""Look-alikes in which the station's protection does open, or the plug is as hot as the catalogue wants told at once
+(one vehicle's worn inlet is a look-alike of `plug_resistance`), and the tickets that say no more than that. The
 catalogue wants two things that exclude each other: safety codes (P1) at once, when nobody can know yet whose leak
 it is, and no ticket for one vehicle's. A report that is told while it stands and is taken back with it is counted
 apart, neither as found nor as false, and shown beside the rate; a ticket that blames the equipment (`rcd_trip`,

@@ -65,6 +65,21 @@ def test_one_vehicle_is_evidence_about_the_vehicle(rule: str, code: str, times: 
 
 
 @pytest.mark.parametrize(("rule", "code", "times"), CASES)
+def test_a_vehicle_that_nobody_knows_may_be_the_one_that_is_known(rule: str, code: str, times: int) -> None:
+    """The second time it fails before a card is shown."""
+    story = _story(rule)
+    for number in range(times):
+        _trip(story, number, "CARD", code)
+    story.wait(3600)
+    story.status(ConnectorState.PREPARING)
+    story.wait(60)
+    story.status(ConnectorState.FAULTED, "OtherError", mrec=(code,))
+    story.wait(30)
+    story.status(ConnectorState.AVAILABLE)
+    assert story.kinds() == []
+
+
+@pytest.mark.parametrize(("rule", "code", "times"), CASES)
 def test_clears_when_two_vehicles_charge(rule: str, code: str, times: int) -> None:
     story = _story(rule)
     for number in range(times):

@@ -91,7 +91,8 @@ def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
                 continue
             if sample.source == "ocpp":
                 step_wh = min(step_wh, step_of(wh))
-                run = _own(run, sample, wh, thresholds, punctual=abs((sample.heard_at or now) - sample.at) <= _PUNCTUAL)
+                late = (sample.heard_at or now) - sample.at
+                run = _own(run, sample, wh, thresholds, punctual=abs(late) <= _PUNCTUAL)
             else:
                 run = _device(run, sample.at, wh)
         memory = msgspec.structs.replace(memory, run=run, step_wh=step_wh)
@@ -261,8 +262,8 @@ RULE = Rule(
         "(MQTT `energy_wh`), whose register is interpolated to the moment of the station's sample. Both go into "
         "a two-sided CUSUM (Page 1954) with half the threshold as slack, against the median of the connector's "
         "first five sessions: an error as large as the threshold alarms after five sessions, a larger one after "
-        "three. A register that agrees with its power now, within half the threshold, is right, whatever was usual "
-        "before. Not for the loss of a cable that the register leaves out (the usual may be 4 % off; less counted"
+        "three. A register that agrees with its power now, within half the threshold, is right, whatever was "
+        "usual. Not for the loss of a cable that the register leaves out (the usual may be 4 % off; less counted"
         " is given more slack), for sparse samples, ramps, coarse registers (a session must count fifty steps), "
         "for samples whose time our clock does not confirm (a clock that drifts is not the meter's fault), "
         "or new firmware, which begins anew. A device that counts a third more or less measures something else."

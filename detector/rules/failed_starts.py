@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from math import comb
@@ -16,8 +18,10 @@ from detector.vocabulary import Lean, look_up
 from laddvakt.domain.attempts import ChargeAttempt, Outcome
 from laddvakt.domain.tickets import Evidence, Finding, Severity
 
-_MAX_VISITS = 16
+_MAX_VISITS = 24
 _MAX_NAMED = 6
+_USUAL = 0.05
+"""The share of first tries that fail at a good connector; only for whether the fault is the station's."""
 _SAID = {
     Outcome.NO_START: "accepted, no session began",
     Outcome.NO_POWER: "session without energy",
@@ -38,92 +42,162 @@ class Reason(StrEnum):
 
 
 class Visit(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Attempts of one driver within half an hour, and the best that came of them."""
+    """Attempts of one driver at a connector within half an hour, and the best that came of them. `first_failed`:
+    whatever came later, the first attempt did not succeed."""
 
     at: datetime
+    connector_id: int
     driver: str  # pseudonym; "" unknown
     outcome: str
+    first_failed: bool = False
     code: str = ""
+
+    @property
+    def failed(self) -> bool:
+        return Outcome(self.outcome).failed
 
 
 class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The last visits, oldest first, and the attempt that runs. `held`: a finding is due since."""
+    """The last visits to the station, oldest first, and the attempts that run, by connector. `held`: a finding is
+    due about this connector; `others`: whether the station's others charged meanwhile, as seen then."""
 
     visits: tuple[Visit, ...] = ()
-    opened: Open | None = None
-    held: bool = False
+    opened: dict[int, Open] = {}
+    held: int | None = None
+    others: tuple[bool, ...] = ()
 
     @property
-    def row(self) -> tuple[Visit, ...]:
-        """The failed visits since the last good one."""
-        last_good = max((i for i, v in enumerate(self.visits) if not Outcome(v.outcome).failed), default=-1)
-        return self.visits[last_good + 1 :]
+    def whole(self) -> bool:
+        """Other connectors of the station fail likewise."""
+        return False in self.others
+
+    @property
+    def about(self) -> tuple[Visit, ...]:
+        """The visits that a finding is about."""
+        return _at(self.visits, None if self.whole else self.held)
 
 
 def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetime) -> Verdict:
     memory = memory or Memory()
-    connector = subject.connector
-    if connector is None or not connector.connector_id:
-        return Verdict(standing=Standing.NOT_MET, reason=Reason.NO_ATTEMPTS)
-    opened, attempts = follow(
-        memory.opened,
-        subject.view,
-        connector,
-        subject.news.ended,
-        start_within_s=thresholds["start_within_s"],
-        now=now,
-    )
-    visits = memory.visits
-    for attempt in attempts:
-        visits = with_attempt(visits, attempt, thresholds)
+    visits, opened = memory.visits, dict[int, Open]()
+    for connector in subject.view.connectors.values():
+        runs, attempts = follow(
+            memory.opened.get(connector.connector_id),
+            subject.view,
+            connector,
+            tuple(one for one in subject.news.ended if one.connector_id == connector.connector_id),
+            start_within_s=thresholds["start_within_s"],
+            now=now,
+        )
+        if runs is not None and connector.connector_id:
+            opened[connector.connector_id] = runs
+        for attempt in attempts:
+            visits = with_attempt(visits, attempt, thresholds)
     oldest = now - timedelta(hours=thresholds["window_h"])
     if visits and visits[0].at < oldest:
         visits = tuple(visit for visit in visits if visit.at >= oldest)
-    memory, reason = _judge(Memory(visits=visits, opened=opened, held=memory.held), thresholds)
+    memory, reason = _judge(msgspec.structs.replace(memory, visits=visits, opened=opened), thresholds)
+    held = memory.held is not None
     return Verdict(
-        standing=Standing.MET if memory.held else Standing.NOT_MET,
+        standing=Standing.MET if held else Standing.NOT_MET,
         reason=reason,
         memory=memory if memory != Memory() else None,
-        check_at=memory.visits[0].at + timedelta(hours=thresholds["window_h"], seconds=1) if memory.held else None,
+        check_at=memory.visits[0].at + timedelta(hours=thresholds["window_h"], seconds=1) if held else None,
     )
 
 
 def with_attempt(visits: tuple[Visit, ...], attempt: ChargeAttempt, thresholds: Thresholds) -> tuple[Visit, ...]:
     """One driver who tries again is one visit; only what tells of equipment or vehicle counts."""
-    if not (attempt.outcome.failed or attempt.outcome.started):
+    failed = attempt.outcome.failed
+    if not (failed or attempt.outcome.started):
         return visits
-    visit = Visit(attempt.ended_at, attempt.driver, attempt.outcome.value, next(iter(attempt.errors), "")[:24])
-    last = visits[-1] if visits else None
-    if last is None or last.driver != visit.driver or attempt.started_at - last.at > _same_visit(thresholds):
+    code = next(iter(attempt.errors), "")[:24]
+    visit = Visit(attempt.ended_at, attempt.connector_id, attempt.driver, attempt.outcome.value, failed, code)
+    last = next((one for one in reversed(visits) if one.connector_id == visit.connector_id), None)
+    if last is None or not _again(last, attempt, thresholds):
         return (*visits[-(_MAX_VISITS - 1) :], visit)
-    if attempt.outcome.failed and not Outcome(last.outcome).failed:
-        return visits  # it charged before: what came after is no failed start of this visit
-    return (*visits[:-1], visit)
+    best = last if failed and not last.failed else visit
+    visit = msgspec.structs.replace(best, driver=visit.driver or last.driver, first_failed=last.first_failed)
+    return (*(one for one in visits if one is not last), visit)
 
 
-def _same_visit(thresholds: Thresholds) -> timedelta:
-    return timedelta(minutes=thresholds["same_visit_min"])
+def _again(last: Visit, attempt: ChargeAttempt, thresholds: Thresholds) -> bool:
+    """Whether it is the same driver, who tries again. Who was not known is taken for whoever follows at once."""
+    gap = attempt.started_at - last.at
+    if last.driver == attempt.driver:
+        return gap <= timedelta(minutes=thresholds["same_visit_min"])
+    return "" in (last.driver, attempt.driver) and gap <= timedelta(minutes=thresholds["anonymous_min"])
 
 
 def _judge(memory: Memory, thresholds: Thresholds) -> tuple[Memory, Reason]:
-    visits, row = memory.visits, memory.row
-    if memory.held:
-        good = visits[-int(thresholds["good"]) :]
-        if not visits or (len(good) == thresholds["good"] and not any(Outcome(v.outcome).failed for v in good)):
-            return Memory(visits=good, opened=memory.opened), Reason.STARTS
+    visits = memory.visits
+    if memory.held is not None and _recovered(memory.about, thresholds):
+        kept = tuple(visit for visit in visits if not visit.first_failed)
+        return Memory(visits=kept, opened=memory.opened), Reason.STARTS
     if not visits:
         return memory, Reason.NO_ATTEMPTS
-    failed = [visit for visit in visits if Outcome(visit.outcome).failed]
-    drivers = thresholds["drivers"]
+    found = Reason.STARTS
+    for number in (*dict.fromkeys(visit.connector_id for visit in visits), None):
+        reason = _reason(_at(visits, number), thresholds)
+        if memory.held is None and reason in (Reason.IN_A_ROW, Reason.UNLIKELY):
+            worst = _worst(visits) if number is None else number
+            return msgspec.structs.replace(memory, held=worst, others=_others(visits, worst)), reason
+        found = reason if reason is not Reason.STARTS else found
+    return memory, found if memory.held is None else Reason.UNLIKELY
+
+
+def _at(visits: tuple[Visit, ...], connector_id: int | None) -> tuple[Visit, ...]:
+    """Those at one connector; None: at all of the station."""
+    return visits if connector_id is None else tuple(v for v in visits if v.connector_id == connector_id)
+
+
+def _reason(visits: tuple[Visit, ...], thresholds: Thresholds) -> Reason:
+    last_good = max((i for i, visit in enumerate(visits) if not visit.failed), default=-1)
+    row = visits[last_good + 1 :]
     in_a_row = len(row) >= thresholds["in_a_row"]
-    unlikely = p_below(thresholds["success"], len(visits) - len(failed), len(failed)) > thresholds["posterior"]
-    if in_a_row and len({visit.driver for visit in row}) >= drivers:
-        return msgspec.structs.replace(memory, held=True), Reason.IN_A_ROW
-    if unlikely and len({visit.driver for visit in failed}) >= drivers:
-        return msgspec.structs.replace(memory, held=True), Reason.UNLIKELY
-    if memory.held:
-        return memory, Reason.UNLIKELY
-    return memory, Reason.ONE_DRIVER if in_a_row or unlikely else Reason.STARTS
+    if in_a_row and _drivers(row) >= thresholds["drivers"]:
+        return Reason.IN_A_ROW
+    good = sum(not visit.first_failed for visit in visits)
+    failed = _drivers([visit for visit in visits if visit.first_failed])
+    if failed >= thresholds["drivers"] and p_below(thresholds["success"], good, failed) > thresholds["posterior"]:
+        return Reason.UNLIKELY
+    return Reason.ONE_DRIVER if in_a_row else Reason.STARTS
+
+
+def _drivers(visits: Sequence[Visit]) -> int:
+    """How many drivers are known to have been there. One that nobody knows may be one of those."""
+    found = {visit.driver for visit in visits}
+    return len(found - {""}) or len(found)
+
+
+def _worst(visits: tuple[Visit, ...]) -> int:
+    """The connector at which most visits began with a failure."""
+    return Counter(visit.connector_id for visit in visits if visit.first_failed).most_common(1)[0][0]
+
+
+def _others(visits: tuple[Visit, ...], connector_id: int) -> tuple[bool, ...]:
+    """Whether the station's other connectors start since it began, if anybody tried: whether what failed there is
+    likelier what fails anywhere now and then than what fails here."""
+    own = _at(visits, connector_id)
+    since = next(visit.at for visit in own if visit.first_failed)
+    elsewhere = [v.first_failed for v in visits if v.connector_id != connector_id and v.at >= since]
+    if not elsewhere:
+        return ()
+    here = [visit.first_failed for visit in own if visit.at >= since]
+    share = (sum(here) + 1) / (len(here) + 2)
+    failed, good = sum(elsewhere), len(elsewhere) - sum(elsewhere)
+    return (_USUAL**failed * (1 - _USUAL) ** good > share**failed * (1 - share) ** good,)
+
+
+def _recovered(own: tuple[Visit, ...], thresholds: Thresholds) -> bool:
+    """So many visits in a row began well that those which fail as often as before would hardly do so by chance."""
+    last = max((i for i, visit in enumerate(own) if visit.first_failed), default=None)
+    if last is None:
+        return True
+    first = next(i for i, visit in enumerate(own) if visit.first_failed)
+    bad, good = own[first : last + 1], len(own) - 1 - last
+    share = (sum(visit.first_failed for visit in bad) + 1) / (len(bad) + 2)
+    return bool(good >= thresholds["good"] and (1 - share) ** good <= thresholds["good_by_chance"])
 
 
 def p_below(success: float, good: int, failed: int) -> float:
@@ -135,32 +209,32 @@ def p_below(success: float, good: int, failed: int) -> float:
 
 
 def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetime) -> Finding:
-    failed = [visit for visit in memory.visits if Outcome(visit.outcome).failed]
-    code = next((visit.code for visit in reversed(failed) if visit.code), "")
+    on = msgspec.structs.replace(subject, connector=subject.view.connectors[memory.held])
+    visits = memory.about
+    failed = [visit for visit in visits if visit.first_failed]
+    code = next((code for code, _ in Counter(visit.code for visit in failed if visit.code).most_common(1)), "")
     known = look_up(code, (code,))[1] if code else None
-    drivers = len({visit.driver for visit in failed})
+    drivers = _drivers(failed)
     lean = known.lean if known is not None and known.lean is not Lean.LINK else None
-    blame = attribute(subject, [visit.driver for visit in failed], now, lean=lean)
-    cause = f"{known.title}. {known.cause}" if known is not None else _CAUSES[Outcome(failed[-1].outcome)]
-    share = p_below(thresholds["success"], len(memory.visits) - len(failed), len(failed))
+    blame = attribute(on, [visit.driver for visit in failed], now, lean=lean, others_charge=memory.others)
+    cause = f"{known.title}. {known.cause}" if known is not None else _cause(failed)
+    share = p_below(thresholds["success"], len(visits) - len(failed), drivers)
+    where = place(subject if memory.whole else on)
     return Finding(
         fault=RULE.code,
         asset=blame.asset,
         station_id=subject.view.station_id,
-        connector_id=subject.connector_id,
+        connector_id=None if memory.whole else memory.held,
         severity=RULE.severity,
         at=now,
         since=failed[0].at,
         probable_cause=cause,
-        explanation=f"{len(failed)} of the last {len(memory.visits)} visits to {place(subject)} failed, "
+        explanation=f"{len(failed)} of the last {len(visits)} visits to {where} failed at first, "
         f"of {drivers} drivers.",
         suggested_action=known.remedy if known is not None else RULE.action,
         evidence=(
             Evidence(
-                label="Failed in a row", value=str(len(memory.row)), threshold=f"{thresholds['in_a_row']:.0f}"
-            ),
-            Evidence(
-                label=f"Chance that under {100 * thresholds['success']:.0f} % of starts succeed",
+                label=f"Chance that under {100 * thresholds['success']:.0f} % of first tries succeed",
                 value=f"{100 * share:.0f} %",
                 threshold=f"{100 * thresholds['posterior']:.0f} %",
             ),
@@ -175,6 +249,11 @@ def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
     )
 
 
+def _cause(failed: Sequence[Visit]) -> str:
+    said = next((v.outcome for v in reversed(failed) if v.failed), Outcome.NO_POWER.value)
+    return _CAUSES[Outcome(said)]
+
+
 _CAUSES = {
     Outcome.NO_START: "The station accepts drivers and does not begin: pilot, lock or its controller.",
     Outcome.NO_POWER: "Sessions begin and no energy flows: contactor, pre-charge, or talk with the vehicle fails.",
@@ -184,24 +263,36 @@ _CAUSES = {
 
 def _words(visit: Visit) -> str:
     said = _SAID[Outcome(visit.outcome)]
+    said = said if visit.failed else f"{said}, not at the first try"
     return f"{said} {visit.code}" if visit.code else said
 
 
 RULE = Rule(
     code="failed_starts",
     title="Starts fail",
-    scope=Scope.CONNECTOR,
+    scope=Scope.STATION,
     asset="station",
     severity=Severity.P2,
     mrec=("CX011", "CX012"),
     thresholds=(
         Threshold(name="in_a_row", default=3, unit="visits", doc="failed one after the other"),
         Threshold(name="drivers", default=2, unit="drivers", doc="so many must be among those that failed"),
-        Threshold(name="success", default=0.6, unit="share", doc="a lower share of good starts is a fault"),
+        Threshold(
+            name="success", default=0.8, unit="share", doc="of drivers whose first try succeeds; less is a fault"
+        ),
         Threshold(name="posterior", default=0.95, unit="probability", doc="how sure of that it must be"),
-        Threshold(name="good", default=2, unit="visits", doc="good ones in a row that clear"),
+        Threshold(name="good", default=2, unit="visits", doc="in a row that charge at the first try clear"),
+        Threshold(
+            name="good_by_chance",
+            default=0.05,
+            unit="probability",
+            doc="that so many in a row charge though as many fail as before, at most",
+        ),
         Threshold(
             name="same_visit_min", default=30, unit="min", doc="tries of one driver within it are one visit"
+        ),
+        Threshold(
+            name="anonymous_min", default=2, unit="min", doc="the same where one of the tries shows no driver"
         ),
         Threshold(
             name="start_within_s",
@@ -211,18 +302,22 @@ RULE = Rule(
         ),
         Threshold(name="window_h", default=168, unit="h", doc="how long a visit counts"),
     ),
-    clears="Two visits in a row charge, or no visit within the window remains.",
+    clears="Two visits in a row charge at the first try, or more where fewer failed before; or none that failed "
+    "remains within the window.",
     action="Try a start with a known good vehicle; read the diagnostics log; reset when idle.",
     doc=(
-        "Three visits in a row fail, of two drivers or vehicles; or of the last 16 so many that the share of good "
-        "starts is under 0.6 with a probability over 0.95. With g good and f failed visits that probability is "
-        "the distribution function of Beta(3 + g, 1 + f) at 0.6 (conjugate prior of a binomial share; the prior "
-        "Beta(3, 1) gives a station the benefit of the doubt). A visit is what one driver tries within "
-        "30 minutes, and the best that came of it. Failed is: accepted and plugged in, "
-        "but no session within 120 s; a session "
-        "in which nothing flowed, or that the station itself ended before; an error code. Not counted: a token "
-        "that was refused, a driver who left within a minute, a vehicle that was full or paused, a limit under "
-        "6 A, a reset. One driver who tries again and again is one driver."
+        "At a connector, or at the station as a whole: three visits in a row fail, of two drivers or vehicles; or "
+        "of the last 24 visits so many fail at the first try that the share of good first tries is under 0.8 with "
+        "a probability over 0.95. With g good first tries and f drivers whose first try failed, each counted "
+        "once, that probability is the distribution function of Beta(3 + g, 1 + f) at 0.8 (conjugate prior of a "
+        "binomial share; the prior Beta(3, 1) gives a station the benefit of the doubt): three of four, five of "
+        "eleven, eight of 22. First tries, because drivers try again: where one start in three fails, nearly all "
+        "charge in the end. A visit is what one driver tries within 30 minutes (within two, where a try shows no "
+        "driver), and the best that came of it. Failed is: accepted and plugged in, but no session within 120 s; "
+        "a session in which nothing flowed, or that the station itself ended before; an error code. Not counted: "
+        "a token that was refused, a driver who left within a minute, a vehicle that was full or paused, a limit "
+        "under 6 A, a reset. One driver who tries again and again is one driver. Where the station's other "
+        "connectors fail likewise, it is the station's one ticket."
     ),
     evaluate=evaluate,
     describe=describe,

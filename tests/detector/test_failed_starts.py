@@ -43,12 +43,13 @@ def _session(
     minutes: float = 5,
     status: ConnectorState = ConnectorState.CHARGING,
     gap_s: float = 3600,
+    connector_id: int = 1,
 ) -> None:
-    story.start(str(number), card)
-    story.status(status)
+    story.start(str(number), card, connector_id=connector_id)
+    story.status(status, connector_id=connector_id)
     story.wait(minutes * 60)
     story.stop(str(number), meter_wh=wh)
-    story.status(ConnectorState.AVAILABLE)
+    story.status(ConnectorState.AVAILABLE, connector_id=connector_id)
     story.wait(gap_s)
 
 
@@ -136,6 +137,54 @@ def test_a_start_that_mostly_fails_fires_without_three_in_a_row(story: Story) ->
     for number in range(16):
         _session(story, number, f"CARD{number}", wh=5000 if number % 3 == 2 else 0)
     assert [finding.fault for finding in story.standing] == ["failed_starts"]
+
+
+def test_first_tries_that_fail_one_in_three_fire_though_drivers_try_again_until_it_charges(story: Story) -> None:
+    for number in range(24):
+        if number % 3 == 0:
+            _session(story, 100 + number, f"CARD{number}", gap_s=30)
+        _session(story, number, f"CARD{number}", wh=5000)
+    (finding,) = story.standing
+    assert finding.fault == "failed_starts"
+    assert "failed at first" in finding.explanation
+
+
+def test_a_station_that_fails_now_and_then_stays_one_ticket_until_it_would_be_chance(story: Story) -> None:
+    for number in range(40):
+        _session(story, number, f"CARD{number}", wh=0 if number % 3 == 0 else 5000)
+    assert [kind for kind in story.kinds() if kind is not ChangeKind.STILL] == [ChangeKind.RAISED]
+    for number in range(50, 60):
+        _session(story, number, f"CARD{number}", wh=5000)
+    assert story.standing == []
+
+
+def test_a_station_whose_connectors_both_fail_gets_one_ticket_that_blames_the_station(story: Story) -> None:
+    story.status(ConnectorState.AVAILABLE, connector_id=2)
+    for number in range(12):
+        _session(story, number, f"CARD{number}", connector_id=1 + number % 2)
+    (finding,) = story.standing
+    assert (finding.asset.kind, finding.connector_id) == ("station", None)
+    assert [kind for kind in story.kinds() if kind is not ChangeKind.STILL] == [ChangeKind.RAISED]
+
+
+def test_a_connector_that_fails_beside_one_that_charges_is_blamed_itself(story: Story) -> None:
+    story.status(ConnectorState.AVAILABLE, connector_id=2)
+    for number in range(12):
+        good = number % 2 or number == 6
+        _session(story, number, f"CARD{number}", connector_id=1 + number % 2, wh=5000 if good else 0)
+    (finding,) = story.standing
+    assert (finding.asset.kind, finding.connector_id) == ("connector", 1)
+
+
+def test_a_plug_that_was_not_home_is_its_drivers_first_try_and_no_other_drivers(story: Story) -> None:
+    for number in range(6):
+        story.status(ConnectorState.PREPARING)
+        story.status(ConnectorState.FAULTED, "OtherError")
+        story.wait(20)
+        story.status(ConnectorState.AVAILABLE)
+        story.wait(20)
+        _session(story, number, "A", gap_s=7200)
+    assert story.kinds() == []
 
 
 def test_the_posterior_is_the_beta_distribution() -> None:

@@ -28,7 +28,7 @@ class Reason(StrEnum):
     CHARGES = "charges"  # empty sessions are no more than usual
     ONE_VEHICLE = "one_vehicle"  # all that took nothing are one vehicle's
     NONE_DECLINED = "none_declined"  # no vehicle suspended: the starts fail, which other rules name
-    PATIENT = "patient"  # all stood there suspended for long, and nobody minded: too few of those
+    PATIENT = "patient"  # all that suspended stood there for long, and nobody minded: too few of those
     THEY_WAIT = "they_wait"  # others here declined at first as well and charged later: they wait for their hour
     EMPTY = "empty"  # several vehicles took nothing
 
@@ -137,7 +137,7 @@ def _reason(run: list[Try], tries: tuple[Try, ...], thresholds: Thresholds) -> R
         return Reason.ONE_VEHICLE
     if not any(one.declined for one in run):
         return Reason.NONE_DECLINED
-    if all(one.patient for one in run if one.empty) and not _beyond_patience(run, thresholds):
+    if all(one.patient for one in run if one.declined) and not _beyond_patience(run, thresholds):
         return Reason.PATIENT
     waits = sum(one.waited for one in tries)
     return Reason.THEY_WAIT if waits * thresholds["excused"] >= sum(one.empty for one in run) else Reason.EMPTY
@@ -250,9 +250,9 @@ RULE = Rule(
         ),
         Threshold(
             name="patient_s",
-            default=1500,
+            default=600,
             unit="s",
-            doc="a vehicle that stood suspended so long may have waited for its hour",
+            doc="a vehicle that stood suspended so long may have waited for its hour; who looks leaves sooner",
         ),
         Threshold(
             name="patient", default=8, unit="vehicles", doc="of these alone must be so many, and none that charged"
@@ -269,7 +269,7 @@ RULE = Rule(
         "charge of 95 % or more, or power that flowed first and then ceased), a limit under 6 A, a pause by the "
         "station, a token that was refused, an error, a reset. A vehicle that comes again within 30 minutes is "
         "one stay. Vehicles that suspended at first and charged a quarter of an hour later or more wait for cheap "
-        "power or their departure: each excuses four that left before. Those that stood suspended for 25 minutes "
+        "power or their departure: each excuses four that left before. Those that stood suspended for ten minutes "
         "or more may have waited likewise: where no driver left sooner, eight different ones in a row must have "
         "taken nothing. Where no vehicle suspended, the starts fail, which other rules name."
     ),

@@ -160,7 +160,10 @@ _HOT_CABINET = Fault("HighTemperature", "cabinet hot, power reduced", "CX003")
 
 def tripped(senses: Senses) -> Guard | None:
     """The first guard that trips."""
-    return next((guard for guard in _GUARDS if guard.trips(senses)), None)
+    for guard in _GUARDS:
+        if guard.trips(senses):
+            return guard
+    return None
 
 
 def derating(senses: Senses, now: float) -> tuple[float, Fault | None]:

@@ -194,8 +194,9 @@ def _in_2x(value: Payload) -> Payload:
 
 
 def _sample(sample: Payload) -> Payload:
-    told = {key: entry for key, entry in sample.items() if key != "unit"}
-    told["value"] = float(sample["value"])
-    if "unit" in sample:
-        told["unitOfMeasure"] = {"unit": sample["unit"]}
+    told = sample.copy()
+    unit = told.pop("unit", None)
+    told["value"] = float(told["value"])
+    if unit is not None:
+        told["unitOfMeasure"] = {"unit": unit}
     return told

@@ -165,11 +165,15 @@ def _look_alikes(seed: int, plan: Plan) -> LogOptions:
 
 
 def _reports(seeds: Sequence[int], plan: Plan, settings: Settings, processes: int) -> Iterator[Report]:
+    from laddvakt.memory import collect_rarely
+
     work = partial(run_seed, plan=plan, settings=settings)
     if processes == 1:
+        collect_rarely()
         yield from map(work, seeds)
         return
-    with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, mp_context=spawn, initializer=collect_rarely) as pool:
         yield from pool.map(work, seeds)
 
 

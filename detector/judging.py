@@ -27,7 +27,7 @@ from detector.rules.base import (
     Verdict,
 )
 from detector.state import SITE, Slot, StationState
-from detector.view import ConnectorView, ScoredWindow, StationView
+from detector.view import ConnectorView, Sample, ScoredWindow, StationView
 from laddvakt.domain.tickets import Finding
 
 REFRESH = timedelta(hours=1)
@@ -153,13 +153,15 @@ class Judge:
         self, state: StationState, rules: Iterable[Rule], subject: Subject, at: datetime, changes: list[Change]
     ) -> None:
         """Asks each of the rules, and keeps what it answers."""
-        slots, connector_id, limits = state.slots, subject.connector_id, subject.limits
+        slots, connector_id, limits, news = state.slots, subject.connector_id, subject.limits, subject.news
+        samples = news.samples if only_values(news.facts) else ()  # by which alone a rule may stay calm
         for rule in rules:
             slot = slots.get((rule.code, connector_id))
             if slot is None:
                 slot = slots[rule.code, connector_id] = Slot()
             before, thresholds = slot.memory, limits[rule.code]
-            if rule.calm is not None and slot.at_rest and _calm(rule.calm, before, subject.news, thresholds):
+            calm = rule.calm
+            if calm is not None and samples and slot.at_rest and _calm(calm, before, samples, thresholds):
                 continue
             verdict = rule.evaluate(subject, before, thresholds, at)
             slot.memory, slot.reason = verdict.memory, verdict.reason
@@ -326,11 +328,9 @@ def _sure(state: StationState, woken: Woken, connector_id: int | None, told: Tol
     return [rule for rule in rules if rule.code not in woken.unsure or _waits(state, rule, connector_id)]
 
 
-def _calm(calm: Calm, memory: Any, news: News, thresholds: Thresholds) -> bool:
-    """Whether nothing but samples came, and none of them matters."""
-    if not news.samples or not only_values(news.facts):
-        return False
-    for sample in news.samples:  # noqa: SIM110 - the hottest loop of the detector
+def _calm(calm: Calm, memory: Any, samples: Sequence[Sample], thresholds: Thresholds) -> bool:
+    """Whether none of the samples matters."""
+    for sample in samples:  # noqa: SIM110 - the hottest loop of the detector
         if not calm(memory, sample, thresholds):
             return False
     return True

@@ -94,7 +94,12 @@ def _time_of(fact: Fact) -> datetime | None:
     if isinstance(fact, Measured):
         if fact.source != "ocpp":
             return None  # a device has a clock of its own
-        return max((reading.station_at or reading.at for reading in fact.readings), default=None)
+        newest = None
+        for reading in fact.readings:
+            at = reading.station_at or reading.at
+            if newest is None or at > newest:
+                newest = at
+        return newest
     if isinstance(fact, StatusReported | TransactionStarted | TransactionStopped):
         return fact.station_at or fact.at
     return None

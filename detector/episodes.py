@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 NOBODY = "-"
 """No vehicle was plugged in: the equipment is alone with it."""
+_NO_ERROR = ("", "NoError")
 _MAX_EPISODES = 8
 _MAX_GOOD = 3
 _GOOD = 2
@@ -54,9 +55,11 @@ class Repeats(msgspec.Struct, frozen=True, omit_defaults=True):
 
 def codes_of(view: StationView, connector: ConnectorView) -> tuple[str, ...]:
     """Error codes and ChargeX codes that a connector reports now, as news."""
+    if connector.error_code in _NO_ERROR and not connector.mrec and not connector.problems:
+        return ()  # as nearly always
     said = (connector.error_code, *connector.mrec) if view.status_is_news(connector) else ()
     found = chain(said, chain.from_iterable(connector.problems.values()))
-    return tuple(dict.fromkeys(code for code in found if code not in ("", "NoError")))
+    return tuple(dict.fromkeys(code for code in found if code not in _NO_ERROR))
 
 
 def vehicle_at(subject: Subject, now: datetime) -> str:

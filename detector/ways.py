@@ -11,6 +11,7 @@ from array import array
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
+from functools import lru_cache
 from math import exp, lgamma, log
 from typing import NamedTuple
 
@@ -56,6 +57,16 @@ class Visit(NamedTuple):
     connector_id: int
 
 
+@lru_cache(maxsize=4_096)
+def _unpacked(packed: bytes) -> tuple[Visit, ...]:
+    return tuple(
+        [
+            Visit(datetime.fromtimestamp(one >> 16, UTC), Way(one & 3), one >> 2 & 0x3FFF)
+            for one in array("Q", packed)
+        ]
+    )
+
+
 class Ways(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """`packed`: the last visits, 8 bytes each. `before`: those before them by way, since `began`. `plugged`:
     connectors with a vehicle and no session, and since when. `counted`: sessions that are among the visits."""
@@ -69,10 +80,7 @@ class Ways(msgspec.Struct, frozen=True, array_like=True, gc=False):
     @property
     def visits(self) -> list[Visit]:
         """Oldest first."""
-        return [
-            Visit(datetime.fromtimestamp(one >> 16, UTC), Way(one & 3), one >> 2 & 0x3FFF)
-            for one in array("Q", self.packed)
-        ]
+        return list(_unpacked(self.packed))
 
     def last(self, way: Way) -> datetime | None:
         """When somebody was last identified so."""
@@ -190,6 +198,7 @@ def runs(ways: Ways, way: Way, *, least: float, known: float, peers: float | Non
         before[visit.way] += 1
 
 
+@lru_cache(maxsize=4_096)  # the same visits are looked at again whenever a plug comes or goes
 def at_most(k: int, n: int, good: float, bad: float) -> float:
     """P(X <= k) of n, where the share is known from so many good and bad ones: beta-binomial, Jeffreys' prior."""
     a, b = good + 0.5, bad + 0.5

@@ -22,6 +22,7 @@ _MAX_VISITS = 24
 _MAX_NAMED = 6
 _USUAL = 0.05
 """The share of first tries that fail at a good connector; only for whether the fault is the station's."""
+_FAILED = frozenset({outcome.value for outcome in Outcome if outcome.failed})
 _SAID = {
     Outcome.NO_START: "accepted, no session began",
     Outcome.NO_POWER: "session without energy",
@@ -54,7 +55,7 @@ class Visit(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     @property
     def failed(self) -> bool:
-        return Outcome(self.outcome).failed
+        return self.outcome in _FAILED
 
 
 class Memory(msgspec.Struct, frozen=True, omit_defaults=True):

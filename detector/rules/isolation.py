@@ -54,9 +54,15 @@ class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
     vehicles: tuple[str, ...] = ()
 
 
+_NONE = msgspec.structs.replace(repeated.NONE, variant="reported")
+
+
 def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetime) -> Verdict:
     before = memory or Memory()
-    reported = repeated.evaluate(subject, before.repeats, thresholds, now, codes=_CODES)
+    known = before.repeats if memory is not None else None
+    reported = repeated.evaluate(subject, known, thresholds, now, codes=_CODES)
+    if memory is None and reported.memory is None and not subject.news.samples:
+        return _NONE
     memory = msgspec.structs.replace(before, repeats=reported.memory or Repeats())
     for sample in subject.news.samples:
         value = _ohm_per_v(sample, thresholds)

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from detector.attribution import attribute
-from detector.episodes import NOBODY, Reason, Repeats, judge, with_news
+from detector.episodes import NOBODY, Reason, Repeats, codes_of, judge, with_news
 from detector.rules.base import Rule, Standing, Subject, Threshold, Thresholds, Verdict, Wake, place
 from detector.vocabulary import Lean
 from laddvakt.domain.tickets import Evidence, Finding
@@ -18,6 +18,8 @@ from laddvakt.domain.tickets import Evidence, Finding
 WAKES = frozenset({Wake.STATUS, Wake.EVENT, Wake.ENDED, Wake.BOOT})
 CLEARS = "Two vehicles charge at least 0.1 kWh each without it, or too few are left within the window."
 _MAX_NAMED = 6
+NONE = Verdict(standing=Standing.NOT_MET, reason=Reason.NONE)
+"""Nothing was reported."""
 
 
 def thresholds(times: float, vehicles: float = 2) -> tuple[Threshold, ...]:
@@ -31,6 +33,8 @@ def thresholds(times: float, vehicles: float = 2) -> tuple[Threshold, ...]:
 def evaluate(
     subject: Subject, memory: Any, limits: Thresholds, now: datetime, *, codes: Collection[str]
 ) -> Verdict:
+    if memory is None and (subject.connector is None or not codes_of(subject.view, subject.connector)):
+        return NONE  # nothing was reported, and nothing is
     window_s = limits["window_h"] * 3600
     repeats = with_news(memory or Repeats(), subject, codes, window_s, now)
     return verdict(repeats, limits)

@@ -48,9 +48,11 @@ class Mean(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The ten minutes that run, and the last that were out of range."""
+    """The ten minutes that run, and the last that were out of range. `lost`: which phases are lost meanwhile, one
+    bit each."""
 
     means: Means | None = None
+    lost: int = 0
     out: Mean | None = None
 
 
@@ -110,22 +112,24 @@ def _mains(subject: Subject, sample: Sample, nominal_v: float) -> tuple[float, .
 
 
 def _sample(memory: Memory, at: datetime, volts: tuple[float, ...], thresholds: Thresholds) -> Memory:
-    means, full = add(memory.means, at, volts)
-    if full is None:
-        return Memory(means, memory.out)
     nominal_v = thresholds["nominal_v"]
+    lost = sum(1 << phase for phase, value in enumerate(volts) if value < _LOST * nominal_v)
+    # A phase that goes within the ten minutes is lost, not low: they begin anew.
+    means, full = add(memory.means if lost == memory.lost else None, at, volts)
+    if full is None:
+        return Memory(means, lost, memory.out)
     judged = [value / nominal_v - 1 for value in full]
     if max(judged) < _OTHER_SYSTEM - 1:
-        return Memory(means, None)
+        return Memory(means, lost)
     if min(judged) > _LOST - 1 and unbalance(full) > _PARTED:
         judged = [sum(judged) / len(judged)] * len(judged)
     off, phase = max((abs(share), phase) for phase, share in enumerate(judged) if share > _LOST - 1)
     allowed = thresholds["range_pct"] / 100 - (_BACK if memory.out is not None else 0.0)
     if off <= allowed:
-        return Memory(means, None)
+        return Memory(means, lost)
     begun = memory.means.start if memory.means is not None else at
     since = memory.out.since if memory.out is not None else begun
-    return Memory(means, Mean(at, phase, nominal_v * (1 + judged[phase]), since))
+    return Memory(means, lost, Mean(at, phase, nominal_v * (1 + judged[phase]), since))
 
 
 def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetime) -> Finding:

@@ -77,6 +77,14 @@ def test_look_alikes_never_fire(volts: tuple[float, ...]) -> None:
     assert story.kinds() == []
 
 
+def test_a_phase_that_comes_and_goes_is_lost_and_makes_no_other_low() -> None:
+    story = _story()
+    for _ in range(6):
+        _volts(story, 231.0, 230.0, 230.0, minutes=6)
+        _volts(story, 231.0, 4.0, 230.0, minutes=4)
+    assert story.kinds() == []
+
+
 def test_the_output_of_a_dc_station_is_not_the_mains_but_its_inlet_is() -> None:
     story = _story(Station(station_id="SE-1", current="DC"))
     for _ in range(12):

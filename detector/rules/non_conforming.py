@@ -30,7 +30,7 @@ class Reason(StrEnum):
 class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
     """The messages being counted: how many the station had sent, and how many of those broke the specification,
     when counting began. `share`: of the last full count. `breaches`: which fields, as examples. `held`: a finding
-    is due since."""
+    is due since; `conforming`: full counts in a row since with less than half of what counts."""
 
     frames: int = 0
     odd: int = 0
@@ -38,6 +38,7 @@ class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
     share: float = 0.0
     breaches: tuple[str, ...] = ()
     held: bool = False
+    conforming: int = 0
 
 
 def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetime) -> Verdict:
@@ -47,7 +48,7 @@ def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
     frames, odd = view.frames - memory.frames, view.odd_frames - memory.odd
     if frames >= thresholds["messages"]:
         # The rule is woken by a message that breaks the specification: the one that ends the count is not in it.
-        memory = _counted_out(memory, subject, max(odd - 1, 0) / frames, thresholds["share"], now)
+        memory = _counted_out(memory, subject, max(odd - 1, 0) / frames, thresholds, now)
     elif odd > thresholds["share"] * thresholds["messages"]:
         memory = msgspec.structs.replace(memory, held=True, share=max(memory.share, odd / frames))
     if not memory.held:
@@ -58,12 +59,19 @@ def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
     return Verdict(standing=Standing.MET, reason=Reason.MANY, memory=memory)
 
 
-def _counted_out(memory: Memory, subject: Subject, share: float, most: float, now: datetime) -> Memory:
+def _counted_out(memory: Memory, subject: Subject, share: float, thresholds: Thresholds, now: datetime) -> Memory:
     """All messages are counted: what came of it, and counting begins anew."""
-    held = share > most or (memory.held and share > most / 2)
-    view = subject.view
+    view, most = subject.view, thresholds["share"]
+    conforming = memory.conforming + 1 if memory.held and share <= most / 2 else 0
+    held = share > most or (memory.held and conforming < thresholds["conforming"])
     return msgspec.structs.replace(
-        memory, frames=view.frames, odd=view.odd_frames, began=now, share=share, held=held
+        memory,
+        frames=view.frames,
+        odd=view.odd_frames,
+        began=now,
+        share=share,
+        held=held,
+        conforming=conforming if held else 0,
     )
 
 
@@ -125,8 +133,14 @@ RULE = Rule(
     thresholds=(
         Threshold(name="share", default=0.05, unit="share", doc="share of messages that counts"),
         Threshold(name="messages", default=100, unit="messages", doc="of so many"),
+        Threshold(
+            name="conforming",
+            default=3,
+            unit="times",
+            doc="in a row that less than half of that share clears; once may be chance",
+        ),
     ),
-    clears="Of as many messages, less than half of that share break the specification.",
+    clears="Of as many messages, three times in a row, less than half of that share break the specification.",
     action="Compare its firmware with others of its model; update it, or undo the last update. Tell the maker.",
     doc=(
         "More than 5 of 100 messages break the specification: those that are used all the same (their sense is "

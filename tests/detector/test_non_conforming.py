@@ -39,8 +39,17 @@ def test_more_than_five_of_a_hundred_fire_and_good_ones_clear(story: Story) -> N
     (finding,) = story.standing
     assert (finding.fault, finding.severity, finding.asset.id) == ("non_conforming", Severity.P4, "SE-1")
     assert finding.evidence[0].threshold == "5 % of 100"
-    _messages(story, 250)
+    _messages(story, 450)
     assert story.standing == []
+
+
+def test_a_hundred_messages_with_hardly_any_are_chance_and_clear_nothing(story: Story) -> None:
+    _messages(story, 400, odd_every=10)
+    _messages(story, 200)
+    assert len(story.standing) == 1
+    _messages(story, 400, odd_every=10)
+    _messages(story, 200)
+    assert len(story.standing) == 1
 
 
 def test_what_was_wrong_is_told_without_the_value(story: Story) -> None:

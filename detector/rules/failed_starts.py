@@ -328,6 +328,7 @@ RULE = Rule(
         "offline",
         "emergency_stop",
         "reported_fault",
+        "phase_loss",
         "no_power",
         "isolation",
         "rcd_trip",

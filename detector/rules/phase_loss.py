@@ -115,9 +115,11 @@ def _current(memory: Memory, subject: Subject, sample: Sample, thresholds: Thres
 
 def _several(memory: Memory, thresholds: Thresholds) -> bool:
     """Whether so many vehicles miss it that it is not theirs. L3 is left out by two-phase chargers, and these may
-    come one after the other all day, some with the card of a car that took three: several must be known."""
+    come one after the other all day, some with the card of a car that took three: several must be known. L1 and
+    L2 no car leaves out: one that has used them here is enough."""
     if memory.phase != _LAST:
-        return len(memory.without) >= thresholds["vehicles"]
+        found = len(memory.without) >= thresholds["vehicles"]
+        return found or any(vehicle in memory.known for vehicle in memory.without)
     known = sum(vehicle in memory.known for vehicle in memory.without)
     return len(memory.without) >= thresholds["two_phase_vehicles"] and known >= thresholds["known_vehicles"]
 
@@ -248,10 +250,10 @@ RULE = Rule(
     doc=(
         "In a session, one phase under 0.5 A for 2 min while both others carry over 6 A: at once where all three "
         "carried over 6 A earlier in the session; where it was missing from the start, with two vehicles in a "
-        "row (for L3 six, three of which have charged on all phases here), for a two-phase car looks the same. "
-        "Or one phase under half of its nominal voltage for 10 s where all three have had it. Not for one- and "
-        "two-phase cars, nor phases that load management switches off (two at once), nor a taper, in which the "
-        "others fall below 6 A, too."
+        "row, or with one that has charged on all phases here (for L3 six, three of which have), for a two-phase "
+        "car looks the same. Or one phase under half of its nominal voltage for 10 s where all three have had it. "
+        "Not for one- and two-phase cars, nor phases that load management switches off (two at once), nor a "
+        "taper, in which the others fall below 6 A, too."
     ),
     evaluate=evaluate,
     describe=describe,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from detector.changes import ChangeKind
-from detector.rules import failed_starts
+from detector.rules import failed_starts, phase_loss
 from detector.rules.failed_starts import p_below
 from laddvakt.domain.facts import TokenPresented
 from laddvakt.domain.stations import ConnectorState
@@ -185,6 +185,17 @@ def test_a_plug_that_was_not_home_is_its_drivers_first_try_and_no_other_drivers(
         story.wait(20)
         _session(story, number, "A", gap_s=7200)
     assert story.kinds() == []
+
+
+def test_a_station_without_a_phase_has_its_ticket_for_that() -> None:
+    story = Story(make_engine(rules=(failed_starts.RULE, phase_loss.RULE)))
+    story.connect()
+    for volts in (230.0, 2.0, 2.0):
+        story.measure(voltage_l1_v=231.0, voltage_l2_v=volts, voltage_l3_v=230.0)
+        story.wait(30)
+    for number, card in enumerate("ABCD"):
+        _session(story, number, card)
+    assert [finding.fault for finding in story.standing] == ["phase_loss"]
 
 
 def test_the_posterior_is_the_beta_distribution() -> None:

@@ -100,6 +100,15 @@ def test_a_phase_that_no_car_leaves_out_is_missing_for_two_vehicles_and_fires(st
     assert finding.evidence[-1].value == "2"
 
 
+def test_one_vehicle_that_used_the_phase_here_before_is_enough_where_no_car_leaves_it_out(story: Story) -> None:
+    _session(story, "1", "A", ALL)
+    _session(story, "2", "B", (16.0, 0.0, 16.0))
+    assert story.standing == []
+    _session(story, "3", "B", ALL)
+    _session(story, "4", "A", (16.0, 0.0, 16.0))
+    assert len(story.standing) == 1
+
+
 def test_the_third_phase_fires_when_vehicles_that_used_it_here_miss_it_among_others(story: Story) -> None:
     for vehicle in "ABC":
         _session(story, vehicle, vehicle, ALL)

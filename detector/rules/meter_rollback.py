@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -61,6 +62,8 @@ class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 _GOOD_SAMPLES = 3
+_EVEN = 3  # samples from which on a pace can be seen
+_PACE = 1.5  # so much may the pace differ from sample to sample: a leap back at least doubles it
 _COUNTED_WH = 500.0  # a session that counted less says nothing of where the next must go on
 
 
@@ -108,14 +111,27 @@ def _sample(
         memory = _begins(memory, sample, session, thresholds)
         if memory.high is None:
             return replace(memory, first_wh=sample.wh, high=sample)
-    if sample.wh > memory.high.wh - thresholds["drop_wh"]:
-        high = sample if sample.wh >= memory.high.wh else memory.high
-        return replace(memory, high=high, low=(), rising=memory.rising + 1)
-    low = (*memory.low, sample)
-    if len(low) <= thresholds["confirming_samples"]:
+    low, mark_wh = (*memory.low, sample), memory.high.wh - thresholds["drop_wh"]
+    below = all(one.wh <= mark_wh for one in low)
+    if not below and (not memory.low or not _goes_on(low, thresholds)):
+        high = max(memory.high, *low, key=lambda one: one.wh)
+        low = (sample,) if sample.wh <= high.wh - thresholds["drop_wh"] else ()
+        return replace(memory, high=high, low=low, rising=memory.rising + 1)
+    if len(low) <= thresholds["confirming_samples"] or (not below and len(low) < _EVEN):
         return replace(memory, low=low)
     rollback = Rollback(session.transaction_id, memory.high, low[0], now)
     return replace(memory, high=sample, low=(), fell=True, rollback=rollback, good_sessions=0)
+
+
+def _goes_on(low: tuple[Register, ...], thresholds: Thresholds) -> bool:
+    """Whether samples after a fall count on from there, at one pace: a fast charger is above where it was before
+    within a minute. A sample that was wrong once is made good by a leap."""
+    steps = [(after.wh - one.wh, (after.at - one.at).total_seconds()) for one, after in pairwise(low)]
+    paces = [wh / seconds for wh, seconds in steps if seconds > 0]
+    if len(paces) < len(steps):
+        return False
+    slack = thresholds["drop_wh"] / min(seconds for _, seconds in steps)
+    return len(paces) < _EVEN - 1 or max(paces) <= _PACE * min(paces) + slack
 
 
 def _begins(memory: Memory, sample: Register, session: SessionView, thresholds: Thresholds) -> Memory:
@@ -187,8 +203,9 @@ RULE = Rule(
     clears="Two sessions on the connector whose register only rises.",
     action="Hold its sessions from invoicing, read the meter's display on site, check or replace the meter.",
     doc=(
-        "The register falls and stays down for two more samples: within a session; or from one session to the "
-        "next, where two in a row had gone on where the one before ended. Not for a single zero, nor for "
+        "The register falls and stays down for two more samples, or counts on from there at an even pace, which "
+        "soon brings a fast charger above where it was: within a session; or from one session to the next, where "
+        "two in a row had gone on where the one before ended. Not for a single zero, nor for "
         "registers that count per session or per boot, nor for samples out of order or out of a queue."
     ),
     evaluate=evaluate,

@@ -75,6 +75,22 @@ def test_sessions_too_short_to_tell_say_nothing_of_registers_for_life(story: Sto
     assert story.kinds() == []
 
 
+def test_a_fall_that_a_fast_charger_makes_good_at_the_next_sample_fires(story: Story) -> None:
+    _charge(story, "1", [10_000, 11_600, 13_200, 12_800, 14_400, 16_000])
+    (finding,) = story.standing
+    assert [item.value for item in finding.evidence[:2]] == ["13200 Wh", "12800 Wh"]
+
+
+@pytest.mark.parametrize(
+    "registers",
+    [[10_000, 11_600, 11_500, 14_800, 16_400, 18_000], [10_000, 11_600, 11_500, 11_500, 16_400, 18_000, 19_600]],
+    ids=["one", "two"],
+)
+def test_samples_that_were_a_little_low_never_fire(story: Story, registers: list[float]) -> None:
+    _charge(story, "1", registers)
+    assert story.kinds() == []
+
+
 def test_a_single_zero_never_fires(story: Story) -> None:
     _charge(story, "1", [10_000, 10_500, 0, 10_600, 0, 0, 10_700, 10_800])
     assert story.kinds() == []

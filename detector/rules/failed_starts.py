@@ -328,8 +328,6 @@ RULE = Rule(
         "offline",
         "emergency_stop",
         "reported_fault",
-        "phase_loss",
-        "no_power",
         "isolation",
         "rcd_trip",
         "pilot_proximity",
@@ -337,4 +335,5 @@ RULE = Rule(
         "cut_cable",
         "stuck_preparing",
     ),
+    absorbed_by=("phase_loss", "no_power"),
 )

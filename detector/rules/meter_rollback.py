@@ -141,9 +141,10 @@ def _begins(memory: Memory, sample: Register, session: SessionView, thresholds: 
         return memory
     if sample.wh > last.wh - thresholds["drop_wh"]:
         return replace(memory, carried=memory.carried + 1) if memory.counted else memory
-    if memory.carried < thresholds["carried"]:
-        return replace(memory, carried=0)
     start_wh = session.meter_start_wh
+    for_life = start_wh is not None and start_wh >= _COUNTED_WH  # one per session begins near zero
+    if memory.carried < thresholds["carried"] and not for_life:
+        return replace(memory, carried=0)
     begun = start_wh is not None and 0 < start_wh <= last.wh - thresholds["drop_wh"]
     low = (Register(session.started_at, float(start_wh or 0)),) if begun else ()
     return replace(memory, first_wh=sample.wh, high=last, low=low)
@@ -205,8 +206,8 @@ RULE = Rule(
     doc=(
         "The register falls and stays down for two more samples, or counts on from there at an even pace, which "
         "soon brings a fast charger above where it was: within a session; or from one session to the next, where "
-        "two in a row had gone on where the one before ended. Not for a single zero, nor for "
-        "registers that count per session or per boot, nor for samples out of order or out of a queue."
+        "two in a row had gone on where the one before ended, or which begins far from zero. Not for a single "
+        "zero, nor for registers that count per session or per boot, nor for samples out of order or queued."
     ),
     evaluate=evaluate,
     describe=describe,

@@ -60,6 +60,15 @@ def test_the_reading_at_the_start_is_the_first_that_is_low(story: Story) -> None
     assert len(story.standing) == 1
 
 
+def test_a_register_that_begins_far_from_zero_counts_for_life_from_the_first_session_on(story: Story) -> None:
+    _charge(story, "1", [16_000, 16_400, 16_900])
+    story.start("2", "CARD-2", meter_wh=13_600)
+    for energy_wh in (13_700, 13_900):
+        story.wait(60)
+        story.measure(transaction="2", energy_wh=energy_wh)
+    assert len(story.standing) == 1
+
+
 def test_a_station_that_boots_between_sessions_may_begin_anew(story: Story) -> None:
     for number in range(5):
         _charge(story, str(number), [10_000 + 1_000 * number + wh for wh in (0, 400, 900)])

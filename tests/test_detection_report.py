@@ -47,7 +47,7 @@ def content(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         "plan": {"stations": 60, "days": 21.0},
         "result": result,
         "rules_alone": result,
-        "ways": {"isolation forest": result},
+        "ways": {"isolation forest and tails": result},
     }
     monkeypatch.setattr(detection_report, "measured", lambda: content)
     return content

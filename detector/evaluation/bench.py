@@ -60,18 +60,23 @@ def _model(rows: list[Window], budget: float, now: datetime, **more: Any) -> Mod
     return train(Samples.of(rows), budget=budget, now=now, **more)
 
 
-def forest(rows: list[Window], budget: float, now: datetime) -> Judge:
-    """The isolation forest over residuals in context: what runs."""
+def models(rows: list[Window], budget: float, now: datetime) -> Judge:
+    """The isolation forest over residuals in context, and the sum of the features' tails: what runs."""
     return _model(rows, budget, now).judge
 
 
+def forest(rows: list[Window], budget: float, now: datetime) -> Judge:
+    """The same without tails."""
+    return _model(rows, budget, now, with_tails=False).judge
+
+
 def plain(rows: list[Window], budget: float, now: datetime) -> Judge:
-    """The same over the features as they are, against the fleet as a whole."""
-    return _model(rows, budget, now, contextual=False).judge
+    """The forest over the features as they are, against the fleet as a whole."""
+    return _model(rows, budget, now, with_tails=False, contextual=False).judge
 
 
 def ecod(rows: list[Window], budget: float, now: datetime) -> Judge:
-    return _model(rows, budget, now, fit=_EcodShares.fit).judge
+    return _model(rows, budget, now, with_tails=False, fit=_EcodShares.fit).judge
 
 
 def chart(rows: list[Window], budget: float, now: datetime) -> Judge:
@@ -137,12 +142,13 @@ def _half(window: Window) -> str:
 
 
 WAYS: dict[str, Way] = {
+    "isolation forest and tails": Way(models),
     "isolation forest": Way(forest),
     "isolation forest, plain features": Way(plain),
     "ECOD": Way(ecod),
     "EWMA chart": Way(chart),
-    "isolation forest, stations never seen": Way(forest, _half),
-    "isolation forest, models never seen": Way(forest, lambda window: window.model),
+    "forest and tails, stations never seen": Way(models, _half),
+    "forest and tails, models never seen": Way(models, lambda window: window.model),
 }
 
 

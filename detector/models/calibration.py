@@ -2,10 +2,11 @@
 
 All of it from sessions (or days) that the forest has not seen: split conformal, valid whatever the forest is.
 
-A row has two scores: the forest's own, which sees several features a little off, and its largest share in the
-explanation, which sees one feature far off; the smaller of their p-values, doubled, is the row's. Beyond the
-upper 2 % of held-out rows an exponential tail carries on, at most to a tenth of what the sample itself can say;
-scores are bounded, so their true tail is lighter and the p-value rather too large than too small.
+A row has three scores: the forest's own, which sees several features a little off, its largest share in the
+explanation, which sees one feature far off, and the sum of the features' tails, which sees some far off together;
+the smallest of their p-values, about times three, is the row's. Beyond the upper 2 % of held-out rows an
+exponential tail carries on, at most to a tenth of what the sample itself can say; scores are bounded, so their
+true tail is lighter and the p-value rather too large than too small.
 
 The budget is shared: two thirds for odd sessions, half of them by windows and half by the session as a whole, and
 a third for odd days.
@@ -63,9 +64,9 @@ class Calibration:
         return np.where(at_least > 0, empirical, beyond)
 
 
-def either(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The p-value of the smaller of two (Bonferroni)."""
-    return np.asarray(np.minimum(1.0, 2 * np.minimum(first, second)), np.float64)
+def any_of(*p_values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The p-value of the smallest of several (Šidák, 1967)."""
+    return np.asarray(1 - (1 - np.minimum.reduce(p_values)) ** len(p_values), np.float64)
 
 
 def oddness(p_values: Sequence[float]) -> float | None:

@@ -20,17 +20,19 @@ from numpy.typing import NDArray
 
 from detector.features import FEATURES_OF, Span, Window
 from detector.models.baseline import CLIP, Baseline, Cells, Normal, rows_of
-from detector.models.calibration import Calibration, either, flag_below
+from detector.models.calibration import Calibration, flag_below
 from detector.models.chunk import Thing
 from detector.models.drift import Reference
 from detector.models.forest import Forest
 from detector.models.leaning import Leaning
 from detector.models.samples import Floats, Samples
+from detector.models.scores import Scores
+from detector.models.tails import Tails
 from detector.models.wording import WORTH_WORDS, Judged, Usual, Worded
 from detector.view import ScoredWindow
 from laddvakt.domain.errors import LaddvaktError
 
-VERSION = 5
+VERSION = 6
 MIN_ROWS = {Span.WINDOW: 300, Span.SESSION: 100, Span.DAY: 100}
 HELD_OUT = 0.3
 FEW_ROWS = 20_000
@@ -84,7 +86,7 @@ class Fit(Protocol):
 
 
 class Model:
-    """Judges rows of one span and kind. `total` calibrates the score, `top` its largest share, `leaning` each."""
+    """Judges rows of one span and kind. `leaning` says what adds up over sessions."""
 
     def __init__(
         self,
@@ -92,16 +94,14 @@ class Model:
         baseline: Baseline,
         forest: Algorithm,
         *,
-        total: Calibration,
-        top: Calibration,
+        scores: Scores,
         leaning: Leaning,
         reference: Reference,
     ) -> None:
         self.info = info
         self.baseline = baseline
         self.forest = forest
-        self.total = total
-        self.top = top
+        self.scores = scores
         self.leaning = leaning
         self.reference = reference
 
@@ -112,7 +112,7 @@ class Model:
     def judge_samples(self, samples: Samples) -> Judged:
         residuals = self.baseline.residuals(samples)
         shares = contrast(self.forest, residuals)
-        return Judged(_p_values(self.total, self.top, shares), shares, residuals)
+        return Judged(self.scores.p_values(shares, residuals), shares, residuals)
 
     def judge(self, windows: Sequence[Window]) -> list[ScoredWindow]:
         """p-value and, where a row is flagged, the features that made it so."""
@@ -160,17 +160,18 @@ class Model:
         }
 
     def encode(self) -> bytes:
-        """Only of models whose algorithm is a Forest."""
-        if not isinstance(self.forest, Forest):
-            raise TypeError("only forests are kept")
-        baseline = self.baseline
+        """Only of models whose algorithm is a Forest, with tails."""
+        baseline, scores = self.baseline, self.scores
+        if not isinstance(self.forest, Forest) or scores.tails is None:
+            raise TypeError("only forests with tails are kept")
         tables = _Tables(info=self.info, makes=baseline.makes, things=baseline.things)
         arrays: dict[str, Any] = {name: getattr(self.forest, name) for name in Forest.ARRAYS}
         for number, level in enumerate(baseline.levels):
             arrays |= {f"level{number}_{name}": column for name, column in level._asdict().items()}
         arrays |= {f"habit_{name}": column for name, column in baseline.habits._asdict().items()}
         arrays |= {f"reference_{name}": column for name, column in self.reference._asdict().items()}
-        arrays["total"], arrays["top"] = self.total.scores, self.top.scores
+        arrays["total"], arrays["top"], arrays["far"] = (one.scores for one in scores[:3])
+        arrays["tails"] = scores.tails.reach
         arrays["leaning"] = self.leaning.shares
         arrays["tables"] = np.frombuffer(msgspec.json.encode(tables), np.uint8)
         buffer = io.BytesIO()
@@ -211,8 +212,12 @@ class Model:
             tables.info,
             baseline,
             Forest(**{name: arrays[name] for name in Forest.ARRAYS}, features=len(features)),
-            total=Calibration(arrays["total"]),
-            top=Calibration(arrays["top"]),
+            scores=Scores(
+                total=Calibration(arrays["total"]),
+                top=Calibration(arrays["top"]),
+                far=Calibration(arrays["far"]),
+                tails=Tails(arrays["tails"]),
+            ),
             leaning=Leaning(arrays["leaning"]),
             reference=part("reference", Reference),
         )
@@ -233,13 +238,14 @@ def train(
     contextual: bool = True,
     fit: Fit = Forest.fit,
     kept: float = 1.0,
+    with_tails: bool = True,
 ) -> Model:
     """A model of rows of one span and kind. The same rows and seed give the same model. Raises TrainingError.
 
     Whole sessions are held out for calibration: neighbouring windows resemble each other too much to be apart.
     Where rows are few, all of them are, in turn, each from a forest that has not seen them; the model that is kept
     then learns from all.
-    `kept`: the share of what happened that the rows are of.
+    `kept`: the share of what happened that the rows are of. `with_tails` false: the forest alone scores.
     """
     samples = samples.where(np.asarray(np.isfinite(samples.values).any(axis=1)))
     per_day, sessions = (rate / kept for rate in _rates(samples))
@@ -254,11 +260,14 @@ def train(
     learn = partial(_learn, contextual=contextual, fit=fit, seed=seed)
     found = [learn(samples.where(~part)) for part in apart]
     held_out = [samples.where(part) for part in apart]
-    shares = np.concatenate([one.shares(part) for one, part in zip(found, held_out, strict=True)])
-    baseline, forest, residuals = learn(samples) if len(found) > 1 else found[0]
-    total, top = Calibration(shares.sum(axis=1)), Calibration(shares.max(axis=1))
-    p_values = _p_values(total, top, shares)
+    unseen = np.concatenate([one.baseline.residuals(part) for one, part in zip(found, held_out, strict=True)])
     ends = np.cumsum([len(part) for part in held_out])
+    shares = np.concatenate(
+        [contrast(one.forest, part) for one, part in zip(found, np.split(unseen, ends[:-1]), strict=True)]
+    )
+    scores = Scores.of(shares, unseen, with_tails=with_tails)
+    baseline, forest, residuals = learn(samples) if len(found) > 1 else found[0]
+    p_values = scores.p_values(shares, unseen)
     groups = zip(held_out, np.split(p_values, ends[:-1]), strict=True)
     threshold = flag_below(
         samples.span,
@@ -286,8 +295,7 @@ def train(
         info,
         baseline,
         forest,
-        total=total,
-        top=top,
+        scores=scores,
         leaning=Leaning.of(shares, np.concatenate([part.values for part in held_out])),
         reference=Reference.of(residuals),
     )
@@ -299,9 +307,6 @@ class _Learnt(NamedTuple):
     baseline: Baseline
     forest: Algorithm
     residuals: Floats
-
-    def shares(self, samples: Samples) -> Floats:
-        return contrast(self.forest, self.baseline.residuals(samples))
 
 
 def _learn(samples: Samples, *, contextual: bool, fit: Fit, seed: int) -> _Learnt:
@@ -342,10 +347,6 @@ def _rates(samples: Samples) -> tuple[float, float]:
     connectors = len({(samples.things[n].station_id, samples.things[n].connector_id) for n in set(samples.thing)})
     days = connectors * max((int(samples.at.max()) - int(samples.at.min())) / 86_400, 1.0)
     return len(samples) / days, len(np.unique(samples.group)) / days
-
-
-def _p_values(total: Calibration, top: Calibration, shares: Floats) -> NDArray[np.float64]:
-    return either(total.p_values(shares.sum(axis=1)), top.p_values(shares.max(axis=1)))
 
 
 def _parts(samples: Samples, seed: int) -> list[NDArray[np.bool_]]:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detector.features import Span
-from detector.models.calibration import Calibration, allowed_rate, either, lower_quantile, odd_rate, oddness
+from detector.models.calibration import Calibration, allowed_rate, any_of, lower_quantile, odd_rate, oddness
 
 
 def test_p_values_are_uniform_under_the_null() -> None:
@@ -34,8 +34,9 @@ def test_a_higher_score_never_has_a_larger_p_value(scores: list[float], asked: l
     assert ((found > 0) & (found <= 1)).all()
 
 
-def test_the_smaller_of_two_is_doubled() -> None:
-    assert either(np.array([0.01, 0.9]), np.array([0.5, 0.8])).tolist() == [0.02, 1]
+def test_the_smallest_of_several_counts_as_often_as_there_are() -> None:
+    assert any_of(np.array([0.01, 1.0]), np.array([0.5, 0.8])).tolist() == pytest.approx([0.0199, 0.96])
+    assert any_of(np.array([0.2]), np.array([0.5]), np.array([0.001])).tolist() == pytest.approx([0.003], rel=0.01)
 
 
 def test_a_session_is_odd_by_three_of_five() -> None:

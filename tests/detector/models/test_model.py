@@ -6,6 +6,7 @@ import io
 import subprocess
 import sys
 from collections import defaultdict
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from functools import cache
 
@@ -13,7 +14,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from detector.features import FEATURES, Context, Span, Window
+from detector.features import FEATURES, FEATURES_OF, Context, Span, Window
 from detector.models.baseline import rows_of
 from detector.models.chunk import Chunk, chunks
 from detector.models.forest import Forest
@@ -338,3 +339,39 @@ def test_what_few_stations_lack_is_nothing_odd() -> None:
     lacking[0, 0] = 8
     assert contrast(forest, lacking)[0].argmax() == 0
     assert contrast(forest, lacking).sum() > 0.1
+
+
+def test_what_is_far_off_together_is_odder_with_tails_than_to_the_forest_alone() -> None:
+    """Three of twenty features at their limits: a meter that stands still."""
+    features = FEATURES_OF[Span.SESSION]
+    off = dict.fromkeys(("energy_balance", "load_factor", "register_balance"), 0.3)
+    usual = sessions(600, features)
+    broken = [msgspec.structs.replace(row, values=row.values | off) for row in sessions(5, features, seed=2)]
+    with_tails = train(Samples.of(usual), budget=BUDGET, now=LATER)
+    alone = train(Samples.of(usual), budget=BUDGET, now=LATER, with_tails=False)
+    assert all(scored.flagged for scored in with_tails.judge(broken))
+    assert (with_tails.score(broken) <= alone.score(broken)).all()
+    with pytest.raises(TypeError, match="tails"):
+        alone.encode()
+
+
+def sessions(count: int, names: Iterable[str], seed: int = 1) -> list[Window]:
+    """Whole sessions of ten connectors; every tenth is odd in its own way, as in any fleet."""
+    random = np.random.default_rng(seed)
+    return [
+        Window(
+            station_id=f"SE-{number % 10}",
+            connector_id=1,
+            transaction_id=f"{seed}-{number}",
+            vehicle=f"car {number % 17}",
+            start=START + timedelta(hours=number),
+            kind="AC",
+            model="Acme",
+            context=Context(3, -1, 3),
+            current_a=16.0,
+            values={name: float(random.normal(1, 0.2 if number % 10 == 0 else 0.02)) for name in names},
+            span=Span.SESSION,
+            ended_at=START + timedelta(hours=number + 1),
+        )
+        for number in range(count)
+    ]

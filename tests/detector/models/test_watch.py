@@ -125,8 +125,7 @@ def test_a_challenger_that_cries_wolf_is_dropped(monkeypatch: pytest.MonkeyPatch
         msgspec.structs.replace(nervous.info, flag_below=0.9),
         nervous.baseline,
         nervous.forest,
-        total=nervous.total,
-        top=nervous.top,
+        scores=nervous.scores,
         leaning=nervous.leaning,
         reference=nervous.reference,
     )

@@ -64,7 +64,8 @@ class Judge:
     def told(self, state: StationState, told: Told, changes: list[Change]) -> None:
         """The rules that the entry wakes: of the station, and of the connectors that it is about."""
         known = len(changes)
-        woken = self._roster.of_station(told)
+        kinds = self._roster.kinds(told)
+        woken = self._roster.of_station(told, kinds)
         asked, waits = _sure(state, woken, None, told), bool(woken.slow)
         if asked:
             self._ask(state, asked, self._subject(state, None, told.everything()), told.at, changes)
@@ -73,7 +74,7 @@ class Judge:
             connector = connectors.get(number)
             if connector is None:
                 continue
-            woken = self._roster.of_connector(told, number)
+            woken = self._roster.of_connector(told, number, kinds)
             asked, waits = _sure(state, woken, number, told), waits or bool(woken.slow)
             if asked:
                 self._ask(state, asked, self._subject(state, connector, told.about(number)), told.at, changes)

@@ -5,7 +5,7 @@ Memory is bounded: answers for 4,096 kinds of entry, after which they are found 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import NamedTuple
 
@@ -27,7 +27,17 @@ class Woken(NamedTuple):
     slow: tuple[Rule, ...]
 
 
-Kind = tuple[bool, str, tuple[str, ...]]  # of a sample: whether it was taken in a session, by whom; its fields
+class Kind:
+    """Of a sample: whether it was taken in a session, by whom, and its fields. The same kind is the same object,
+    so an answer is found without looking through its fields."""
+
+    __slots__ = ("charging", "fields", "source")
+
+    def __init__(self, charging: bool, source: str, fields: tuple[str, ...]) -> None:
+        self.charging, self.source, self.fields = charging, source, fields
+
+
+Kinds = Mapping[int, tuple[Kind, ...]]  # by connector
 
 
 class Roster:
@@ -37,30 +47,45 @@ class Roster:
         rules = tuple(rules)
         self._of = {scope: tuple(rule for rule in rules if rule.scope is scope) for scope in Scope}
         self._known: dict[tuple[Scope, int, tuple[Kind, ...]], Woken] = {}
+        self._seen: dict[tuple[bool, str, tuple[str, ...]], Kind] = {}
         self.of_sites = self._of[Scope.SITE]
         self.of_scores = tuple(rule for rule in self._of[Scope.CONNECTOR] if Wake.SCORED in rule.wakes)
 
-    def of_station(self, told: Told) -> Woken:
+    def kinds(self, told: Told) -> Kinds:
+        """What kinds of samples an entry brought, by connector."""
+        return {number: self._kinds_of(samples) for number, samples in told.samples.items()}
+
+    def of_station(self, told: Told, kinds: Kinds) -> Woken:
         """Rules about the station as a whole, which everything that is told of it may wake."""
         everything = 0
         for wakes in told.wakes.values():
             everything |= wakes
-        samples = list(chain.from_iterable(told.samples.values())) if told.samples else ()
-        return self._woken(Scope.STATION, everything, samples)
+        if len(kinds) == 1:
+            return self._woken(Scope.STATION, everything, next(iter(kinds.values())))
+        return self._woken(Scope.STATION, everything, tuple(dict.fromkeys(chain.from_iterable(kinds.values()))))
 
-    def of_connector(self, told: Told, connector_id: int) -> Woken:
+    def of_connector(self, told: Told, connector_id: int, kinds: Kinds) -> Woken:
         """Rules about a connector: by what is told of it, and of its station."""
         wakes = told.wakes.get(None, 0) | told.wakes.get(connector_id, 0)
-        return self._woken(Scope.CONNECTOR, wakes, told.samples.get(connector_id, ()))
+        return self._woken(Scope.CONNECTOR, wakes, kinds.get(connector_id, ()))
 
     def slow_of(self, scope: Scope, samples: Sequence[Sample]) -> tuple[Rule, ...]:
         """Slow rules that want these samples, which were put aside."""
-        return self._woken(scope, _SAMPLE, samples).slow
+        return self._woken(scope, _SAMPLE, self._kinds_of(samples)).slow
 
-    def _woken(self, scope: Scope, wakes: int, samples: Sequence[Sample]) -> Woken:
-        kinds = tuple([(sample.transaction != "", sample.source, tuple(sample.values)) for sample in samples])
-        if len(kinds) > 1:
-            kinds = tuple(dict.fromkeys(kinds))
+    def _kinds_of(self, samples: Sequence[Sample]) -> tuple[Kind, ...]:
+        seen, found = self._seen, []
+        for sample in samples:
+            said = (sample.transaction != "", sample.source, tuple(sample.values))
+            kind = seen.get(said)
+            if kind is None:
+                if len(seen) >= _MOST_KINDS:
+                    seen.clear()
+                kind = seen[said] = Kind(*said)
+            found.append(kind)
+        return tuple(found) if len(found) == 1 else tuple(dict.fromkeys(found))
+
+    def _woken(self, scope: Scope, wakes: int, kinds: tuple[Kind, ...]) -> Woken:
         found = self._known.get((scope, wakes, kinds))
         if found is None:
             if len(self._known) >= _MOST_KINDS:
@@ -70,8 +95,7 @@ class Roster:
 
 
 def _wants(rule: Rule, kind: Kind) -> bool:
-    charging, source, fields = kind
-    return rule.wants(fields, source=source, charging=charging)
+    return rule.wants(kind.fields, source=kind.source, charging=kind.charging)
 
 
 def _ask(rules: Iterable[Rule], wakes: int, kinds: Sequence[Kind]) -> Woken:

@@ -116,14 +116,14 @@ def _by_time(
     fields = connector.latest
     by_time: dict[datetime, dict[str, float]] = {}
     values: dict[str, float] | None = None
-    before: datetime | None = None
+    moment: datetime | None = None
     for reading in fact.readings:
-        if reading.at != before:  # a message's values mostly share their moment
-            before = reading.at
-            late = view.clock.late(before, heard_at)
-            values = None if late else by_time.get(before)
+        if moment is None or reading.at != moment:  # a message's values mostly share their moment
+            moment = reading.at
+            late = view.clock.late(moment, heard_at)
+            values = None if late else by_time.get(moment)
             if values is None and not late:
-                values = by_time[before] = {}
+                values = by_time[moment] = {}
         name = reading.field
         if values is None or reading.context.startswith("Transaction."):
             continue  # what is told again at a transaction's ends is no news
@@ -133,8 +133,12 @@ def _by_time(
             name = f"{reading.location.lower()}/{name}"
             if reading.location == "Inlet" and reading.field != "temperature_c":
                 values.setdefault(reading.field, reading.value)
-        values[name] = reading.value
-        _keep(fields, name, Latest(reading.at, reading.value))
+        value = values[name] = reading.value
+        known = fields.get(name)
+        if known is None:
+            _keep(fields, name, Latest(moment, value))
+        elif moment >= known.at:
+            fields[name] = Latest(moment, value)
     return {at: values for at, values in by_time.items() if values}
 
 

@@ -33,7 +33,8 @@ OF_SESSIONS = 6
 ODD_DAYS = 3
 OF_DAYS = 5
 """A session is odd with 3 of 5 flagged windows, or when it is flagged as a whole; a ticket needs 3 of 6 odd
-sessions or 3 of 5 flagged days. As the rule's defaults."""
+sessions, as the rule's defaults, or 3 of 5 flagged days. There the rule asks for all five: what a day is like,
+drivers make, and one who parks for a week or a week without any makes days far more alike than LIKENESS has it."""
 
 LIKENESS = 0.05
 """Correlation assumed between the oddness of one healthy connector's sessions, where there is none measured."""

@@ -307,17 +307,17 @@ RULE = Rule(
             unit="nats",
             doc="what one feature's deviations to one side add up to, without the vehicle that shows them most",
         ),
-        Threshold(name="days", default=3, unit="days", doc="odd days that make a finding"),
+        Threshold(name="days", default=5, unit="days", doc="odd days that make a finding"),
         Threshold(name="of_days", default=5, unit="days", doc="last days they must be among"),
     ),
     clears=(
-        "Fewer than 3 of the last 6 sessions, and of the last 5 days, are odd, and usual sessions have worn down "
-        "what had added up."
+        "Fewer than 3 of the last 6 sessions, and not each of the last 5 days, are odd, and usual sessions have "
+        "worn down what had added up."
     ),
     action="Watch it; compare with its neighbours at the next visit.",
     doc=(
         "Isolation forests find 3 of the last 6 sessions odd, with 2 vehicles: by 3 of 5 windows of five minutes, "
-        "or the session as a whole; or they find 3 of the last 5 days odd, with as many sessions and vehicles; or "
+        "or the session as a whole; or they find each of the last 5 days odd, with 3 sessions and 2 vehicles; or "
         "one feature is a little off in session after session, always to the same side, until it adds up. "
         "They compare with the connector's own past, its model and the fleet under like conditions. Held back "
         "while a rule names a fault of the station. Never more urgent than P4."

@@ -116,14 +116,20 @@ def test_a_session_is_odd_by_its_windows_or_as_a_whole() -> None:
 
 
 def test_odd_days_need_sessions_of_two_vehicles() -> None:
-    days = [_row(f"day {n}", span="day", day=n) for n in range(3)]
+    days = [_row(f"day {n}", span="day", day=n) for n in range(5)]
     assert _verdict(days) == (Standing.NOT_MET, "some_sessions")
     sessions = [_row(str(n), flagged=False, vehicle="AB"[n % 2], day=n) for n in range(3)]
     assert _verdict([*days, *sessions]) == (Standing.MET, "unusual_days")
     one_vehicle = [_row(str(n), flagged=False, day=n) for n in range(3)]
     assert _verdict([*days, *one_vehicle])[0] is Standing.NOT_MET
-    usual = [_row(f"day {n}", span="day", day=n, flagged=False) for n in range(3, 6)]
-    assert _verdict([*days, *sessions, *usual])[0] is Standing.NOT_MET
+    usual = _row("day 5", span="day", day=5, flagged=False)
+    assert _verdict([*days, *sessions, usual])[0] is Standing.NOT_MET
+
+
+def test_a_driver_who_parks_for_three_days_is_no_finding() -> None:
+    days = [_row(f"day {n}", span="day", day=n) for n in range(3)]
+    sessions = [_row(str(n), flagged=False, vehicle="AB"[n % 2], day=n) for n in range(3)]
+    assert _verdict([*days, *sessions]) == (Standing.NOT_MET, "some_sessions")
 
 
 def test_the_finding_says_what_stands_out() -> None:

@@ -225,5 +225,5 @@ RULE = Rule(
     describe=describe,
     memory=Memory,
     wakes=frozenset({Wake.STATUS, Wake.STARTED, Wake.ENDED, Wake.LINK, Wake.TOKEN}),
-    inhibited_by=("offline", "emergency_stop", "reported_fault"),
+    inhibited_by=("offline", "emergency_stop", "reported_fault", "non_conforming"),
 )

@@ -126,5 +126,5 @@ RULE = Rule(
     describe=describe,
     memory=Memory,
     wakes=frozenset({Wake.STATUS, Wake.TOKEN, Wake.COMMAND, Wake.STARTED, Wake.ENDED, Wake.LINK}),
-    inhibited_by=("offline", "emergency_stop", "reported_fault", "cut_cable"),
+    inhibited_by=("offline", "emergency_stop", "reported_fault", "cut_cable", "non_conforming"),
 )

@@ -13,6 +13,7 @@ from laddvakt.domain.facts import (
     ChargingLimitReported,
     CommandAnswered,
     CommandSent,
+    NonConforming,
     RemoteStartAsked,
     StatusReported,
     TokenPresented,
@@ -520,3 +521,20 @@ def test_what_was_told_before_a_gap_stands_after_it(finishing: Story) -> None:
     finishing.connect()
     finishing.status(S.FINISHING)
     assert len(finishing.standing) == 1
+
+
+@pytest.mark.parametrize("code", ["stuck_finishing", "stuck_preparing"])
+def test_what_a_station_says_that_breaks_the_specification_proves_no_status(code: str) -> None:
+    story = Story(make_engine(rules=tuple(rule for rule in RULES if rule.code in (code, "non_conforming"))))
+    story.connect()
+    story.status(S.AVAILABLE)
+    for _ in range(100):
+        story.wait(1)
+        story.say(NonConforming(at=story.now, detail="StatusNotification errorCode: 'Error' is none"))
+    if code == "stuck_finishing":
+        _charge(story, "EVDisconnected")
+    else:
+        story.status(S.PREPARING)
+        _card(story)
+    story.wait(3 * HOUR)
+    assert [finding.fault for finding in story.standing] == ["non_conforming"]

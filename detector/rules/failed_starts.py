@@ -324,16 +324,6 @@ RULE = Rule(
     describe=describe,
     memory=Memory,
     wakes=frozenset({Wake.STATUS, Wake.EVENT, Wake.TOKEN, Wake.STARTED, Wake.ENDED, Wake.COMMAND}),
-    inhibited_by=(
-        "offline",
-        "emergency_stop",
-        "reported_fault",
-        "isolation",
-        "rcd_trip",
-        "pilot_proximity",
-        "lock",
-        "cut_cable",
-        "stuck_preparing",
-    ),
-    absorbed_by=("phase_loss", "no_power"),
+    inhibited_by=("offline", "emergency_stop", "reported_fault", "isolation", "rcd_trip", "cut_cable"),
+    absorbed_by=("phase_loss", "no_power", "stuck_preparing", "lock", "pilot_proximity"),
 )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from detector.changes import ChangeKind
-from detector.rules import failed_starts, phase_loss
+from detector.kinship import FAMILIES
+from detector.rules import failed_starts, phase_loss, stuck_preparing
 from detector.rules.failed_starts import p_below
 from laddvakt.domain.facts import TokenPresented
 from laddvakt.domain.stations import ConnectorState
@@ -196,6 +197,20 @@ def test_a_station_without_a_phase_has_its_ticket_for_that() -> None:
     for number, card in enumerate("ABCD"):
         _session(story, number, card)
     assert [finding.fault for finding in story.standing] == ["phase_loss"]
+
+
+def test_a_controller_that_hangs_before_the_session_is_the_same_trouble() -> None:
+    story = Story(make_engine(rules=(failed_starts.RULE, stuck_preparing.RULE)))
+    story.connect()
+    story.status(ConnectorState.AVAILABLE)
+    for card in "ABC":
+        _no_start(story, card)
+    assert [finding.fault for finding in story.standing] == ["failed_starts"]
+    story.status(ConnectorState.PREPARING)
+    _show(story, "D")
+    story.wait(3600)
+    assert [finding.fault for finding in story.standing] == ["stuck_preparing"]
+    assert {"failed_starts"} <= FAMILIES["stuck_preparing"]
 
 
 def test_the_posterior_is_the_beta_distribution() -> None:

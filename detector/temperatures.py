@@ -10,6 +10,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 import msgspec
+from msgspec.structs import replace
 
 from detector.rules.base import Subject
 from detector.view import ConnectorView
@@ -25,6 +26,7 @@ STEP_K = 30.0
 
 _FRESH = timedelta(minutes=30)
 _SETTLED = timedelta(minutes=10)
+_LOOSE = timedelta(days=1)
 
 
 def plug_of(values: dict[str, float]) -> float | None:
@@ -69,26 +71,38 @@ def _of(connector: ConnectorView, names: tuple[str, ...], now: datetime) -> floa
 
 
 class Probe(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True, gc=False):
-    """One sensor's last believable value, and one that is doubted because it was a step away, with its time."""
+    """One sensor's last believable value, and one that is doubted because it was a step away, with its time.
+    `step_k`: from the value before; `leapt_at`: when it last was back from a step at once."""
 
     at: datetime
     celsius: float
     doubted_at: datetime | None = None
     doubted_c: float = 0.0
+    step_k: float = 0.0
+    leapt_at: datetime | None = None
 
     @property
     def doubt(self) -> bool:
         """It has stepped and not come back."""
         return self.doubted_at is not None
 
+    def leaps(self, now: datetime) -> bool:
+        """Whether it leapt and came back within a day: its contact is loose, and what it says is worth less."""
+        return self.leapt_at is not None and now - self.leapt_at <= _LOOSE
+
     def after(self, at: datetime, celsius: float) -> Probe:
         """With the next value. A step of over 30 K, or 30 K a minute where samples are further apart, is doubted
         until a value is near the last that was believed, or stays near where it stepped to for ten minutes."""
         minutes = (at - self.at).total_seconds() / 60
         if abs(celsius - self.celsius) <= STEP_K * (max(minutes, 1.0) if self.doubted_at is None else 1.0):
-            return Probe(at, celsius)
+            return self._believed(at, celsius)
         if self.doubted_at is None or abs(celsius - self.doubted_c) > STEP_K:
-            return Probe(self.at, self.celsius, at, celsius)
-        if at - self.doubted_at >= _SETTLED:
-            return Probe(at, celsius)
-        return Probe(self.at, self.celsius, self.doubted_at, celsius)
+            return replace(self, doubted_at=at, doubted_c=celsius)
+        return Probe(at, celsius) if at - self.doubted_at >= _SETTLED else self
+
+    def _believed(self, at: datetime, celsius: float) -> Probe:
+        """A plug that warms by 30 K between two samples takes longer than that to cool again."""
+        step_k = celsius - self.celsius if at - self.at <= _SETTLED else 0.0
+        back = min(abs(step_k), abs(self.step_k)) > STEP_K and step_k * self.step_k < 0
+        leapt_at = at if back or self.doubt else self.leapt_at
+        return Probe(at, celsius, step_k=step_k, leapt_at=leapt_at)

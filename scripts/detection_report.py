@@ -197,11 +197,6 @@ def _goals(content: dict[str, Any]) -> str:
     rate = result.get("look_alike_rate")
     if rate is not None:
         rows.append(("look-alikes with a ticket", "at most 0.01", _share(rate), _yes(rate <= 0.01)))
-        of = sum(of for _, of in result["look_alikes"].values())
-        if trips := result.get("look_alike_trips"):
-            rows.append(
-                ("the same, with trips that were told while they stood", "", _share(rate + trips / of), "")
-            )
     beyond = overall.get("beyond_proof_p95_s")
     if beyond is not None:
         rows.append(("hard faults, p95 after the proof", "60 s", span(beyond), _yes(beyond <= 60)))

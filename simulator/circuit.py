@@ -234,11 +234,17 @@ class Circuit:
         if vehicle is None or not self.conducting or self.paused or self.full:
             return 0.0
         if not self.dc:
-            return physics.ac_demand_a(vehicle, self.soc, self.allowed_a, self.battery_c)
+            return self._inlet_share(vehicle) * physics.ac_demand_a(
+                vehicle, self.soc, self.allowed_a, self.battery_c
+            )
         if self.allowed_a <= 0:
             return 0.0
         wanted_w = min(physics.dc_demand_w(vehicle, self.soc, self.battery_c), self._rectifiers_w)
-        return min(wanted_w / vehicle.pack_voltage(self.soc), self.allowed_a)
+        return min(wanted_w / vehicle.pack_voltage(self.soc), self.allowed_a) * self._inlet_share(vehicle)
+
+    def _inlet_share(self, vehicle: Vehicle) -> float:
+        """What a vehicle still takes when its inlet gets hot: it feels the same contacts as the plug does."""
+        return 1.0 - 0.7 * min(max((self.plug_c - vehicle.inlet_guard_c) / 10.0, 0.0), 1.0)
 
     @property
     def _rectifiers_w(self) -> float:

@@ -26,6 +26,7 @@ class Vehicle(NamedTuple):
     preheats: bool = True  # warms its battery on the way to a fast charger
     modesty: float = 1.0  # share of the offered current that it takes: makers leave a margin
     ramp_s: float = 4.0  # time constant with which its charger follows (IEC 61851-1 gives it 5 s)
+    inlet_guard_c: float = math.inf  # temperature of its contacts from which it takes less
     inlet_wear: float = 0.0  # resistance that its inlet's contacts add, as a share of a new plug's
     leak_ma: float = 0.0  # residual current of its charger and its filters
     earth_ohm_per_v: float = math.inf  # a path from its battery to earth

@@ -106,21 +106,6 @@ NOT_IN_READINGS = frozenset(
 """Faults of the link, the clock, the cards and the handling of plugs: what is measured while a vehicle charges is
 as always, so no model of it can find them."""
 
-TRIPS: dict[str, frozenset[str]] = {
-    "leaky_vehicle": _REPORTED,
-    "vehicle_isolation": _REPORTED,
-    "worn_inlet": frozenset({"plug_overheat"}),
-}
-"""Look-alikes in which the station's protection does open, or the plug is as hot as the catalogue wants told at
-once (one vehicle's worn inlet is a look-alike of `plug_resistance`), and the tickets that say no more than that.
-The catalogue wants two things that exclude each other: safety codes (P1) at once, when nobody can know yet whose
-leak it is, and no ticket for one vehicle's. A report that is told while it stands and is taken back with it is
-counted apart, neither as found nor as false, and shown beside the rate; a ticket that blames the equipment
-(`rcd_trip`, `isolation`) is false, and so is a report that outlasts its trip."""
-TAKEN_BACK = 4 * HOUR
-"""Within this, a report of a trip that is over must be gone. A driver who tries again and again makes the ticket
-come and go; flap damping then keeps it open until two quiet hours have passed."""
-
 AFTER_END = 2 * HOUR
 """A ticket this long after a fault's end still belongs to it: some are judged when the session is over."""
 

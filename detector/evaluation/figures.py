@@ -54,7 +54,6 @@ class Score(msgspec.Struct, frozen=True, kw_only=True):
     connector_days: float
     classes: dict[str, Counts]
     look_alikes: dict[str, tuple[int, int]]  # with a ticket, of how many
-    trips: int = 0  # look-alikes whose only tickets told a trip of the station's protection while it stood
 
     @property
     def total(self) -> Counts:
@@ -75,9 +74,7 @@ def score(truth: Truth, matched: Matched, *, connectors: int) -> Score:
         hit = judged.outcome is Outcome.FOUND and judged.fault is not None
         code = truth.faults[judged.fault].fault if hit and judged.fault is not None else judged.alarm.fault
         classes[code].add(counts)
-    about = [one for one in matched.judged if one.look_alike is not None]
-    trips = {one.look_alike for one in about if one.outcome is Outcome.TRIP}
-    taken_in = {one.look_alike for one in about if one.outcome is not Outcome.TRIP}
+    taken_in = {one.look_alike for one in matched.judged if one.look_alike is not None}
     likes: dict[str, tuple[int, int]] = {}
     for number, like in enumerate(truth.look_alikes):
         wrong, of = likes.get(like.look_alike, (0, 0))
@@ -87,7 +84,6 @@ def score(truth: Truth, matched: Matched, *, connectors: int) -> Score:
         connector_days=connectors * truth.days,
         classes=dict(classes),
         look_alikes=likes,
-        trips=len(trips - taken_in),
     )
 
 
@@ -156,7 +152,6 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     false_tickets_per_connector_day_interval: tuple[float, float] | None
     look_alike_rate: float | None
     look_alikes: dict[str, tuple[int, int]]
-    look_alike_trips: int = 0  # more, whose only tickets told a trip of the station's protection while it stood
 
 
 COVERED = "rule-covered"
@@ -198,7 +193,6 @@ def result(scores: Sequence[Score], *, ruled: Collection[str]) -> Result:
         ),
         look_alike_rate=_share(taken_in, of_all),
         look_alikes=dict(sorted(likes.items())),
-        look_alike_trips=sum(one.trips for one in scores),
     )
 
 

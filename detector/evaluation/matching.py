@@ -11,7 +11,7 @@ from enum import StrEnum
 
 import msgspec
 
-from detector.evaluation.classes import AFTER_END, TAKEN_BACK, TRIPS, grading, names_it
+from detector.evaluation.classes import AFTER_END, grading, names_it
 from detector.evaluation.truth import Alarm, Fault, LookAlike, Truth
 from laddvakt.domain.tickets import Asset
 
@@ -26,7 +26,6 @@ class Outcome(StrEnum):
     AGAIN = (
         "again"  # the same ticket, reopened or renamed while the same fault or look-alike lasts: counted already
     )
-    TRIP = "trip"  # a vehicle's leak opened the station's protection, which was told while it stood
     DUPLICATE = "duplicate"  # the fault has its ticket already
     LATE = "late"  # the right fault and asset, after the deadline
     WRONG_ASSET = "wrong_asset"  # the right fault, laid to something else
@@ -35,7 +34,7 @@ class Outcome(StrEnum):
     NOTHING_THERE = "nothing_there"  # nothing at all was the matter
 
 
-FINE = frozenset({Outcome.FOUND, Outcome.AGAIN, Outcome.TRIP})
+FINE = frozenset({Outcome.FOUND, Outcome.AGAIN})
 
 
 class Judged(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,20 +83,14 @@ def _judge(truth: Truth, alarm: Alarm, site_of: Mapping[str, str], found_by: lis
         return Judged(alarm=alarm, outcome=Outcome.WRONG_ASSET, fault=named[0])
     if near:
         return Judged(alarm=alarm, outcome=Outcome.OTHER_NAME, fault=near[0])
-    alike = {
-        number: _taken_in(like, alarm)
+    alike = [
+        number
         for number, like in enumerate(truth.look_alikes)
         if _lasts(like.since, like.until, alarm) and _resembles(like, alarm, site_of)
-    }
-    if alike:  # of several at one place, the one that made the station say so
-        number = next((n for n, outcome in alike.items() if outcome is Outcome.TRIP), next(iter(alike)))
-        return Judged(alarm=alarm, outcome=alike[number], look_alike=number)
+    ]
+    if alike:
+        return Judged(alarm=alarm, outcome=Outcome.LOOK_ALIKE, look_alike=alike[0])
     return Judged(alarm=alarm, outcome=Outcome.NOTHING_THERE)
-
-
-def _taken_in(like: LookAlike, alarm: Alarm) -> Outcome:
-    ended = alarm.resolved_at is not None and alarm.resolved_at - alarm.opened_at <= TAKEN_BACK
-    return Outcome.TRIP if ended and alarm.fault in TRIPS.get(like.look_alike, ()) else Outcome.LOOK_ALIKE
 
 
 def _once(judged: Iterable[Judged]) -> Iterable[Judged]:
@@ -107,8 +100,7 @@ def _once(judged: Iterable[Judged]) -> Iterable[Judged]:
     for one in judged:
         about = (one.alarm.ticket_id, one.alarm.asset, one.fault, one.look_alike)
         reopened = one.alarm.again and about in counted and one.outcome is not Outcome.NOTHING_THERE
-        if one.outcome is not Outcome.TRIP:
-            counted.add(about)
+        counted.add(about)
         yield msgspec.structs.replace(one, outcome=Outcome.AGAIN) if reopened else one
 
 

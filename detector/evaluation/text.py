@@ -87,9 +87,6 @@ def summary(result: Result) -> list[str]:
         taken = sum(wrong for wrong, _ in result.look_alikes.values())
         lines.append(f"Look-alikes with a ticket: {taken} of {of} ({100 * result.look_alike_rate:.1f} %).")
         lines += [f"  {name}: {wrong} of {count}" for name, (wrong, count) in result.look_alikes.items() if wrong]
-        if result.look_alike_trips:
-            trips = f"  {result.look_alike_trips} more, whose leak opened the station's protection"
-            lines.append(f"{trips}: told while it stood.")
     if result.overall.not_shown:
         lines.append(f"{result.overall.not_shown} faults that no message ever showed are not counted.")
     worth = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in result.overall.tickets.items())

@@ -15,6 +15,7 @@ from detector.view import Sample, SessionEnded
 from laddvakt.domain.tickets import Evidence, Finding, Severity
 
 _GOOD_WH = 2000.0
+_LOOSE = 2  # times as many samples of a sensor that has leapt lately
 _WARN, _DERATE, _STOP = "warn", "derate", "stop"
 
 
@@ -106,7 +107,7 @@ def _sample(
     memory = replace(memory, last_c=celsius, hottest_c=max(memory.hottest_c, celsius), **taken)
     if not over:
         return memory, Reason.COOL
-    if over < thresholds["samples"]:
+    if over < thresholds["samples"] * (_LOOSE if probe.leaps(sample.at) else 1):
         return memory, Reason.ONCE
     peak = memory.peak
     if peak is None or celsius > peak.celsius:
@@ -187,7 +188,8 @@ RULE = Rule(
         "The plug is at 78 °C or more in two samples in a row: of the station (OCPP 1.6 Temperature at Outlet or"
         " Cable, OCPP 2.x an event of the component Connector) or of a device (MQTT `plug_temperature_c`). Not "
         "for an open or shorted sensor (under -40 or over 150 °C), nor for one that steps by over 30 K in a "
-        "minute, unless it stays there for ten. Cooling down alone does not clear it: the next vehicle heats it "
+        "minute, unless it stays there for ten; one that leapt and came back within the day is asked for twice as "
+        "many samples. Cooling down alone does not clear it: the next vehicle heats it "
         "again. Source: IEC 62196-1 (terminals may warm by 50 K)."
     ),
     evaluate=evaluate,

@@ -42,7 +42,8 @@ RULE = Rule(
         "GroundFailure or CX002 (OCPP 2.x: the component RCD tripped) comes up twice within 24 h, with two "
         "vehicles "
         "or with none plugged in. A report counts once until it is gone. One vehicle is evidence about the "
-        "vehicle: its trip is a reported fault, and no more. Source: IEC 61851-1 (protection by residual current)."
+        "vehicle: its trip is a reported fault when it does not close by itself. "
+        "Source: IEC 61851-1 (protection by residual current)."
     ),
     evaluate=evaluate,
     describe=describe,

@@ -24,7 +24,7 @@ from detector.rules.base import (
     place,
 )
 from detector.view import ConnectorView
-from detector.vocabulary import OCPP, Code, Lean, look_up
+from detector.vocabulary import OCPP, SELF_CLOSING, Code, Lean, look_up
 from laddvakt.domain.facts import EventReported
 from laddvakt.domain.stations import ConnectorState
 from laddvakt.domain.tickets import Evidence, Finding, Severity
@@ -40,10 +40,17 @@ class Reason(StrEnum):
     LINK_DOWN = "link_down"  # the last word may be outdated
     LATE_REPORT = "late_report"  # from the station's queue: history, not news
     DANGER = "danger"  # a safety code: at once
+    MAY_CLOSE = "may_close"  # a protection that opened in a session: the vehicle's leak, maybe
     CODE_GONE = "code_gone"  # its event was cleared just now (OCPP 2.x): the status mostly follows
     FINISHING = "finishing"  # the session is over, the cable still in: most such errors clear
     VEHICLE_LIKELY = "vehicle_likely"  # Faulted by a vehicle's code: clears when the vehicle leaves
     REPORTED = "reported"  # Faulted, or an error code
+
+
+class Memory(msgspec.Struct, frozen=True):
+    """Of a protection that is open: whether it opened in a session."""
+
+    in_session: bool = True
 
 
 def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetime) -> Verdict:
@@ -72,7 +79,9 @@ def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
     name, code = look_up(connector.error, connector.codes)
     variant = f"{name}/{'faulted' if faulted else 'reported'}"
     if code.severity is Severity.P1:
-        return verdict(Standing.MET, Reason.DANGER, 0.0, variant)
+        at_once = verdict(Standing.MET, Reason.DANGER, 0.0, variant)
+        of_session = memory is not None or connector.session is not None
+        return _may_close(at_once, thresholds) if of_session and _closes(code) else at_once
     if code.lean is Lean.VEHICLE and not faulted:
         return verdict(Standing.NOT_MET, Reason.VEHICLE_ALONE)
     if code.lean is Lean.VEHICLE:
@@ -80,6 +89,18 @@ def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
     if connector.status is ConnectorState.FINISHING:
         return verdict(Standing.MET, Reason.FINISHING, thresholds["finishing_persist_s"], variant)
     return verdict(Standing.MET, Reason.REPORTED, thresholds["persist_s"], variant)
+
+
+def _closes(code: Code) -> bool:
+    return not SELF_CLOSING.isdisjoint(code.mrec)
+
+
+def _may_close(at_once: Verdict, thresholds: Thresholds) -> Verdict:
+    """A protection that opens while a vehicle charges has done its work; whose leak it was shows when it does not
+    close, or opens for the next vehicle, too (`rcd_trip`, `isolation`). The session is mostly over at the next
+    look, so it is remembered. Why: docs/adr/0013-protection-that-closes-again.md."""
+    persist_s = thresholds["close_within_s"]
+    return msgspec.structs.replace(at_once, reason=Reason.MAY_CLOSE, persist_s=persist_s, memory=Memory())
 
 
 def _has_code(connector: ConnectorView) -> bool:
@@ -171,19 +192,30 @@ RULE = Rule(
             unit="s",
             doc="the same for a connector Faulted by a code that points at the vehicle",
         ),
+        Threshold(
+            name="close_within_s",
+            default=300,
+            unit="s",
+            doc="the same for residual current, cable check or insulation while a vehicle charges: what protects "
+            "closes again by itself, mostly within minutes",
+        ),
         Threshold(name="clear_after_s", default=60, unit="s", doc="how long the report must be gone"),
     ),
     clears="The connector reports NoError and is not Faulted; problems are cleared.",
     action="See the code's remedy.",
     doc=(
         "Faulted, an error code other than NoError, or a problem of OCPP 2.x (NotifyEvent), for 60 s; safety "
-        "codes (P1) at once. The code decides asset, severity, cause and remedy. Not for EVCommunicationError "
+        "codes (P1) at once. The code decides asset, severity, cause and remedy. Residual current, cable check "
+        "and insulation (CX002, CX011, CX022) that come up while a vehicle charges may be the vehicle's leak: the "
+        "protection has opened, as it should, and is told when it does not close within 5 min; when it opens for "
+        "a second vehicle, `rcd_trip` and `isolation` tell it at once. Not for EVCommunicationError "
         "alone, nor for an error with Finishing that clears, nor for reports out of a station's queue, nor for an "
         "error code that the specification does not have and that nothing explains, on a connector that still "
         "works."
     ),
     evaluate=evaluate,
     describe=describe,
+    memory=Memory,
     wakes=frozenset({Wake.STATUS, Wake.EVENT, Wake.LINK, Wake.BOOT}),
     inhibited_by=("offline",),
     absorbed_by=(

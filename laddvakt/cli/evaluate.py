@@ -76,9 +76,7 @@ def run_seed(seed: int, plan: Plan, settings: Settings) -> Report:
     named = match(done.truth, [alarm for alarm in done.alarms if alarm.fault != FOREST], done.site_of)
     mine = score(done.truth, matched, connectors=done.connectors)
     return Report(
-        score=mine
-        if alike is None
-        else msgspec.structs.replace(mine, look_alikes=alike.look_alikes, trips=alike.trips),
+        score=mine if alike is None else msgspec.structs.replace(mine, look_alikes=alike.look_alikes),
         alike=alike,
         rules_alone=score(done.truth, named, connectors=done.connectors),
         ways=_ways(done, settings) if plan.ablate else {},

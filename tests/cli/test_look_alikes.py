@@ -52,7 +52,7 @@ def lived(
 
 
 def rate(found: Score) -> float:
-    """Of look-alikes with a ticket. Trips of a station's protection that were told while they stood are apart."""
+    """Of look-alikes with a ticket."""
     laid = sum(of for _, of in found.look_alikes.values())
     return sum(wrong for wrong, _ in found.look_alikes.values()) / laid
 

@@ -102,6 +102,27 @@ def test_a_loose_sensor_that_jumps_never_fires(story: Story) -> None:
     assert story.kinds() == []
 
 
+def _every_five_minutes(story: Story, *celsius: float) -> None:
+    for value in celsius:
+        _say(story, "1.6", value)
+        story.wait(300)
+
+
+def test_a_sensor_that_leapt_before_is_not_believed_twice_in_a_row(story: Story) -> None:
+    """Five minutes are long enough for a plug to warm by 60 K, but not to cool down again."""
+    story.start("1")
+    _every_five_minutes(story, 40.0, 105.0, 42.0, 45.0, 88.0, 110.0, 44.0)
+    assert story.kinds() == []
+
+
+def test_a_plug_that_is_hot_is_told_though_its_sensor_leapt_before(story: Story) -> None:
+    story.start("1")
+    _every_five_minutes(story, 40.0, 105.0, 42.0, 70.0, 82.0, 85.0, 86.0)
+    assert story.kinds() == []
+    _every_five_minutes(story, 86.0)
+    assert story.kinds() == [ChangeKind.RAISED]
+
+
 def test_the_inside_of_the_station_is_no_plug(story: Story) -> None:
     story.start("1")
     for _ in range(5):

@@ -22,14 +22,14 @@ def _story(code: str) -> Story:
     return story
 
 
-def _trip(story: Story, number: int, card: str, code: str) -> None:
+def _trip(story: Story, number: int, card: str, code: str, open_s: float = 30) -> None:
     story.status(ConnectorState.PREPARING)
     story.start(str(number), card)
     story.status(ConnectorState.CHARGING)
     story.wait(120)
     story.status(ConnectorState.FAULTED, "OtherError", mrec=(code,))
     story.stop(str(number))
-    story.wait(30)
+    story.wait(open_s)
     story.status(ConnectorState.AVAILABLE)
     story.wait(600)
 
@@ -153,7 +153,7 @@ def test_the_report_as_such_is_put_under_the_repeated_one() -> None:
     story = Story()
     story.connect()
     story.status(ConnectorState.AVAILABLE)
-    _trip(story, 1, "A", "CX002")
+    _trip(story, 1, "A", "CX002", open_s=600)
     raised = [c.finding.fault for c in story.changes if c.kind is ChangeKind.RAISED and c.finding]
     assert raised == ["reported_fault"]
     _trip(story, 2, "B", "CX002")

@@ -50,6 +50,46 @@ def test_safety_code_fires_at_once(story: Story) -> None:
     assert [(f.severity, f.mrec) for f in story.standing] == [(Severity.P1, ("CX002",))]
 
 
+@pytest.mark.parametrize(
+    ("error", "mrec"), [("GroundFailure", ()), ("OtherError", ("CX011",)), ("OtherError", ("CX022",))]
+)
+def test_a_protection_that_one_vehicle_opens_and_that_closes_again_is_none(
+    story: Story, error: str, mrec: tuple[str, ...]
+) -> None:
+    story.status(ConnectorState.CHARGING)
+    story.start("T1")
+    story.status(ConnectorState.FAULTED, error, mrec=mrec)
+    story.stop("T1", reason="Other")
+    story.wait(290)
+    story.status(ConnectorState.AVAILABLE)
+    story.wait(3600)
+    assert story.kinds() == []
+
+
+def test_a_protection_that_stays_open_is_told_after_five_minutes(story: Story) -> None:
+    story.start("T1")
+    story.status(ConnectorState.FAULTED, "GroundFailure")
+    story.stop("T1", reason="Other")
+    story.wait(299)
+    assert story.standing == []
+    story.wait(1)
+    assert [(f.severity, f.mrec) for f in story.standing] == [(Severity.P1, ("CX002",))]
+
+
+def test_a_protection_that_opens_after_the_session_is_told_at_once(story: Story) -> None:
+    story.start("T1")
+    story.stop("T1")
+    story.status(ConnectorState.FAULTED, "GroundFailure")
+    assert [f.severity for f in story.standing] == [Severity.P1]
+
+
+@pytest.mark.parametrize(("error", "mrec"), [("OverCurrentFailure", ()), ("OtherError", ("CX008",))])
+def test_other_dangers_are_told_at_once_whoever_charges(story: Story, error: str, mrec: tuple[str, ...]) -> None:
+    story.start("T1")
+    story.status(ConnectorState.FAULTED, error, mrec=mrec)
+    assert [f.severity for f in story.standing] == [Severity.P1]
+
+
 def test_a_fault_that_goes_within_the_minute_is_none(story: Story) -> None:
     story.status(ConnectorState.FAULTED, "InternalError")
     story.wait(50)

@@ -158,30 +158,3 @@ def test_ticket_about_a_look_alike_is_counted_against_it(like: LookAlike, worth:
     _, matched = judge(ticket, faults=(), likes=(like,))
     expected = 0 if worth == "look_alike" else None
     assert matched.judged == (Judged(alarm=ticket, outcome=Outcome(worth), look_alike=expected),)
-
-
-LEAK = LookAlike(look_alike="leaky_vehicle", station_id="A", connector_id=1, since=at(0), until=at(3000))
-
-
-@pytest.mark.parametrize(
-    ("code", "ends", "worth"),
-    [
-        ("reported_fault", at(25), Outcome.TRIP),  # it did trip, and was told while it stood
-        ("reported_fault", at(200), Outcome.TRIP),  # it came and went: kept open until it was quiet
-        ("reported_fault", at(300), Outcome.LOOK_ALIKE),  # long over
-        ("reported_fault", None, Outcome.LOOK_ALIKE),
-        ("rcd_trip", at(25), Outcome.LOOK_ALIKE),  # blames the station for one vehicle's leak
-    ],
-)
-def test_a_trip_of_the_stations_protection_is_counted_apart_while_it_stands(
-    code: str, ends: datetime | None, worth: Outcome
-) -> None:
-    outcomes, matched = judge(alarm(code, resolved_at=ends), faults=(), likes=(LEAK,))
-    assert outcomes == [worth]
-    assert (matched.false == []) is (worth is Outcome.TRIP)
-
-
-def test_of_two_look_alikes_at_one_place_the_one_that_made_the_station_trip_counts() -> None:
-    paused = LookAlike(look_alike="smart_pause", station_id="A", connector_id=1, since=at(0), until=at(3000))
-    outcomes, matched = judge(alarm("reported_fault", resolved_at=at(25)), faults=(), likes=(paused, LEAK))
-    assert (outcomes, matched.judged[0].look_alike) == ([Outcome.TRIP], 1)

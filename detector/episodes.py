@@ -67,18 +67,24 @@ def vehicle_at(subject: Subject, now: datetime) -> str:
     connector, view = subject.connector, subject.view
     if connector is None:
         return ""
-    if connector.session is not None:
-        return connector.session.vehicle_key
+    session = connector.session
+    if session is not None:  # who has not charged yet has maybe not shown a card yet, either
+        return session.vehicle_key if session.energy_wh or session.charging_since else session.vehicle or ""
     # Faulted hides whether somebody is there; an event (OCPP 2.x) comes before that status.
     faulted = connector.status is ConnectorState.FAULTED
     if (connector.status_before if faulted else connector.status) is ConnectorState.AVAILABLE:
         recent = connector.left_at is not None and now - connector.left_at <= _JUST_NOW
         if faulted or not recent:
             return NOBODY
-    if connector.left_at is not None and now - connector.left_at <= _JUST_NOW:
-        return connector.last_vehicle
-    shown = view.shown or view.asked
-    return shown.vehicle if shown is not None and now - shown.at <= _JUST_NOW else ""
+    met = [
+        (shown.at, shown.vehicle)
+        for shown in (view.shown, view.asked)
+        if shown is not None and shown.connector_id in (0, connector.connector_id)
+    ]
+    if connector.left_at is not None:
+        met.append((connector.left_at, connector.last_vehicle))
+    at, vehicle = max(met, default=(None, ""))  # the next one's card comes after the last one has left
+    return vehicle if at is not None and now - at <= _JUST_NOW else ""
 
 
 def with_news(

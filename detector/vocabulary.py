@@ -35,9 +35,11 @@ class Code(NamedTuple):
 _S, _C, _L, _V = Lean.STATION, Lean.CABLE, Lean.LINK, Lean.VEHICLE
 _P1, _P2, _P3, _P4 = Severity.P1, Severity.P2, Severity.P3, Severity.P4
 
-SELF_CLOSING = frozenset({"CX002", "CX011", "CX022"})
-"""ChargeX codes of protections that a vehicle's own leak opens as well, here as anywhere: residual current, cable
-check, insulation. Once, with a vehicle plugged in, such a code does not say whose leak it is."""
+CHECKED_BEFORE = frozenset({"CX011", "CX022"})
+"""ChargeX codes of what is checked when a vehicle is plugged in, before its session: cable and insulation."""
+SELF_CLOSING = CHECKED_BEFORE | {"CX002"}
+"""ChargeX codes of protections that a vehicle's own leak opens as well, here as anywhere: the checks, and residual
+current. Once, with a vehicle plugged in, such a code does not say whose leak it is."""
 
 OCPP: dict[str, Code] = {
     "ConnectorLockFailure": Code(

@@ -24,7 +24,7 @@ from detector.rules.base import (
     place,
 )
 from detector.view import ConnectorView
-from detector.vocabulary import OCPP, SELF_CLOSING, Code, Lean, look_up
+from detector.vocabulary import CHECKED_BEFORE, OCPP, SELF_CLOSING, Code, Lean, look_up
 from laddvakt.domain.facts import EventReported
 from laddvakt.domain.stations import ConnectorState
 from laddvakt.domain.tickets import Evidence, Finding, Severity
@@ -48,9 +48,9 @@ class Reason(StrEnum):
 
 
 class Memory(msgspec.Struct, frozen=True):
-    """Of a protection that is open: whether it opened in a session."""
+    """Of a protection that is open: whether it opened with a vehicle."""
 
-    in_session: bool = True
+    with_vehicle: bool = True
 
 
 def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetime) -> Verdict:
@@ -80,8 +80,8 @@ def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
     variant = f"{name}/{'faulted' if faulted else 'reported'}"
     if code.severity is Severity.P1:
         at_once = verdict(Standing.MET, Reason.DANGER, 0.0, variant)
-        of_session = memory is not None or connector.session is not None
-        return _may_close(at_once, thresholds) if of_session and _closes(code) else at_once
+        leak = memory is not None or _may_leak(connector, code)
+        return _may_close(at_once, thresholds) if leak else at_once
     if code.lean is Lean.VEHICLE and not faulted:
         return verdict(Standing.NOT_MET, Reason.VEHICLE_ALONE)
     if code.lean is Lean.VEHICLE:
@@ -91,8 +91,14 @@ def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
     return verdict(Standing.MET, Reason.REPORTED, thresholds["persist_s"], variant)
 
 
-def _closes(code: Code) -> bool:
-    return not SELF_CLOSING.isdisjoint(code.mrec)
+def _may_leak(connector: ConnectorView, code: Code) -> bool:
+    """Whether a vehicle's own leak may have opened what protects: residual current flows in sessions alone, while
+    insulation is checked before they begin."""
+    if not SELF_CLOSING.isdisjoint(code.mrec) and connector.session is not None:
+        return True
+    faulted = connector.status is ConnectorState.FAULTED
+    plugged_in = (connector.status_before if faulted else connector.status) is ConnectorState.PREPARING
+    return plugged_in and not CHECKED_BEFORE.isdisjoint(code.mrec)
 
 
 def _may_close(at_once: Verdict, thresholds: Thresholds) -> Verdict:

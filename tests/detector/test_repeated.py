@@ -7,7 +7,7 @@ import pytest
 
 from detector.changes import ChangeKind
 from detector.rules import RULES
-from laddvakt.domain.facts import EventReported
+from laddvakt.domain.facts import EventReported, TokenPresented
 from laddvakt.domain.stations import ConnectorState
 from laddvakt.domain.tickets import Severity
 from tests.support.detector import Story, make_engine
@@ -76,6 +76,42 @@ def test_a_vehicle_that_nobody_knows_may_be_the_one_that_is_known(rule: str, cod
     story.status(ConnectorState.FAULTED, "OtherError", mrec=(code,))
     story.wait(30)
     story.status(ConnectorState.AVAILABLE)
+    assert story.kinds() == []
+
+
+@pytest.mark.parametrize(("rule", "code", "times"), CASES)
+def test_who_left_a_moment_ago_is_not_who_came_since(rule: str, code: str, times: int) -> None:
+    """Others charge well, and soon after each the same driver comes, whose checks fail before the session."""
+    story = _story(rule)
+    for number in range(times):
+        story.wait(600)
+        story.start(f"other{number}", f"OTHER{number}")
+        story.wait(60)
+        story.stop(f"other{number}", meter_wh=50)
+        story.status(ConnectorState.AVAILABLE)
+        story.wait(60)
+        story.status(ConnectorState.PREPARING)
+        story.say(TokenPresented(at=story.now, id_tag="BAD", accepted=True, answer="Accepted"))
+        story.status(ConnectorState.FAULTED, "OtherError", mrec=(code,))
+        story.wait(60)
+        story.status(ConnectorState.AVAILABLE)
+    assert story.kinds() == []
+
+
+@pytest.mark.parametrize(("rule", "code", "times"), CASES)
+def test_transactions_without_a_card_in_which_nothing_flows_are_nobody_known(
+    rule: str, code: str, times: int
+) -> None:
+    """OCPP 2.x: a transaction may begin with the plug, before anybody has shown a card."""
+    story = _story(rule)
+    for number in range(times):
+        story.wait(600)
+        story.status(ConnectorState.PREPARING)
+        story.start(f"{number}", None)
+        story.status(ConnectorState.FAULTED, "OtherError", mrec=(code,))
+        story.stop(f"{number}")
+        story.wait(60)
+        story.status(ConnectorState.AVAILABLE)
     assert story.kinds() == []
 
 

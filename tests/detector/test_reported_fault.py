@@ -66,6 +66,22 @@ def test_a_protection_that_one_vehicle_opens_and_that_closes_again_is_none(
     assert story.kinds() == []
 
 
+@pytest.mark.parametrize("mrec", ["CX011", "CX022"])
+def test_a_check_that_fails_before_the_session_and_is_over_is_none(story: Story, mrec: str) -> None:
+    story.status(ConnectorState.PREPARING)
+    story.status(ConnectorState.FAULTED, "OtherError", mrec=(mrec,))
+    story.wait(120)
+    story.status(ConnectorState.AVAILABLE)
+    story.wait(3600)
+    assert story.kinds() == []
+
+
+def test_residual_current_before_the_session_is_told_at_once(story: Story) -> None:
+    story.status(ConnectorState.PREPARING)
+    story.status(ConnectorState.FAULTED, "GroundFailure")
+    assert [f.severity for f in story.standing] == [Severity.P1]
+
+
 def test_a_protection_that_stays_open_is_told_after_five_minutes(story: Story) -> None:
     story.start("T1")
     story.status(ConnectorState.FAULTED, "GroundFailure")

@@ -250,9 +250,9 @@ RULE = Rule(
         ),
         Threshold(
             name="patient_s",
-            default=600,
+            default=1500,
             unit="s",
-            doc="a vehicle that stood suspended so long may have waited for its hour; who looks leaves sooner",
+            doc="a vehicle that stood suspended so long may have waited for its hour",
         ),
         Threshold(
             name="patient", default=8, unit="vehicles", doc="of these alone must be so many, and none that charged"
@@ -269,7 +269,7 @@ RULE = Rule(
         "charge of 95 % or more, or power that flowed first and then ceased), a limit under 6 A, a pause by the "
         "station, a token that was refused, an error, a reset. A vehicle that comes again within 30 minutes is "
         "one stay. Vehicles that suspended at first and charged a quarter of an hour later or more wait for cheap "
-        "power or their departure: each excuses four that left before. Those that stood suspended for ten minutes "
+        "power or their departure: each excuses four that left before. Those that stood suspended for 25 minutes "
         "or more may have waited likewise: where no driver left sooner, eight different ones in a row must have "
         "taken nothing. Where no vehicle suspended, the starts fail, which other rules name."
     ),

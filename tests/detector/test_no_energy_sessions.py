@@ -34,7 +34,7 @@ def _empty(
     *,
     connector_id: int = 1,
     status: ConnectorState = S.SUSPENDED_EV,
-    minutes: int = 8,
+    minutes: int = 20,
     gap_s: float = 3600,
     flows: float = 0.0,
     **values: float,
@@ -122,12 +122,6 @@ def test_vehicles_that_stand_suspended_for_long_are_evidence_only_in_great_numbe
     assert story.kinds() == []
     _empty(story, 8, "H", minutes=90)
     assert [finding.fault for finding in story.standing] == ["no_energy_sessions"]
-
-
-def test_a_driver_who_parks_for_a_quarter_of_an_hour_has_not_given_up(story: Story) -> None:
-    for number, (card, minutes) in enumerate((("A", 90), ("B", 15), ("C", 90))):
-        _empty(story, number, card, minutes=minutes)
-    assert story.kinds() == []
 
 
 def test_a_start_that_failed_makes_no_evidence_of_those_that_stood(story: Story) -> None:

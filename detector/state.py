@@ -89,8 +89,8 @@ class StationState(msgspec.Struct, kw_only=True):
 
     def met_since(self, code: str) -> datetime | None:
         """Since when the rule's condition is met on the station or any of its connectors."""
-        met = [s.pending_since for (c, _), s in self.slots.items() if c == code and s.pending_since is not None]
-        return min(met, default=None)
+        found = [self.slots.get((code, connector_id)) for connector_id in (None, *self.view.connectors)]
+        return min((s.pending_since for s in found if s is not None and s.pending_since is not None), default=None)
 
     def standing(self) -> list[Finding]:
         """The findings that stand."""

@@ -82,7 +82,7 @@ def ecod(rows: list[Window], budget: float, now: datetime) -> Judge:
 def chart(rows: list[Window], budget: float, now: datetime) -> Judge:
     """An EWMA control chart per connector and feature over the same residuals; its limit is found as the forest's,
     from the rows it learnt from: what is averaged clusters."""
-    model = _model(rows, budget, now)
+    model = _model(rows, budget, now, fit=_EcodShares.fit)  # only its baseline is used: no trees are grown
 
     def statistic(windows: Sequence[Window]) -> tuple[Array, Floats]:
         residuals = model.baseline.residuals(Samples.of(windows))

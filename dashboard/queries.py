@@ -259,6 +259,12 @@ def silences(records: Records, *, limit: int = SILENCES_SHOWN) -> tuple[list[Sil
         return list(work.silences.page(limit=limit).items), names
 
 
+def faults(records: Records) -> list[str]:
+    """Codes of faults that ever had a ticket here."""
+    with records.read() as work:
+        return work.tickets.faults()
+
+
 def places(records: Records) -> tuple[list[Site], list[str]]:
     """Sites, and the names of stations: where something can be planned."""
     with records.read() as work:

@@ -80,7 +80,8 @@ def _form(station: str) -> list[Component]:
     return [
         desk.choice("silence-kind", KINDS, "maintenance", label="Kind"),
         html.P(
-            "The minutes of planned work are excluded from availability, those of a quiet time are not.",
+            "The minutes of planned work are excluded from availability, those of a quiet time are not. "
+            "A quiet time may be about one fault only.",
             className="note",
         ),
         html.Div(
@@ -100,6 +101,17 @@ def _form(station: str) -> list[Component]:
                     label="Only connector",
                     placeholder="All",
                     clearable=True,
+                    data=[],
+                    size="md",
+                    className="grow",
+                ),
+                dmc.Select(
+                    id="silence-fault",
+                    label="Only fault",
+                    placeholder="All",
+                    clearable=True,
+                    searchable=True,
+                    nothingFoundMessage="No such fault had a ticket here yet",
                     data=[],
                     size="md",
                     className="grow",
@@ -170,6 +182,12 @@ def _register_views(app: Dash, context: AppContext) -> None:
             {"group": "Stations", "items": [{"value": f"station|{name}", "label": name} for name in stations]},
         ]
 
+    @app.callback(Output("silence-fault", "data"), Input("silence-done", "data"))
+    async def faults(_done: Any) -> Any:
+        permitted(Action.SILENCE)
+        found = await asyncio.to_thread(queries.faults, context.records)
+        return [{"value": code, "label": code.replace("_", " ")} for code in found]
+
     @app.callback(
         Output("silence-connector", "data"), Output("silence-connector", "value"), Input("silence-place", "value")
     )
@@ -191,6 +209,7 @@ def _register_doing(app: Dash, context: AppContext) -> None:
         State("silence-kind", "value"),
         State("silence-place", "value"),
         State("silence-connector", "value"),
+        State("silence-fault", "value"),
         State("silence-from", "value"),
         State("silence-lasting", "value"),
         State("silence-reason", "value"),
@@ -219,7 +238,7 @@ def _register_doing(app: Dash, context: AppContext) -> None:
 
 def wanted(form: Sequence[str | None], *, now: datetime, zone: ZoneInfo) -> WantedSilence | None:
     """What the form asks for; None while something is missing. Its times are those of `zone`."""
-    kind, place, connector, begin, lasting, reason = form
+    kind, place, connector, fault, begin, lasting, reason = form
     if not place or not (reason or "").strip():
         return None
     scope, _, target = place.partition("|")
@@ -230,7 +249,7 @@ def wanted(form: Sequence[str | None], *, now: datetime, zone: ZoneInfo) -> Want
         kind=SilenceKind(kind or "maintenance"),
         scope=SilenceScope(scope),
         target=target,
-        fault=None,
+        fault=fault or None,
         from_=from_,
         until=from_ + timedelta(hours=float(lasting or "4")),
         reason=(reason or "").strip()[:REASON_LONGEST],

@@ -317,6 +317,7 @@ class Tickets(Protocol):
         after: str | None = None,
         limit: int = 100,
     ) -> Page[Ticket]: ...
+    def faults(self) -> list[str]: ...  # codes that ever had a ticket, in order
     def labels(self, since: datetime) -> list[Label]: ...  # the newest verdict of each ticket judged since
 
 

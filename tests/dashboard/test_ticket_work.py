@@ -202,6 +202,22 @@ def test_work_is_planned_from_a_ticket_and_called_off(dashboard: Running, open_p
     expect(page.locator("#silences-past")).to_contain_text("ended by maintainer")
 
 
+def test_one_fault_is_kept_quiet_for_a_while_and_planned_work_is_about_all(
+    dashboard: Running, open_page: OpenPage
+) -> None:
+    page = open_page(dashboard.url, "/silences?station=SE-003", "maintainer")
+    page.get_by_role("textbox", name="Only fault").click()
+    page.get_by_role("option", name="offline").click()
+    page.get_by_label("Why").fill("the link here is known to be poor")
+    page.get_by_role("button", name="Hold tickets back").click()
+    expect(page.locator("#silence-message")).to_contain_text("maintenance is about all faults")
+    page.get_by_text("Quiet time", exact=True).click()
+    page.get_by_role("button", name="Hold tickets back").click()
+    expect(page.locator("#silences-now")).to_contain_text("Quiet time at station SE-003, only offline")
+    page.get_by_role("button", name="End it: Quiet time at station SE-003").click()
+    expect(page.locator("#silences-past")).to_contain_text("ended by maintainer")
+
+
 def test_a_viewer_sees_planned_work_and_cannot_plan_any(dashboard: Running, open_page: OpenPage) -> None:
     page = open_page(dashboard.url, "/silences", "viewer")
     expect(page.locator("#silences-now")).to_contain_text("Nothing is held back")
@@ -210,13 +226,14 @@ def test_a_viewer_sees_planned_work_and_cannot_plan_any(dashboard: Running, open
 
 def test_the_forms_times_are_those_of_the_zone() -> None:
     now = utc_now()
-    form = ("quiet", "site|hamnen", None, "2026-07-01 08:00:00", "24", " noise ")
+    form = ("quiet", "site|hamnen", None, "offline", "2026-07-01 08:00:00", "24", " noise ")
     asked = wanted(form, now=now, zone=STOCKHOLM)
     assert asked is not None
     assert (asked.kind, asked.scope, asked.target) == (SilenceKind.QUIET, SilenceScope.SITE, "hamnen")
+    assert asked.fault == "offline"
     assert asked.from_ == datetime(2026, 7, 1, 8, tzinfo=STOCKHOLM)
     assert (asked.until - asked.from_, asked.reason) == (timedelta(days=1), "noise")
-    at_once = wanted(("maintenance", "fleet|", None, None, "1", "x"), now=now, zone=STOCKHOLM)
+    at_once = wanted(("maintenance", "fleet|", None, None, None, "1", "x"), now=now, zone=STOCKHOLM)
     assert at_once is not None
     assert (at_once.scope, at_once.target, at_once.from_) == (SilenceScope.FLEET, "", now)
-    assert wanted(("maintenance", None, None, None, "1", "x"), now=now, zone=STOCKHOLM) is None
+    assert wanted(("maintenance", None, None, None, None, "1", "x"), now=now, zone=STOCKHOLM) is None

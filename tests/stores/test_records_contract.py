@@ -507,6 +507,14 @@ def test_labels_are_the_newest_verdicts(records: SqlRecords) -> None:
         assert (late.judged_by, late.judged_at, late.from_) == ("eva", NOON + timedelta(minutes=5), NOON)
 
 
+def test_faults_are_those_that_ever_had_a_ticket(records: SqlRecords) -> None:
+    with records.begin() as work:
+        assert work.tickets.faults() == []
+        for number, fault in enumerate(("offline", "no_power", "offline")):
+            work.tickets.save(ticket(f"T-{number}", fault=fault))
+        assert work.tickets.faults() == ["no_power", "offline"]
+
+
 # Silences
 
 

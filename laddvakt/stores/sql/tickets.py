@@ -142,6 +142,10 @@ class SqlTickets:
             build=self._build,
         )
 
+    def faults(self) -> list[str]:
+        statement = sa.select(tickets.c.fault).distinct().order_by(tickets.c.fault)
+        return [row.fault for row in self._db.all(statement)]
+
     def labels(self, since: datetime) -> list[Label]:
         """In the order of their verdicts."""
         judged = sa.and_(ticket_events.c.action == TicketAction.VERDICT, ticket_events.c.at >= since)

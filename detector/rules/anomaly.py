@@ -238,20 +238,16 @@ def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
     blame = attribute(subject, case.of, now, lean=lean)
     words = in_words(case.causes[0]) if case.causes else "several readings together are unusual"
     when = f"on {case.days} days" if case.days else f"in {case.sessions} sessions of {case.vehicles} vehicles"
-    return Finding(
-        fault=RULE.code,
-        asset=blame.asset,
-        station_id=subject.view.station_id,
-        connector_id=subject.connector_id,
-        severity=RULE.severity,
-        at=now,
+    return RULE.finding(
+        subject,
+        now,
+        blame=blame,
         since=case.since,
         probable_cause=f"Not known; what stands out: {words}.",
         explanation=f"{place(subject)} behaved unusually {when}: {words}.",
         suggested_action=feature.remedy if feature is not None else RULE.action,
         evidence=tuple(_evidence(cause, case.since) for cause in case.causes),
         confidence=min(0.5, blame.confidence),  # whatever it lies in, a model alone is half sure at most
-        suspects=blame.suspects,
     )
 
 

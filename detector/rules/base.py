@@ -14,15 +14,19 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import msgspec
 
+from detector.assets import station_asset
 from detector.features import Window
 from detector.view import ConnectorView, Sample, ScoredWindow, SessionEnded, StationView
 from laddvakt.domain.facts import Fact
 from laddvakt.domain.stations import Connector, Station
-from laddvakt.domain.tickets import Finding, Severity
+from laddvakt.domain.tickets import Asset, Chart, Evidence, Finding, Severity
+
+if TYPE_CHECKING:
+    from detector.attribution import Blame
 
 
 class Scope(StrEnum):
@@ -270,6 +274,43 @@ class Rule:
         if self.source not in ("", source):
             return False
         return not self.fields or not self.fields.isdisjoint(fields)
+
+    def finding(
+        self,
+        subject: Subject,
+        now: datetime,
+        *,
+        since: datetime,
+        probable_cause: str,
+        explanation: str,
+        evidence: tuple[Evidence, ...],
+        blame: Blame | None = None,
+        asset: Asset | None = None,
+        confidence: float = 1.0,
+        severity: Severity | None = None,
+        mrec: tuple[str, ...] | None = None,
+        suggested_action: str = "",
+        chart: Chart | None = None,
+    ) -> Finding:
+        """About the subject, as declared but for what is given. `blame` decides asset, confidence and suspects;
+        without it the asset is the station unless another is named."""
+        return Finding(
+            fault=self.code,
+            asset=blame.asset if blame is not None else asset or station_asset(subject),
+            station_id=subject.view.station_id,
+            connector_id=subject.connector_id,
+            severity=self.severity if severity is None else severity,
+            at=now,
+            since=since,
+            probable_cause=probable_cause,
+            explanation=explanation,
+            suggested_action=suggested_action or self.action,
+            evidence=evidence,
+            mrec=self.mrec if mrec is None else mrec,
+            confidence=blame.confidence if blame is not None else confidence,
+            suspects=blame.suspects if blame is not None else (),
+            chart=chart,
+        )
 
     def defaults(self) -> dict[str, float]:
         return {threshold.name: threshold.default for threshold in self.thresholds}

@@ -8,7 +8,6 @@ from typing import Any
 
 import msgspec
 
-from detector.assets import station_asset
 from detector.rules.base import (
     News,
     Rule,
@@ -123,16 +122,12 @@ def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
         cause = "It sends local time as if it were UTC, or its time zone is set wrong."
     else:
         cause = "Nothing sets it: time server out of reach, Heartbeat's time not used, or an empty clock battery."
-    return Finding(
-        fault=RULE.code,
-        asset=station_asset(subject),
-        station_id=subject.view.station_id,
-        severity=RULE.severity,
-        at=now,
+    return RULE.finding(
+        subject,
+        now,
         since=memory.since or now,
         probable_cause=cause,
         explanation=f"The clock of {subject.view.station_id} is {off} {way}.",
-        suggested_action=RULE.action,
         evidence=(
             Evidence(label=f"Clock {way} by", value=off, threshold=span(thresholds["off_s"]), at=now),
             Evidence(

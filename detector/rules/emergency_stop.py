@@ -7,7 +7,6 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from detector.assets import station_asset
 from detector.episodes import codes_of
 from detector.rules.base import (
     Rule,
@@ -55,16 +54,12 @@ def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
     view = subject.view
     pressed = [connector for connector in view.connectors.values() if _pressed(view, connector)]
     since = min((c.status_since for c in pressed if c.status_since is not None), default=now)
-    return Finding(
-        fault=RULE.code,
-        asset=station_asset(subject),
-        station_id=view.station_id,
-        severity=RULE.severity,
-        at=now,
+    return RULE.finding(
+        subject,
+        now,
         since=min(since, now),
         probable_cause=MREC[_CODE].cause,
         explanation=f"{view.station_id} reports its emergency stop.",
-        suggested_action=RULE.action,
         evidence=tuple(
             Evidence(
                 label=f"Connector {connector.connector_id}",
@@ -74,7 +69,6 @@ def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
             )
             for connector in pressed[:6]
         ),
-        mrec=RULE.mrec,
         confidence=0.98,
     )
 

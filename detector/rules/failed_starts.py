@@ -221,17 +221,15 @@ def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
     cause = f"{known.title}. {known.cause}" if known is not None else _cause(failed)
     share = p_below(thresholds["success"], len(visits) - len(failed), drivers)
     where = place(subject if memory.whole else on)
-    return Finding(
-        fault=RULE.code,
-        asset=blame.asset,
-        station_id=subject.view.station_id,
-        connector_id=None if memory.whole else memory.held,
-        severity=RULE.severity,
-        at=now,
+    return RULE.finding(
+        subject if memory.whole else on,
+        now,
+        blame=blame,
         since=failed[0].at,
         probable_cause=cause,
-        explanation=f"{len(failed)} of the last {len(visits)} visits to {where} failed at first, "
-        f"of {drivers} drivers.",
+        explanation=(
+            f"{len(failed)} of the last {len(visits)} visits to {where} failed at first, of {drivers} drivers."
+        ),
         suggested_action=known.remedy if known is not None else RULE.action,
         evidence=(
             Evidence(
@@ -245,8 +243,6 @@ def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
             ),
         ),
         mrec=tuple(known.mrec) if known is not None else RULE.mrec,
-        confidence=blame.confidence,
-        suspects=blame.suspects,
     )
 
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import msgspec
 
-from detector.assets import station_asset
 from detector.rules.base import Rule, Scope, Standing, Subject, Threshold, Thresholds, Verdict, Wake, span
 from laddvakt.domain.facts import Booted, CommandSent, LinkUp
 from laddvakt.domain.tickets import Evidence, Finding, Severity
@@ -185,16 +184,12 @@ def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
     others = subject.network.siblings(subject.view)
     back = sum(1 for view in others if view.link is not None and now - view.link <= timedelta(hours=window_h))
     peers = f"{back} of {len(others)} other stations of the site came back meanwhile" if others else ""
-    return Finding(
-        fault=RULE.code,
-        asset=station_asset(subject),
-        station_id=subject.view.station_id,
-        severity=RULE.severity,
-        at=now,
+    return RULE.finding(
+        subject,
+        now,
         since=times[0] if times else now,
         probable_cause=cause,
         explanation=f"{subject.view.station_id} {verb} {len(times)} times within {window}.",
-        suggested_action=RULE.action,
         evidence=(
             Evidence(
                 label="Restarts" if by_boot else "Reconnects",

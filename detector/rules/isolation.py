@@ -131,17 +131,14 @@ def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
     blame = attribute(subject, memory.vehicles, now, lean=Lean.CABLE, least=0.7)
     fault = reason is Reason.MEASURED_LOW
     border = thresholds["fault_ohm_per_v" if fault else "warn_ohm_per_v"]
-    return Finding(
-        fault=RULE.code,
-        asset=blame.asset,
-        station_id=subject.view.station_id,
-        connector_id=subject.connector_id,
+    return RULE.finding(
+        subject,
+        now,
+        blame=blame,
         severity=Severity.P1 if fault else Severity.P3,
-        at=now,
         since=low.since,
         probable_cause=_CAUSE,
         explanation=f"The insulation of {place(subject)} is down to {low.worst:.0f} ohm per volt.",
-        suggested_action=RULE.action,
         evidence=(
             Evidence(
                 label="Insulation",
@@ -155,9 +152,6 @@ def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
                 value="nothing" if NOBODY in memory.vehicles else f"{len(memory.vehicles)} vehicles in turn",
             ),
         ),
-        mrec=RULE.mrec,
-        confidence=blame.confidence,
-        suspects=blame.suspects,
     )
 
 

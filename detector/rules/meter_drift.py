@@ -9,7 +9,6 @@ from typing import Any
 
 import msgspec
 
-from detector.assets import station_asset
 from detector.cusum import Chart, Tuning
 from detector.limits import is_dc
 from detector.registers import COARSEST_WH, step_of
@@ -200,13 +199,9 @@ def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
     tuning = _device_tuning(thresholds, subject) if by_device else _tuning(thresholds)
     against = "an independent meter" if by_device else "its own power"
     worst = max(chart.recent, key=lambda error: abs(error - chart.usual(tuning)))
-    return Finding(
-        fault=RULE.code,
-        asset=station_asset(subject),
-        station_id=subject.view.station_id,
-        connector_id=subject.connector_id,
-        severity=RULE.severity,
-        at=now,
+    return RULE.finding(
+        subject,
+        now,
         since=now,
         probable_cause=(
             "The energy meter has drifted, or a transformer ratio or pulse constant is set wrong."
@@ -217,7 +212,6 @@ def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
             f"Over several sessions, the energy register of {place(subject)} counts up to "
             f"{100 * abs(worst):.1f} % {'more' if worst > 0 else 'less'} than {against} says."
         ),
-        suggested_action=RULE.action,
         evidence=(
             *(
                 Evidence(
@@ -229,7 +223,6 @@ def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
             ),
             Evidence(label="Usual here", value=f"{100 * chart.usual(tuning):+.1f} %"),
         ),
-        mrec=RULE.mrec,
         confidence=0.9,
     )
 

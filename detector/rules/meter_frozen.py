@@ -8,7 +8,6 @@ from typing import Any
 
 import msgspec
 
-from detector.assets import station_asset
 from detector.registers import COARSEST_WH, step_of
 from detector.rules.base import (
     Rule,
@@ -160,20 +159,15 @@ def _reason(memory: Memory, thresholds: Thresholds) -> Reason:
 def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetime) -> Finding:
     frozen: Still = memory.frozen
     lasted_s = (frozen.until - frozen.since).total_seconds()
-    return Finding(
-        fault=RULE.code,
-        asset=station_asset(subject),
-        station_id=subject.view.station_id,
-        connector_id=subject.connector_id,
-        severity=RULE.severity,
-        at=now,
+    return RULE.finding(
+        subject,
+        now,
         since=frozen.since,
         probable_cause="The energy meter has stopped, or the station has lost the line to it and repeats itself.",
         explanation=(
             f"The energy register of {place(subject)} stood still for {span(lasted_s)} "
             f"while {frozen.passed_wh / 1000:.1f} kWh flowed."
         ),
-        suggested_action=RULE.action,
         evidence=(
             Evidence(label="Register", value=f"{frozen.wh:.0f} Wh", at=frozen.since),
             Evidence(label="Register still", value=f"{frozen.wh:.0f} Wh", at=frozen.until),
@@ -184,7 +178,6 @@ def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
             ),
             Evidence(label="For", value=span(frozen.flowed_s), threshold=span(thresholds["for_s"])),
         ),
-        mrec=RULE.mrec,
         confidence=0.95,
     )
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import msgspec
 
-from detector.assets import station_asset
 from detector.limits import is_dc, rated_w
 from detector.rules.base import (
     Rule,
@@ -252,20 +251,15 @@ def _rated(subject: Subject) -> float:
 def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetime) -> Finding:
     leap: Leap = memory.jumped
     took_s = (leap.after.at - leap.before.at).total_seconds()
-    return Finding(
-        fault=RULE.code,
-        asset=station_asset(subject),
-        station_id=subject.view.station_id,
-        connector_id=subject.connector_id,
-        severity=RULE.severity,
-        at=now,
+    return RULE.finding(
+        subject,
+        now,
         since=leap.after.at,
         probable_cause="The energy meter has lost or corrupted its count, or was exchanged for a used one.",
         explanation=(
             f"The energy register of {place(subject)} leapt ahead by {leap.wh / 1000:.1f} kWh within "
             f"{span(took_s)}: no more than {leap.most_wh / 1000:.1f} kWh can have flowed."
         ),
-        suggested_action=RULE.action,
         evidence=(
             Evidence(label="Register before", value=f"{leap.before.wh:.0f} Wh", at=leap.before.at),
             Evidence(
@@ -277,7 +271,6 @@ def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
             Evidence(label="Rated power", value=f"{_rated(subject) / 1000:.0f} kW"),
             Evidence(label="Confirmed by", value=f"{leap.confirmed} more samples"),
         ),
-        mrec=RULE.mrec,
         confidence=0.95,
     )
 

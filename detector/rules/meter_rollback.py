@@ -9,7 +9,6 @@ from typing import Any
 
 import msgspec
 
-from detector.assets import station_asset
 from detector.rules.base import (
     Rule,
     Scope,
@@ -153,17 +152,12 @@ def _begins(memory: Memory, sample: Register, session: SessionView, thresholds: 
 def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetime) -> Finding:
     rollback: Rollback = memory.rollback
     fall_wh = rollback.before.wh - rollback.after.wh
-    return Finding(
-        fault=RULE.code,
-        asset=station_asset(subject),
-        station_id=subject.view.station_id,
-        connector_id=subject.connector_id,
-        severity=RULE.severity,
-        at=now,
+    return RULE.finding(
+        subject,
+        now,
         since=rollback.after.at,
         probable_cause="The energy meter lost its count or was exchanged, or the station reads it wrongly.",
-        explanation=(f"The energy register of {place(subject)} fell by {fall_wh:.0f} Wh and stayed down."),
-        suggested_action=RULE.action,
+        explanation=f"The energy register of {place(subject)} fell by {fall_wh:.0f} Wh and stayed down.",
         evidence=(
             Evidence(label="Register before", value=f"{rollback.before.wh:.0f} Wh", at=rollback.before.at),
             Evidence(
@@ -178,7 +172,6 @@ def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
                 at=rollback.confirmed_at,
             ),
         ),
-        mrec=RULE.mrec,
         confidence=0.95,
     )
 

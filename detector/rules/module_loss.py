@@ -9,7 +9,6 @@ from typing import Any
 
 import msgspec
 
-from detector.assets import station_asset
 from detector.limits import is_dc, limit_of, limited_outside, rated_w
 from detector.rules.base import Rule, Scope, Standing, Subject, Threshold, Thresholds, Verdict, Wake, place
 from detector.temperatures import body_of
@@ -223,20 +222,15 @@ def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
     ceiling: Ceiling = memory.ceiling
     rated = rated_w(subject)
     of_rated = f", {100 * ceiling.watts / rated:.0f} % of the rated power" if rated else ""
-    return Finding(
-        fault=RULE.code,
-        asset=station_asset(subject),
-        station_id=subject.view.station_id,
-        connector_id=subject.connector_id,
-        severity=RULE.severity,
-        at=now,
+    return RULE.finding(
+        subject,
+        now,
         since=ceiling.since,
         probable_cause="One or more power modules have failed or were switched off.",
         explanation=(
             f"No vehicle gets more than {ceiling.watts / 1000:.0f} kW at {place(subject)} any more{of_rated}: "
             f"{ceiling.at_it} of the last {ceiling.of} sessions came up to it."
         ),
-        suggested_action=RULE.action,
         evidence=(
             Evidence(
                 label="Ceiling",
@@ -252,7 +246,6 @@ def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
                 threshold=f"{100 * thresholds['chance']:.0f} %",
             ),
         ),
-        mrec=RULE.mrec,
         confidence=0.85,
     )
 

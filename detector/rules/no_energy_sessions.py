@@ -189,20 +189,16 @@ def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
     blame = attribute(on, [one.vehicle for one in empty], now, others_charge=others)
     vehicles = len({one.vehicle for one in empty})
     counted = [one for one in own if one.at >= since]
-    return Finding(
-        fault=RULE.code,
-        asset=blame.asset,
-        station_id=subject.view.station_id,
-        connector_id=worst,
-        severity=RULE.severity,
-        at=now,
+    return RULE.finding(
+        on,
+        now,
+        blame=blame,
         since=since,
         probable_cause="The vehicles do not take the station's offer: pilot signal, proximity or earth contact.",
         explanation=(
             f"{len(empty)} of the last {len(counted)} vehicles at {place(on)} took nothing, "
             f"{vehicles} different ones, though they were offered at least 6 A."
         ),
-        suggested_action=RULE.action,
         evidence=(
             Evidence(
                 label="Chance of that many",
@@ -215,9 +211,6 @@ def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
                 for one in empty[-_MAX_NAMED:]
             ),
         ),
-        mrec=RULE.mrec,
-        confidence=blame.confidence,
-        suspects=blame.suspects,
     )
 
 

@@ -265,17 +265,13 @@ def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
     episodes: tuple[Episode, ...] = memory.episodes
     vehicles = [episode.vehicle for episode in episodes]
     blame = attribute(subject, vehicles, now, lean=Lean.STATION, least=0.8)
-    return Finding(
-        fault=RULE.code,
-        asset=blame.asset,
-        station_id=subject.view.station_id,
-        connector_id=subject.connector_id,
-        severity=RULE.severity,
-        at=now,
+    return RULE.finding(
+        subject,
+        now,
+        blame=blame,
         since=episodes[0].since,
         probable_cause="The contactor does not close, or a fuse, phase or wire behind it is open.",
-        explanation=(f"{place(subject)} says Charging, but nothing flowed into {memory.vehicles} vehicles."),
-        suggested_action=RULE.action,
+        explanation=f"{place(subject)} says Charging, but nothing flowed into {memory.vehicles} vehicles.",
         evidence=tuple(
             Evidence(
                 label=f"Power, vehicle {number}",
@@ -285,9 +281,6 @@ def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
             )
             for number, episode in enumerate(episodes[-4:], start=1)
         ),
-        mrec=RULE.mrec,
-        confidence=blame.confidence,
-        suspects=blame.suspects,
     )
 
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import msgspec
 
-from detector.assets import station_asset
 from detector.rules.base import Rule, Scope, Standing, Subject, Threshold, Thresholds, Verdict, Wake
 from laddvakt.domain.facts import NonConforming, Quarantined
 from laddvakt.domain.tickets import Evidence, Finding, Severity
@@ -99,16 +98,12 @@ def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
     view = subject.view
     peers = subject.network.peers(RULE.code, "share", subject)
     usual = f"{100 * peers.median:.0f} % of {peers.n} others of its model" if peers is not None else ""
-    return Finding(
-        fault=RULE.code,
-        asset=station_asset(subject),
-        station_id=view.station_id,
-        severity=RULE.severity,
-        at=now,
+    return RULE.finding(
+        subject,
+        now,
         since=memory.began or now,
         probable_cause="Firmware or configuration sends messages that the specification does not know.",
         explanation=f"{100 * memory.share:.0f} % of the messages of {view.station_id} break the specification.",
-        suggested_action=RULE.action,
         evidence=(
             Evidence(
                 label="Share of messages",

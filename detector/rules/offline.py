@@ -8,7 +8,6 @@ from typing import Any
 
 import msgspec
 
-from detector.assets import station_asset
 from detector.rules.base import (
     Rule,
     Scope,
@@ -137,16 +136,12 @@ def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
         cause = "The connection is gone and does not come back: no power, no network, or the station hangs."
     if silence.site_others and not others:
         cause += " The site's other stations are silent too: look at the site's supply and uplink first."
-    return Finding(
-        fault=RULE.code,
-        asset=station_asset(subject),
-        station_id=view.station_id,
-        severity=RULE.severity,
-        at=now,
+    return RULE.finding(
+        subject,
+        now,
         since=view.last_frame,
         probable_cause=cause,
         explanation=f"{view.station_id} has sent nothing since {rfc3339(view.last_frame)}.",
-        suggested_action=RULE.action,
         evidence=(
             Evidence(
                 label="Silent for",
@@ -157,7 +152,6 @@ def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
             ),
             Evidence(label="Connection", value="open" if view.connected else "closed", at=view.link_since),
         ),
-        mrec=RULE.mrec,
         confidence=0.95 if others else 0.9,
     )
 

@@ -153,20 +153,16 @@ def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
     found: Run = memory.found
     allowed_a = thresholds["factor"] * memory.over_a + thresholds["margin_a"]
     blame = attribute(subject, memory.vehicles, now, lean=Lean.STATION, least=0.8)
-    return Finding(
-        fault=RULE.code,
-        asset=blame.asset,
-        station_id=subject.view.station_id,
-        connector_id=subject.connector_id,
-        severity=RULE.severity,
-        at=now,
+    return RULE.finding(
+        subject,
+        now,
+        blame=blame,
         since=found.since,
         probable_cause="The pilot offers more than is meant and nobody watches it, or the station is set wrongly.",
         explanation=(
             f"{found.worst:.1f} A flowed at {place(subject)}, where {memory.over_a:.1f} A are allowed "
             f"({_SOURCES.get(memory.told_by, 'rating')})."
         ),
-        suggested_action=RULE.action,
         evidence=(
             Evidence(
                 label="Current", value=f"{found.worst:.1f} A", threshold=f"{allowed_a:.1f} A", at=found.worst_at
@@ -174,9 +170,6 @@ def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
             Evidence(label="Limit", value=f"{memory.over_a:.1f} A", peers=_SOURCES.get(memory.told_by, "")),
             Evidence(label="Vehicles", value=str(len(memory.vehicles))),
         ),
-        mrec=RULE.mrec,
-        confidence=blame.confidence,
-        suspects=blame.suspects,
     )
 
 

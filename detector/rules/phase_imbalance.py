@@ -8,7 +8,6 @@ from typing import Any
 
 import msgspec
 
-from detector.assets import station_asset
 from detector.mains import VOLTS, Means, add, drawn, fresh, unbalance
 from detector.rules.base import Rule, Scope, Standing, Subject, Threshold, Thresholds, Verdict, Wake
 from detector.view import Sample, StationView
@@ -166,12 +165,9 @@ def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
     ]
     if not by_voltage:
         evidence.append(Evidence(label="Vehicles in turn", value=str(len(memory.vehicles))))
-    return Finding(
-        fault=RULE.code,
-        asset=station_asset(subject),
-        station_id=subject.view.station_id,
-        severity=RULE.severity,
-        at=now,
+    return RULE.finding(
+        subject,
+        now,
         since=found.since,
         probable_cause=(
             "The neutral is loose and has moved, or a phase's terminal is."
@@ -179,9 +175,7 @@ def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
             else "A phase passes less than the others: a worn pole of the contactor, or the meter's transformer."
         ),
         explanation=f"The {what.lower()} of {subject.view.station_id} are {share:.1f} % out of balance.",
-        suggested_action=RULE.action,
         evidence=tuple(evidence),
-        mrec=RULE.mrec,
         confidence=0.85,
     )
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import msgspec
 
-from detector.assets import station_asset
 from detector.rules.base import Rule, Scope, Standing, Subject, Threshold, Thresholds, Verdict, Wake, place, span
 from detector.runs import Run, longer
 from detector.view import Sample
@@ -195,17 +194,12 @@ def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
         evidence.append(Evidence(label="Vehicles in a row", value=str(len(memory.without))))
     elif lost.reason == Reason.CURRENT_LOST:
         evidence.append(Evidence(label="Earlier in the session", value="all three phases carried current"))
-    return Finding(
-        fault=RULE.code,
-        asset=station_asset(subject),
-        station_id=subject.view.station_id,
-        connector_id=subject.connector_id,
-        severity=RULE.severity,
-        at=now,
+    return RULE.finding(
+        subject,
+        now,
         since=run.since,
         probable_cause=cause,
         explanation=says,
-        suggested_action=RULE.action,
         evidence=tuple(evidence),
         mrec=RULE.mrec if lost.reason == Reason.NO_VOLTAGE else (),
         confidence=0.85 if lost.reason == Reason.SEVERAL_VEHICLES else 0.95,

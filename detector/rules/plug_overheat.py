@@ -143,19 +143,15 @@ def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
         evidence.append(Evidence(label="Current then", value=f"{peak.amps:.0f} A", at=peak.at))
     if air_c is not None:
         evidence.append(Evidence(label="Around the station now", value=f"{air_c:.0f} °C"))
-    return Finding(
-        fault=RULE.code,
+    return RULE.finding(
+        subject,
+        now,
         asset=cable_asset(subject),
-        station_id=subject.view.station_id,
-        connector_id=subject.connector_id,
-        severity=RULE.severity,
-        at=now,
         since=peak.since,
         probable_cause="Worn, loose or dirty contacts, or failed cooling of a liquid-cooled cable.",
         explanation=f"The plug of {place(subject)} reached {peak.celsius:.0f} °C.",
         suggested_action=_ACTIONS[stage],
         evidence=tuple(evidence),
-        mrec=RULE.mrec,
         confidence=0.95,
     )
 

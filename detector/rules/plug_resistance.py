@@ -194,20 +194,16 @@ def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
         return f"{heat * rated**2:.0f} K at {rated:.0f} A"
 
     among = f"median {kelvins(peers.median)} of {peers.n}" if peers is not None else ""
-    return Finding(
-        fault=RULE.code,
-        asset=blame.asset,
-        station_id=subject.view.station_id,
-        connector_id=subject.connector_id,
-        severity=RULE.severity,
-        at=now,
+    return RULE.finding(
+        subject,
+        now,
+        blame=blame,
         since=high[0].at,
         probable_cause="Worn, loose or dirty contacts of the plug: their resistance has grown.",
         explanation=(
             f"The plug of {place(subject)} warms {high[-1].heat / max(usual, 1e-9):.1f} times as much as usual "
             f"for the same current, in {len(high)} of the last {len(recent)} sessions."
         ),
-        suggested_action=RULE.action,
         evidence=(
             *(
                 Evidence(
@@ -221,9 +217,6 @@ def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
             ),
             Evidence(label="Usual here", value=kelvins(usual)),
         ),
-        mrec=RULE.mrec,
-        confidence=blame.confidence,
-        suspects=blame.suspects,
     )
 
 

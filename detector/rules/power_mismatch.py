@@ -8,7 +8,6 @@ from typing import Any
 
 import msgspec
 
-from detector.assets import station_asset
 from detector.limits import LEAST_A
 from detector.rules.base import Rule, Scope, Standing, Subject, Threshold, Thresholds, Verdict, Wake, place
 from detector.view import Sample
@@ -156,13 +155,9 @@ def _agreed(memory: Memory, phases: int, thresholds: Thresholds) -> Memory:
 def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetime) -> Finding:
     episodes: tuple[Episode, ...] = memory.episodes
     ratio = episodes[-1].ratio
-    return Finding(
-        fault=RULE.code,
-        asset=station_asset(subject),
-        station_id=subject.view.station_id,
-        connector_id=subject.connector_id,
-        severity=RULE.severity,
-        at=now,
+    return RULE.finding(
+        subject,
+        now,
         since=episodes[0].at,
         probable_cause=(
             "A current transformer or voltage tap is loose, or a ratio was set wrong when a part was exchanged."
@@ -171,7 +166,6 @@ def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
             f"{place(subject)} says {100 * abs(ratio - 1):.0f} % {'more' if ratio > 1 else 'less'} power than its "
             "own voltage and current make. They agreed before."
         ),
-        suggested_action=RULE.action,
         evidence=tuple(
             Evidence(
                 label=f"Power over volts times amperes, vehicle {number}",
@@ -181,7 +175,6 @@ def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
             )
             for number, episode in enumerate(episodes, start=1)
         ),
-        mrec=RULE.mrec,
         confidence=0.9,
     )
 

@@ -59,17 +59,13 @@ def describe(
     with_whom = f"with {repeats.vehicles} vehicles"
     if repeats.alone:
         with_whom = "also with nothing plugged in"
-    return Finding(
-        fault=rule.code,
-        asset=blame.asset,
-        station_id=subject.view.station_id,
-        connector_id=subject.connector_id,
-        severity=rule.severity,
-        at=now,
+    return rule.finding(
+        subject,
+        now,
+        blame=blame,
         since=repeats.episodes[0].at,
         probable_cause=cause,
         explanation=f"{place(subject)} reported it {len(repeats.episodes)} times, {with_whom}.",
-        suggested_action=rule.action,
         evidence=(
             Evidence(
                 label="Reports",
@@ -87,7 +83,4 @@ def describe(
                 for episode in repeats.episodes[-_MAX_NAMED:]
             ),
         ),
-        mrec=rule.mrec,
-        confidence=blame.confidence,
-        suspects=blame.suspects,
     )

@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import msgspec
 
-from detector.assets import station_asset
 from detector.demand import Demand, chance_of_so_few, chance_of_so_few_here, seen, until
 from detector.rules.base import Rule, Scope, Standing, Subject, Threshold, Thresholds, Verdict, Wake, span
 from laddvakt.domain.stations import ConnectorState
@@ -178,20 +177,18 @@ def describe(subject: Subject, memory: Memory, thresholds: Thresholds, now: date
     time, last = lack.time, memory.demand.last or now
     who = f"{lack.came} drivers plugged in" if lack.came else "nobody plugged in"
     others = f"{time.came:.0f} plugged in at the site's other stations, where {time.usual:.0f} are usual"
-    return Finding(
-        fault=RULE.code,
-        asset=station_asset(subject),
-        station_id=subject.view.station_id,
-        severity=RULE.severity,
-        at=now,
+    return RULE.finding(
+        subject,
+        now,
         since=now - timedelta(hours=time.hours),
-        probable_cause="Drivers come and cannot, or will not, use it: barred bay, dark display, jammed flap, "
-        "wrong sign or price.",
+        probable_cause=(
+            "Drivers come and cannot, or will not, use it: barred bay, dark display, jammed flap, "
+            "wrong sign or price."
+        ),
         explanation=(
             f"{subject.view.station_id} is online and reports no fault, but {who} for {span(3600 * time.hours)}, "
             f"in which {time.expected:.0f} are usual."
         ),
-        suggested_action=RULE.action,
         evidence=(
             Evidence(label="Last plugged in", value=f"{last:%Y-%m-%d %H:%M} UTC", at=last),
             Evidence(
@@ -202,7 +199,6 @@ def describe(subject: Subject, memory: Memory, thresholds: Thresholds, now: date
                 at=now,
             ),
         ),
-        mrec=RULE.mrec,
         confidence=0.85 if lack.here is not None else 0.7,
     )
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import msgspec
 
-from detector.assets import station_asset
 from detector.attempts import used
 from detector.rules.base import (
     News,
@@ -174,17 +173,12 @@ def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
     connector, gone_at = subject.connector, memory.gone_at
     if connector is None or gone_at is None:
         raise AssertionError("described without a vehicle that left")
-    return Finding(
-        fault=RULE.code,
-        asset=station_asset(subject),
-        station_id=subject.view.station_id,
-        connector_id=subject.connector_id,
-        severity=RULE.severity,
-        at=now,
+    return RULE.finding(
+        subject,
+        now,
         since=gone_at,
         probable_cause="The station does not see that the plug was pulled: proximity switch, lock or controller.",
         explanation=f"{place(subject)} is still {connector.status}, and its vehicle is gone.",
-        suggested_action=RULE.action,
         evidence=(
             Evidence(
                 label="Occupied since the vehicle left",
@@ -194,7 +188,6 @@ def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
             ),
             Evidence(label="The vehicle is gone", value=memory.how, at=gone_at),
         ),
-        mrec=RULE.mrec,
         confidence=0.8 if gone_at == memory.ended_at else 0.6,
     )
 

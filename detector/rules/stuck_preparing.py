@@ -75,17 +75,13 @@ def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
     opened: Open = memory.opened
     since = max(opened.accepted_at or opened.since, opened.since)
     blame = attribute(subject, [opened.driver], now, lean=Lean.STATION)
-    return Finding(
-        fault=RULE.code,
-        asset=blame.asset,
-        station_id=subject.view.station_id,
-        connector_id=subject.connector_id,
-        severity=RULE.severity,
-        at=now,
+    return RULE.finding(
+        subject,
+        now,
+        blame=blame,
         since=since,
         probable_cause="The controller hangs between the driver's identification and the start of the session.",
         explanation=f"{place(subject)} has been Preparing since a driver was accepted, and no session began.",
-        suggested_action=RULE.action,
         evidence=(
             Evidence(
                 label="Preparing since acceptance",
@@ -95,9 +91,6 @@ def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
             ),
             Evidence(label="Plugged in", value="Preparing", at=opened.since),
         ),
-        mrec=RULE.mrec,
-        confidence=blame.confidence,
-        suspects=blame.suspects,
     )
 
 

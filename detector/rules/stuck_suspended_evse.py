@@ -94,17 +94,15 @@ def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
     if limit.amps is None and limit.watts is not None:
         said = f"{limit.watts:.0f} W"
     blame = attribute(subject, [connector.session.vehicle_key], now, lean=Lean.STATION, least=0.8)
-    return Finding(
-        fault=RULE.code,
-        asset=blame.asset,
-        station_id=subject.view.station_id,
-        connector_id=subject.connector_id,
-        severity=RULE.severity,
-        at=now,
+    if not limit.told_by:
+        blame = blame._replace(confidence=min(blame.confidence, 0.7))
+    return RULE.finding(
+        subject,
+        now,
+        blame=blame,
         since=since,
         probable_cause="The controller has paused the session and forgets to go on, or it obeys a stale profile.",
         explanation=f"{place(subject)} gives no energy (SuspendedEVSE) although no limit forbids it.",
-        suggested_action=RULE.action,
         evidence=(
             Evidence(
                 label="SuspendedEVSE for",
@@ -114,9 +112,6 @@ def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
             ),
             Evidence(label="Limit in force", value=said, threshold="6 A"),
         ),
-        mrec=RULE.mrec,
-        confidence=blame.confidence if limit.told_by else min(blame.confidence, 0.7),
-        suspects=blame.suspects,
     )
 
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import msgspec
 
-from detector.assets import station_asset
 from detector.limits import is_dc
 from detector.mains import drawn, volts_of
 from detector.rules.base import Rule, Scope, Standing, Subject, Threshold, Thresholds, Verdict, Wake
@@ -223,19 +222,15 @@ def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
     recent = [one for one in found.recent if one.ohm > one.limit]
     usual = max((found.alone, found.together), key=lambda one: one.n)
     learnt = f"usual here {usual.ohm:.2f} ohm, {usual.n} sessions" if usual.n else ""
-    return Finding(
-        fault=RULE.code,
-        asset=station_asset(subject),
-        station_id=subject.view.station_id,
-        severity=RULE.severity,
-        at=now,
+    return RULE.finding(
+        subject,
+        now,
         since=recent[0].at if recent else last.at,
         probable_cause=f"A terminal, fuse holder or joint of {name} or the neutral is loose or burnt.",
         explanation=(
             f"Voltage on {name} of {subject.view.station_id} falls by {last.ohm:.2f} V for each ampere: "
             f"{last.ohm * 16:.0f} V at 16 A."
         ),
-        suggested_action=RULE.action,
         evidence=(
             *(
                 Evidence(
@@ -253,7 +248,6 @@ def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
                 threshold=f"{100 * thresholds['r_squared']:.0f} %",
             ),
         ),
-        mrec=RULE.mrec,
         confidence=0.9,
     )
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import msgspec
 
-from detector.assets import station_asset
 from detector.limits import is_dc, limited_outside
 from detector.rules.base import Rule, Scope, Standing, Subject, Threshold, Thresholds, Verdict, Wake, place
 from detector.temperatures import BODY, body_of
@@ -241,22 +240,17 @@ def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
         if last.before_w
         else "gives less power"
     )
-    return Finding(
-        fault=RULE.code,
-        asset=station_asset(subject),
-        station_id=subject.view.station_id,
-        connector_id=subject.connector_id,
+    return RULE.finding(
+        subject,
+        now,
         severity=Severity.P2 if memory.stopped else RULE.severity,
-        at=now,
         since=cases[0].at,
         probable_cause="Blocked filter or vents, a dead fan, full sun, or a loose power terminal.",
         explanation=f"{place(subject)} {less}{how_hot}"
         + (", and says itself that it is too hot." if last.proven else "."),
-        suggested_action=RULE.action,
         evidence=tuple(
             item for number, case in enumerate(cases, start=1) for item in _words(number, case, thresholds)
         ),
-        mrec=RULE.mrec,
         confidence=0.95 if last.proven else 0.85,
     )
 

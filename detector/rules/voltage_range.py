@@ -8,7 +8,6 @@ from typing import Any
 
 import msgspec
 
-from detector.assets import station_asset
 from detector.limits import is_dc
 from detector.mains import Means, add, unbalance, volts_of
 from detector.rules.base import Rule, Scope, Standing, Subject, Threshold, Thresholds, Verdict, Wake
@@ -139,16 +138,12 @@ def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
     border = nominal_v * (1 + share if way == HIGH else 1 - share)
     others = [volts for view in subject.network.siblings(subject.view) if (volts := volts_of(view, now - _FRESH))]
     peers = ", ".join(f"{sum(volts) / len(volts):.0f} V" for volts in others[:4])
-    return Finding(
-        fault=RULE.code,
-        asset=station_asset(subject),
-        station_id=subject.view.station_id,
-        severity=RULE.severity,
-        at=now,
+    return RULE.finding(
+        subject,
+        now,
         since=out.since,
         probable_cause=_CAUSES[way],
         explanation=f"{subject.view.station_id} has {out.volts:.0f} V on L{out.phase + 1}: too {way}.",
-        suggested_action=RULE.action,
         evidence=(
             Evidence(
                 label=f"Voltage L{out.phase + 1}, mean of 10 min",

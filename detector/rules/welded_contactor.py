@@ -8,7 +8,6 @@ from typing import Any
 
 import msgspec
 
-from detector.assets import station_asset
 from detector.rules.base import Rule, Scope, Standing, Subject, Threshold, Thresholds, Verdict, Wake, place, span
 from detector.runs import Run, longer
 from detector.view import ConnectorView, Power, Sample
@@ -144,19 +143,13 @@ def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
         evidence.append(Evidence(label="Status", value=str(connector.status), at=connector.status_since))
     if ended_at is not None and ended_at <= found.since:
         evidence.append(Evidence(label="Last session ended", value=f"{ended_at:%Y-%m-%d %H:%M:%S}Z", at=ended_at))
-    return Finding(
-        fault=RULE.code,
-        asset=station_asset(subject),
-        station_id=subject.view.station_id,
-        connector_id=subject.connector_id,
-        severity=RULE.severity,
-        at=now,
+    return RULE.finding(
+        subject,
+        now,
         since=found.since,
         probable_cause="The contacts of the contactor are welded, or something keeps its coil energised.",
         explanation=f"{place(subject)} passed up to {found.worst:.0f} W although no session ran.",
-        suggested_action=RULE.action,
         evidence=tuple(evidence),
-        mrec=RULE.mrec,
         confidence=0.95,
     )
 

@@ -212,7 +212,8 @@ class Judge:
         changes: list[Change],
     ) -> datetime | None:
         slot.clearing_since = None
-        slot.pending_since = slot.pending_since or at
+        if slot.pending_since is None:
+            slot.pending_since, slot.spent = at, False
         described_at = slot.described_at or at
         if slot.raised is not None and slot.variant == verdict.variant and at < described_at + REFRESH:
             return described_at + REFRESH
@@ -223,8 +224,13 @@ class Judge:
             self._judge_site(state, rule.code, at, changes)  # a site's finding takes its place
         limits = subject.limits[rule.code]
         finding = self._weighed(state, subject, rule.describe(subject, slot.memory, limits, at))
-        if slot.raised is None and self._held_back(rule, finding, state, subject.connector_id):
+        holding = self._holding(rule, finding, state, subject.connector_id) if slot.raised is None else ()
+        if holding:
+            slot.spent = slot.spent or (rule.spent_by is not None and any(rule.spent_by(f.fault) for f in holding))
             return at + HELD_RECHECK
+        if slot.spent:  # what held it back accounts for it, and is over
+            slot.memory, slot.pending_since, slot.spent = None, None, False
+            return None
         before, slot.raised = slot.raised, finding
         slot.variant, slot.described_at = verdict.variant, at
         if before is not None and finding_key(before) == finding_key(finding):
@@ -294,15 +300,22 @@ class Judge:
                 self._ask(state, (rule,), self._subject(state, connector, NOTHING), at, changes)
         self._fleet.schedule(state)
 
-    def _held_back(self, rule: Rule, finding: Finding, state: StationState, connector_id: int | None) -> bool:
+    def _holding(
+        self, rule: Rule, finding: Finding, state: StationState, connector_id: int | None
+    ) -> Sequence[Finding]:
         """Inhibition: a connector under its station offline, a station under its site, an anomaly under a rule."""
         site = self._fleet.states.get(SITE + (self._world.site_of(state.view.station_id) or ""))
         standing = [f for f in state.standing() if _concerns(f, connector_id)]
         standing += site.standing() if site is not None else ()
         others = [other for other in standing if other.fault != rule.code]
-        if any(other.fault in rule.inhibited_by for other in others) or ("*" in rule.inhibited_by and others):
-            return True
-        return any(o.fault in rule.absorbed_by and _explains(o, finding, rule) for o in others)
+        if "*" in rule.inhibited_by:
+            return others
+        return [
+            other
+            for other in others
+            if other.fault in rule.inhibited_by
+            or (other.fault in rule.absorbed_by and _explains(other, finding, rule))
+        ]
 
     def share_all(self, state: StationState) -> None:
         """What its rules share, after a restart."""

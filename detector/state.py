@@ -39,6 +39,7 @@ class Slot(msgspec.Struct, kw_only=True, omit_defaults=True):
     raised: Finding | None = None  # stands now
     described_at: datetime | None = None
     check_at: datetime | None = None  # when the verdict may change without a message
+    spent: bool = False  # what is pending was held back by what accounts for it (`Rule.spent_by`)
 
     @property
     def at_rest(self) -> bool:

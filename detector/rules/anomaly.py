@@ -51,6 +51,21 @@ SEEN_BY_MODELS = frozenset(
 """Faults that features of the models show."""
 
 
+BESIDE_CHARGING = frozenset(
+    {
+        "clock_drift",
+        "flapping",
+        "non_conforming",
+        "offline",
+        "payment_fault",
+        "reader_fault",
+        "silent_station",
+        "site_outage",
+    }
+)
+"""Faults that make no session odd. All others do, or may: when one of them is over, the odd sessions were its."""
+
+
 class Reason(StrEnum):
     """Why the rule holds what it holds."""
 
@@ -118,6 +133,10 @@ def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
     if case is None:
         return Verdict(standing=Standing.NOT_MET, reason=reason, memory=memory)
     return Verdict(standing=Standing.MET, reason=reason, variant=_main_cause(case.causes), memory=memory)
+
+
+def _spent_by(fault: str) -> bool:
+    return fault not in BESIDE_CHARGING and fault != RULE.code
 
 
 def _judged(memory: Memory, thresholds: Thresholds) -> tuple[Reason, _Case | None]:
@@ -316,12 +335,15 @@ RULE = Rule(
         "or the session as a whole; or they find each of the last 5 days odd, with 3 sessions and 2 vehicles; or "
         "one feature is a little off in session after session, always to the same side, until it adds up. "
         "They compare with the connector's own past, its model and the fleet under like conditions. Held back "
-        "while a rule names a fault of the station. Never more urgent than P4."
+        "while a rule names a fault of the station; what was held back is spent when that is over, unless it was "
+        "of a kind that makes no session odd (the link, the clock, the cards, nobody who came). Never more urgent "
+        "than P4."
     ),
     evaluate=evaluate,
     describe=describe,
     memory=Memory,
     wakes=frozenset({Wake.SCORED}),
     inhibited_by=("*",),
+    spent_by=_spent_by,
     absorbed_by=tuple(sorted(SEEN_BY_MODELS)),
 )

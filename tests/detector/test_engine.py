@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from detector.changes import Change, ChangeKind
 from detector.engine import Engine
-from detector.rules import RULES, thresholds_for
+from detector.rules import RULES, anomaly, reported_fault, thresholds_for
+from detector.rules.base import Rule, Scope, Standing, Subject, Thresholds, Verdict, Wake
 from detector.state import decode
 from detector.view import MAX_CONNECTORS
 from laddvakt.domain.entries import Entry, EntryKind
 from laddvakt.domain.errors import SettingsError
 from laddvakt.domain.facts import Quarantined, QuarantineReason
 from laddvakt.domain.stations import ConnectorState
+from laddvakt.domain.tickets import Finding, Severity
 from tests.support.detector import START, Story, make_engine
 
 S = ConnectorState
@@ -218,6 +223,65 @@ def test_findings_of_a_connector_are_held_back_while_its_station_is_offline() ->
     assert [finding.fault for finding in story.standing] == ["offline"]
     story.heartbeat()
     assert [finding.fault for finding in story.standing] == ["no_power"]
+
+
+class _Count(msgspec.Struct, frozen=True):
+    reports: int = 0
+
+
+def _thrice(spent_by: Callable[[str], bool] | None) -> Rule:
+    """Holds what any fault also shows: three reports."""
+
+    def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetime) -> Verdict:
+        count = _Count((memory or _Count()).reports + len(subject.news.facts))
+        standing = Standing.MET if count.reports >= 3 else Standing.NOT_MET
+        return Verdict(standing=standing, reason="counted", memory=count)
+
+    def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetime) -> Finding:
+        return rule.finding(subject, now, since=now, probable_cause="", explanation="", evidence=())
+
+    rule = Rule(
+        code="thrice",
+        title="",
+        scope=Scope.CONNECTOR,
+        asset="station",
+        severity=Severity.P4,
+        mrec=(),
+        thresholds=(),
+        clears="",
+        action="",
+        doc="",
+        evaluate=evaluate,
+        describe=describe,
+        memory=_Count,
+        wakes=frozenset({Wake.STATUS}),
+        inhibited_by=("*",),
+        spent_by=spent_by,
+    )
+    return rule
+
+
+@pytest.mark.parametrize(
+    ("spent_by", "left"), [(None, ["thrice"]), (lambda _: False, ["thrice"]), (lambda _: True, [])]
+)
+def test_what_a_fault_accounts_for_is_spent_when_it_is_over(
+    spent_by: Callable[[str], bool] | None, left: list[str]
+) -> None:
+    story = Story(make_engine(rules=(reported_fault.RULE, _thrice(spent_by))))
+    story.connect()
+    for _ in range(4):
+        story.status(S.FAULTED, "GroundFailure")
+        story.wait(10)
+    assert [finding.fault for finding in story.standing] == ["reported_fault"]
+    story.status(S.AVAILABLE)
+    story.wait(120)
+    assert [finding.fault for finding in story.standing] == left
+
+
+@pytest.mark.parametrize(("fault", "spent"), [("meter_frozen", True), ("offline", False), ("anomaly", False)])
+def test_odd_sessions_are_accounted_for_by_faults_that_make_sessions_odd(fault: str, spent: bool) -> None:
+    assert anomaly.RULE.spent_by is not None
+    assert anomaly.RULE.spent_by(fault) is spent
 
 
 def test_entries_of_a_skewed_collector_never_turn_time_back() -> None:

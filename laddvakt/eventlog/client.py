@@ -7,9 +7,11 @@ import contextlib
 import logging
 from collections.abc import AsyncGenerator
 from datetime import datetime
+from typing import Any
 
 import msgspec
 from nats.aio.client import Client
+from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 from nats.js.api import (
@@ -32,6 +34,7 @@ from laddvakt.eventlog.consumer import Consumer, Record
 from laddvakt.eventlog.feed import Feed
 from laddvakt.eventlog.holders import Holders
 from laddvakt.eventlog.reprocessing import ReprocessLine
+from laddvakt.eventlog.tasks import or_cancelled
 from laddvakt.settings import Settings
 
 __all__ = ["EventLog", "Feed", "Record"]
@@ -40,6 +43,13 @@ logger = logging.getLogger(__name__)
 
 STREAM = "LOG"
 _CONNECT_TIMEOUT_S = 30.0
+
+
+class _Client(Client):
+    """One whose requests lose no cancellation: a loop that asks now and then would go on for ever."""
+
+    async def request(self, *args: Any, **more: Any) -> Msg:
+        return await or_cancelled(super().request(*args, **more))
 
 
 class EventLog:
@@ -63,7 +73,7 @@ class EventLog:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + _CONNECT_TIMEOUT_S
         while True:
-            log = cls(settings, Client())
+            log = cls(settings, _Client())
             try:
                 async with asyncio.timeout_at(deadline):
                     await log._open(name)

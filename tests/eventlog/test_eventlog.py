@@ -20,6 +20,7 @@ from laddvakt.eventlog import appender as appender_module
 from laddvakt.eventlog.address import mqtt_url, nats_url
 from laddvakt.eventlog.client import EventLog, Record
 from laddvakt.eventlog.server import EmbeddedServer, choose_ports, server_config
+from laddvakt.eventlog.tasks import cancel_and_wait
 from laddvakt.settings import EventlogSettings, MqttSettings, Settings, load_settings
 from tests.support.collecting import asleep
 from tests.support.eventlog import running_log, running_server, settings_for
@@ -48,6 +49,24 @@ async def read(
 
 def texts(records: list[Record], station_id: str) -> list[str]:
     return [e.raw for record in records for e in record.entries if e.station_id == station_id]
+
+
+async def test_a_cancellation_that_meets_an_answer_is_not_lost(tmp_path: Path) -> None:
+    """Loops that ask the log now and then must end when they are told to, whenever that is."""
+
+    async def asks_for_ever(log: EventLog) -> None:
+        while True:
+            await log.trim()
+
+    async with running_log(settings_for(tmp_path)) as log:
+        for number in range(400):
+            task = asyncio.create_task(asks_for_ever(log))
+            await asyncio.sleep(0.0002 * (number % 20))
+            task.cancel()
+            done, _ = await asyncio.wait([task], timeout=5)
+            if not done:
+                await cancel_and_wait([task])
+            assert done, f"cancelled in vain, the {number + 1}. time"
 
 
 async def test_entries_come_back_in_order_per_station(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from laddvakt.cli.trial import Outcome
     from simulator.world import LogOptions
 
-FIRST_SEED = 1011
+FIRST_SEED = 1013
 """Seeds from 1001 on are for figures that are published; who tunes takes 1 to 99. Once somebody looked at what was
 missed in one, the next figures need others: 1001 and 1002 are spent."""
 

@@ -92,6 +92,14 @@ def test_a_protection_that_stays_open_is_told_after_five_minutes(story: Story) -
     assert [(f.severity, f.mrec) for f in story.standing] == [(Severity.P1, ("CX002",))]
 
 
+def test_whoever_wants_each_trip_told_gets_it_at_once() -> None:
+    story = Story(make_engine(rules=(reported_fault.RULE,), thresholds={"reported_fault": {"close_within_s": 0}}))
+    story.connect()
+    story.start("T1")
+    story.status(ConnectorState.FAULTED, "GroundFailure")
+    assert [f.severity for f in story.standing] == [Severity.P1]
+
+
 def test_a_protection_that_opens_after_the_session_is_told_at_once(story: Story) -> None:
     story.start("T1")
     story.stop("T1")

@@ -55,7 +55,7 @@ lock: ## resolve the dependencies anew into requirements/*.lock (needs uv)
 	$(LOCK) --upgrade --extra dev --constraint requirements/run.lock --output-file requirements/dev.lock
 
 evaluation: install-dev ## measure detection on ten fleets (an hour on two cores) and write docs/reference/detection.md
-	$(BIN)/laddvakt evaluate --ablate --json docs/reference/detection.json $(ARGS)
+	$(BIN)/laddvakt evaluate --ablate --explain --json docs/reference/detection.json $(ARGS)
 	$(BIN)/python -m scripts.generate_docs
 
 docs: install-dev ## write the reference pages that come from the code

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
@@ -15,6 +16,9 @@ from detector.evaluation.text import span
 ROOT = Path(__file__).parents[1]
 MEASURED = ROOT / "docs" / "reference" / "detection.json"
 IMAGES = ROOT / "docs" / "images"
+
+FORESTS = "isolation forest and tails"
+"""The way without rules that runs."""
 
 _WIDTH, _LEFT, _RIGHT, _ROW, _TOP = 860, 240, 60, 22, 46
 _INK, _PALE, _DOT, _GOAL = "#1f2933", "#d5dbe1", "#2563a8", "#b4491f"
@@ -159,8 +163,15 @@ def part() -> str:
     text += "\n## By class\n\n![Recall by class](../images/detection-recall.svg)\n\n" + _classes(result)
     text += "\n## How soon\n\n![Time to detect](../images/detection-times.svg)\n"
     text += "\n## How strong a fault must be\n\n![Recall by strength](../images/detection-strength.svg)\n"
+    if content.get("faults"):
+        text += "\n## What was missed\n\n" + _missed(content["faults"])
+        text += "\n## What was told late\n\n" + _late(content["faults"])
     text += "\n## False tickets\n\n" + _worth(result)
+    if content.get("needless"):
+        text += "\n" + _needless(content["needless"])
     text += "\n## Look-alikes\n\n" + _look_alikes(result)
+    if content.get("taken_in"):
+        text += "\n" + _taken_in(content["taken_in"])
     text += "\n## Right asset\n\n" + _assets(result)
     if content.get("ways"):
         text += "\n## Without rules\n\n![Without rules](../images/detection-forests.svg)\n\n" + _forests(content)
@@ -257,6 +268,88 @@ def _worth(result: dict[str, Any]) -> str:
     )
 
 
+_LATE_S = 600.0
+
+
+def _missed(faults: list[dict[str, Any]]) -> str:
+    """Each fault without a ticket in time."""
+    missed = sorted((one for one in faults if not one.get("ticket")), key=lambda one: (one["fault"], one["seed"]))
+    few = [one for one in missed if not one["enough"]]
+    rows = [
+        (
+            f"`{one['fault']}`",
+            str(one["seed"]),
+            f"{one['strength']:.2f}",
+            f"{one['sessions']} of {one['vehicles']}",
+            one["why"] + _found_alone(one),
+            _answers(one.get("held", "")),
+        )
+        for one in missed
+    ]
+    return (
+        f"{len(missed)} of {len(faults)}. {len(few)} of these were met by fewer sessions or vehicles than the "
+        "catalogue's own condition takes, before a ticket would have been too late.\n\n"
+        + table(("fault", "seed", "strength", "sessions of vehicles, in time", "why", "what its rule held"), rows)
+    )
+
+
+def _found_alone(one: dict[str, Any]) -> str:
+    return "" if not one.get("near") else f" ({'; '.join(sorted(set(one['near'])))})"
+
+
+def _answers(held: str) -> str:
+    """The three most frequent."""
+    return ", ".join(held.split(", ")[:3]) or "no rule"
+
+
+def _late(faults: list[dict[str, Any]]) -> str:
+    slow = sorted(
+        (one for one in faults if (one.get("beyond_s") or 0) > _LATE_S), key=lambda one: -one["beyond_s"]
+    )
+    hard = [one for one in faults if one.get("beyond_s") is not None]
+    rows = [
+        (
+            f"`{one['fault']}`",
+            one.get("detail", ""),
+            str(one["seed"]),
+            f"{one['strength']:.2f}",
+            f"{one['sessions']} of {one['vehicles']}",
+            span(one["beyond_s"]),
+        )
+        for one in slow
+    ]
+    text = (
+        f"Of {len(hard)} hard faults with a ticket, {len(slow)} were told more than ten minutes after the proof."
+    )
+    head = ("fault", "how", "seed", "strength", "sessions of vehicles, in time", "after the proof")
+    return text + "\n\n" + table(head, rows) if rows else text + "\n"
+
+
+def _needless(tickets: list[dict[str, Any]]) -> str:
+    """What was really the matter, ticket by ticket code."""
+    counts = Counter((one["code"], _matter(one)) for one in tickets)
+    rows = [(f"`{code}`", matter, str(count)) for (code, matter), count in sorted(counts.items())]
+    return "What was really the matter with the false ones:\n\n" + table(("ticket", "really", "how many"), rows)
+
+
+def _taken_in(tickets: list[dict[str, Any]]) -> str:
+    counts = Counter((one["code"], one.get("really", "nothing")) for one in tickets)
+    rows = [(f"`{code}`", f"`{really}`", str(count)) for (code, really), count in sorted(counts.items())]
+    return "By ticket, in the fleets where nothing is at fault:\n\n" + table(
+        ("ticket", "really", "how many"), rows
+    )
+
+
+def _matter(one: dict[str, Any]) -> str:
+    really = f"`{one['really']}`" if one.get("really") else "nothing"
+    return {
+        "nothing_there": "nothing" if "over_s" not in one else f"nothing; {really} was there in the week before",
+        "duplicate": f"{really}, which had its ticket",
+        "wrong_asset": f"{really}, of another asset",
+        "late": f"{really}, too late",
+    }.get(one["outcome"], really)
+
+
 def _look_alikes(result: dict[str, Any]) -> str:
     likes = result["look_alikes"]
     if not likes:
@@ -297,12 +390,27 @@ def _forests(content: dict[str, Any]) -> str:
         ),
         rows,
     )
+    text += "\n" + _reach(content.get("faults", ()))
     names = sorted({name for way in ways.values() for name, f in way["classes"].items() if f["faults"]})
     each = [
         (f"`{name}`", *(_share(way["classes"].get(name, {}).get("recall"), digits=2) for way in ways.values()))
         for name in names
     ]
     return text + "\nRecall by class:\n\n" + table(("class", *ways), each)
+
+
+def _reach(faults: Iterable[dict[str, Any]]) -> str:
+    """How many the forests could have found: they want three sessions of two vehicles."""
+    shown = [one for one in faults if one["fault"] not in NOT_IN_READINGS]
+    met = [one for one in shown if one["sessions"] >= 3 and one["vehicles"] >= 2]
+    if not met:
+        return ""
+    found = sum(FORESTS in one.get("alone", ()) for one in met)
+    return (
+        f"Of the {len(shown)} faults that readings show, {len(met)} were met by three sessions of two vehicles "
+        "while a ticket was in time; the forests open none for fewer. "
+        f"The {FORESTS} found {found} of those.\n"
+    )
 
 
 def names_part() -> str:

@@ -65,6 +65,36 @@ def test_goals_are_held_against_what_was_measured(content: dict[str, Any]) -> No
     assert "| `update` | 200 | 1 |" in text
 
 
+def told(fault: str, **fields: Any) -> dict[str, Any]:
+    given = {"seed": 1001, "fault": fault, "strength": 0.2, "asset": "station", "sessions": 4, "vehicles": 3}
+    return given | {"enough": True} | fields
+
+
+def test_each_miss_and_what_false_tickets_were_about_is_on_the_page(content: dict[str, Any]) -> None:
+    content["faults"] = [
+        told("no_power", ticket="no_power", beyond_s=3600.0, alone=["isolation forest and tails"]),
+        told("meter_drift", why="nobody was convinced", held="7 learning, 3 usual"),
+        told("rcd_trip", sessions=1, vehicles=1, enough=False, why="met by few", near=["late: lock on cable C"]),
+    ]
+    content["needless"] = [
+        {"code": "anomaly", "outcome": "nothing_there", "really": "no_power", "over_s": 9.0},
+        {"code": "anomaly", "outcome": "nothing_there"},
+        {"code": "lock", "outcome": "wrong_asset", "really": "rcd_trip"},
+    ]
+    content["taken_in"] = [{"code": "anomaly", "outcome": "look_alike", "really": "rain"}]
+    text = detection_report.part()
+    assert "2 of 3. 1 of these were met by fewer sessions or vehicles than the catalogue's own" in text
+    assert "| `meter_drift` | 1001 | 0.20 | 4 of 3 | nobody was convinced | 7 learning, 3 usual |" in text
+    assert "| `rcd_trip` | 1001 | 0.20 | 1 of 1 | met by few (late: lock on cable C) | no rule |" in text
+    assert "| `no_power` |  | 1001 | 0.20 | 4 of 3 | 60 min |" in text
+    assert "| `anomaly` | nothing; `no_power` was there in the week before | 1 |" in text
+    assert "| `anomaly` | nothing | 1 |" in text
+    assert "| `lock` | `rcd_trip`, of another asset | 1 |" in text
+    assert "| `anomaly` | `rain` | 1 |" in text
+    assert "Of the 2 faults that readings show, 2 were met by three sessions of two vehicles" in text
+    assert "The isolation forest and tails found 1 of those." in text
+
+
 def test_pictures_are_sound_svg_and_show_only_classes_that_had_faults(content: dict[str, Any]) -> None:
     for name, svg in detection_report.pictures(content).items():
         root = ET.fromstring(svg)  # noqa: S314  # we made it

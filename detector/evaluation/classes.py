@@ -16,13 +16,16 @@ class Grading(NamedTuple):
     """`within`: a ticket that comes later than this after the fault showed comes too late. `proof_s`: of a hard
     fault, how long the catalogue wants it to hold; None where finding it takes sessions. `samples`: how many of
     the messages that show it the catalogue wants, whatever time lies between them. `incipient`: it creeps up while
-    charging still works. `also`: other codes that name the same thing to a technician."""
+    charging still works. `also`: other codes that name the same thing to a technician. `sessions`, `vehicles`: the
+    fewest that the catalogue's own condition takes; what fewer have met counts as missed all the same."""
 
     within: timedelta
     proof_s: float | None = None
     incipient: bool = False
     also: frozenset[str] = frozenset()
     samples: int = 1
+    sessions: int = 0
+    vehicles: int = 0
 
 
 _REPORTED = frozenset({"reported_fault"})
@@ -58,27 +61,29 @@ GRADINGS: dict[str, Grading] = {
     "stuck_preparing": Grading(DAY),
     "stuck_finishing": Grading(3 * DAY),  # only who comes next tells it from a parked car
     "stuck_suspended_evse": Grading(DAY),
-    "no_power": Grading(2 * DAY, also=_REPORTED),
-    "no_energy_sessions": Grading(3 * DAY, also=frozenset({"no_power"})),
-    "failed_starts": Grading(3 * DAY),
-    "isolation": Grading(2 * DAY, also=_REPORTED),
-    "rcd_trip": Grading(2 * DAY, also=_REPORTED),
-    "pilot_proximity": Grading(2 * DAY, also=_REPORTED),
-    "lock": Grading(2 * DAY, also=_REPORTED),
+    "no_power": Grading(2 * DAY, also=_REPORTED, sessions=2, vehicles=2),
+    "no_energy_sessions": Grading(3 * DAY, also=frozenset({"no_power"}), sessions=3, vehicles=2),
+    "failed_starts": Grading(3 * DAY, sessions=3, vehicles=2),
+    "isolation": Grading(2 * DAY, also=_REPORTED, sessions=2, vehicles=2),
+    "rcd_trip": Grading(2 * DAY, also=_REPORTED, sessions=2, vehicles=2),
+    "pilot_proximity": Grading(2 * DAY, also=_REPORTED, sessions=3, vehicles=2),
+    "lock": Grading(2 * DAY, also=_REPORTED, sessions=2, vehicles=1),
     "silent_station": Grading(10 * DAY),  # where one driver a day is usual, a week without is chance
-    "reader_fault": Grading(7 * DAY, also=_REPORTED),
-    "payment_fault": Grading(7 * DAY),
+    "reader_fault": Grading(7 * DAY, also=_REPORTED, sessions=6, vehicles=2),
+    "payment_fault": Grading(7 * DAY, sessions=6, vehicles=2),
     "phase_imbalance": Grading(3 * DAY, also=_REPORTED),
     "power_mismatch": Grading(3 * DAY),
     "thermal_derate": Grading(3 * DAY, also=_REPORTED),
     # Creeps up.
     # Contacts that are far gone overheat, and whoever is sent for that finds them.
-    "plug_resistance": Grading(14 * DAY, incipient=True, also=_REPORTED | {"plug_overheat"}),
-    "supply_resistance": Grading(14 * DAY, incipient=True),
-    "meter_drift": Grading(14 * DAY, incipient=True),
-    "module_loss": Grading(14 * DAY, incipient=True, also=_REPORTED),
+    "plug_resistance": Grading(
+        14 * DAY, incipient=True, also=_REPORTED | {"plug_overheat"}, sessions=3, vehicles=2
+    ),
+    "supply_resistance": Grading(14 * DAY, incipient=True, sessions=3, vehicles=1),
+    "meter_drift": Grading(14 * DAY, incipient=True, sessions=5, vehicles=1),
+    "module_loss": Grading(14 * DAY, incipient=True, also=_REPORTED, sessions=20, vehicles=2),
 }
-_DEFAULT = Grading(7 * DAY)
+_DEFAULT = Grading(7 * DAY, sessions=3, vehicles=2)
 """Of faults that the catalogue does not know: only the forests can find them."""
 
 NOT_IN_READINGS = frozenset(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from random import Random
 
 import msgspec
@@ -97,22 +97,23 @@ def _of_fault(number: int, fault: Fault, matched: Matched) -> Counts:
         counts.found = counts.named = 1
         delay_s = max((alarm.opened_at - fault.shown_at).total_seconds(), 0.0)
         counts.delays_s = [delay_s]
-        counts.beyond_s = _beyond_s(fault, fault.shown_at, alarm)
+        beyond = beyond_s(fault, alarm)
+        counts.beyond_s = [] if beyond is None else [beyond]
     elif wrong:
         counts.named = 1
         counts.confused = {f"{fault.asset.kind} -> {wrong[0].asset.kind}": 1}
     return counts
 
 
-def _beyond_s(fault: Fault, shown_at: datetime, alarm: Alarm) -> list[float]:
-    """Of a hard fault, how long after its proof the ticket came: after it had held for as long, and been said as
-    often, as the catalogue wants."""
+def beyond_s(fault: Fault, alarm: Alarm) -> float | None:
+    """Of a hard fault that showed, how long after its proof the ticket came: after it had held for as long, and
+    been said as often, as the catalogue wants. None of others."""
     graded = grading(fault.fault)
-    if graded.proof_s is None:
-        return []
-    said = (shown_at, *fault.shown_again)[: graded.samples]
-    proven = max(shown_at + timedelta(seconds=graded.proof_s), said[-1])
-    return [max((alarm.opened_at - proven).total_seconds(), 0.0)]
+    if graded.proof_s is None or fault.shown_at is None:
+        return None
+    said = (fault.shown_at, *fault.shown_again)[: graded.samples]
+    proven = max(fault.shown_at + timedelta(seconds=graded.proof_s), said[-1])
+    return max((alarm.opened_at - proven).total_seconds(), 0.0)
 
 
 def strength(fault: Fault) -> str:

@@ -73,7 +73,7 @@ def _judge(truth: Truth, alarm: Alarm, site_of: Mapping[str, str], found_by: lis
     near = [
         number
         for number, fault in enumerate(truth.faults)
-        if _lasts(fault.since, fault.until, alarm) and _touches(fault, alarm, site_of)
+        if _lasts(fault.since, fault.until, alarm) and touches(fault, alarm, site_of)
     ]
     named = [number for number in near if _names(alarm, truth.faults[number])]
     right = [number for number in named if truth.faults[number].asset == alarm.asset]
@@ -130,7 +130,7 @@ def _lasts(since: datetime, until: datetime | None, alarm: Alarm) -> bool:
     return since <= alarm.opened_at and (until is None or alarm.opened_at <= until + AFTER_END)
 
 
-def _touches(fault: Fault, alarm: Alarm, site_of: Mapping[str, str]) -> bool:
+def touches(fault: Fault, alarm: Alarm, site_of: Mapping[str, str]) -> bool:
     """Whether they are about the same station, or one is about the other's whole site."""
     if alarm.asset.kind == "site":
         return alarm.asset.id in (fault.asset.id, site_of.get(fault.station_id))

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 
-from detector.evaluation.classes import NOT_IN_READINGS, grading
-from detector.evaluation.figures import STRENGTHS, Figures, Result, strength
-from detector.evaluation.matching import Matched, Outcome, deadline
-from detector.evaluation.truth import Truth
+from detector.evaluation.classes import NOT_IN_READINGS
+from detector.evaluation.fates import Fate, Needless
+from detector.evaluation.figures import STRENGTHS, Figures, Result
 
 _HEAD = (
     "class",
@@ -116,41 +115,22 @@ def in_readings(result: Result) -> float | None:
     return sum(figures.found for figures in shown) / faults if faults else None
 
 
-def misses(
-    truth: Truth, matched: Matched, sessions: Mapping[int, tuple[int, int]], held: Callable[[int], str]
-) -> Iterable[str]:
-    """Each fault that no ticket found, and why. `sessions` has, by fault, how many sessions of how many vehicles
-    there were while it lasted; `held`, what its rule answered meanwhile."""
-    for number, fault in enumerate(truth.faults):
-        if matched.found_by[number] is not None or fault.shown_at is None:
-            continue
-        near = [one for one in matched.judged if one.fault == number]
-        said = ", ".join(f"{one.outcome}: {one.alarm.fault} on {one.alarm.asset.id}" for one in near) or "silence"
-        seen, vehicles = sessions.get(number, (0, 0))
-        lasted = "for ever" if fault.until is None else span((fault.until - fault.shown_at).total_seconds())
-        yield (
-            f"missed {fault.fault} ({fault.detail or strength(fault)}, strength {fault.strength:.2f}) "
-            f"on {fault.asset.kind} {fault.asset.id}, shown {fault.shown_at:%m-%d %H:%M}, lasts {lasted}, "
-            f"in time until {deadline(fault):%m-%d %H:%M}; {seen} sessions of {vehicles} vehicles: {said}; "
-            f"the rule held: {held(number) or 'nothing, it was never asked'}"
-        )
+def missed(fate: Fate) -> str:
+    """A fault that no ticket found, and why."""
+    lasted = "for ever" if fate.lasted_s is None else span(fate.lasted_s)
+    return (
+        f"missed {fate.fault} ({fate.detail or '-'}, strength {fate.strength:.2f}) on {fate.asset}, "
+        f"lasts {lasted}, {fate.sessions} sessions of {fate.vehicles} vehicles in time: {fate.why}; "
+        f"{', '.join(fate.near) or 'silence'}; the rule held: {fate.held or 'nothing, it was never asked'}"
+    )
 
 
-def false_tickets(truth: Truth, matched: Matched) -> Iterable[str]:
-    """Each false ticket, and what was really the matter."""
-    for one in matched.false:
-        alarm = one.alarm
-        really = ""
-        if one.fault is not None:
-            fault = truth.faults[one.fault]
-            really = f" (really {fault.fault} {fault.detail} of {fault.asset.kind} {fault.asset.id}"
-            really += f", strength {fault.strength:.2f})"
-            if one.outcome is Outcome.LATE:
-                really += f" deadline {grading(fault.fault).within}"
-        elif one.look_alike is not None:
-            like = truth.look_alikes[one.look_alike]
-            really = f" (really {like.look_alike} {like.detail})"
-        yield (
-            f"false {alarm.fault}, {one.outcome}{really}: {alarm.opened_at:%m-%d %H:%M} {alarm.severity} "
-            f"{alarm.asset.kind} {alarm.asset.id}: {alarm.says}"
-        )
+def false_ticket(one: Needless) -> str:
+    """A false ticket, and what was really the matter."""
+    really = f" (really {one.really} {one.detail}".rstrip() if one.really else ""
+    if one.strength is not None:
+        really += f", strength {one.strength:.2f}"
+    if one.over_s is not None:
+        really += f", over for {span(one.over_s)}"
+    really += ")" if really else ""
+    return f"false {one.code}, {one.outcome}{really}: {one.at:%m-%d %H:%M} {one.severity} {one.asset}: {one.says}"

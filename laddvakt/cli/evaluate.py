@@ -20,7 +20,9 @@ from laddvakt.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from detector.evaluation.fates import Fate, Needless
     from detector.evaluation.figures import Score
+    from detector.evaluation.matching import Matched
     from laddvakt.cli.trial import Outcome
     from simulator.world import LogOptions
 
@@ -55,42 +57,44 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     alike: Score | None  # of the fleet in which nothing is at fault
     rules_alone: Score
     ways: dict[str, Score]  # without rules
-    lines: list[str]
+    fates: list[Fate]
+    needless: list[Needless]
+    taken_in: list[Needless]  # false tickets where nothing is at fault
     messages: int
     cost_s: dict[str, float]
 
 
 def run_seed(seed: int, plan: Plan, settings: Settings) -> Report:
     """One seed, in this process: a fleet with faults, and another with look-alikes only."""
+    from detector.evaluation.fates import fates, needless
     from detector.evaluation.figures import score
     from detector.evaluation.matching import FOREST, match
-    from detector.evaluation.text import false_tickets, misses
     from laddvakt.cli.trial import run_trial
 
     done = run_trial(_options(seed, plan), settings, explain=plan.explain, gather=plan.ablate)
     matched = match(done.truth, done.alarms, done.site_of)
-    alike, lines = _alike(seed, plan, settings)
-    if plan.explain:
-        told = misses(done.truth, matched, done.opportunities(), done.ear.words)
-        lines = [*told, *false_tickets(done.truth, matched), *lines]
+    ways = _ways(done, settings) if plan.ablate else {}
+    alike, taken_in = _alike(seed, plan, settings)
     named = match(done.truth, [alarm for alarm in done.alarms if alarm.fault != FOREST], done.site_of)
     mine = score(done.truth, matched, connectors=done.connectors)
     return Report(
         score=mine if alike is None else msgspec.structs.replace(mine, look_alikes=alike.look_alikes),
         alike=alike,
         rules_alone=score(done.truth, named, connectors=done.connectors),
-        ways=_ways(done, settings) if plan.ablate else {},
-        lines=lines,
+        ways={name: score(done.truth, found, connectors=done.connectors) for name, found in ways.items()},
+        fates=list(fates(done.truth, matched, done.opportunities(), done.ear.words, ways)),
+        needless=list(needless(done.truth, matched, done.site_of)),
+        taken_in=taken_in,
         messages=done.messages,
         cost_s=done.cost_s,
     )
 
 
-def _alike(seed: int, plan: Plan, settings: Settings) -> tuple[Score | None, list[str]]:
-    """The fleet in which nothing is at fault, and what is to be told of it. None where no look-alike is wanted."""
+def _alike(seed: int, plan: Plan, settings: Settings) -> tuple[Score | None, list[Needless]]:
+    """The fleet in which nothing is at fault, and its tickets. None where no look-alike is wanted."""
+    from detector.evaluation.fates import needless
     from detector.evaluation.figures import score
     from detector.evaluation.matching import match
-    from detector.evaluation.text import false_tickets
     from laddvakt.cli.trial import run_trial
 
     options = _look_alikes(seed, plan)
@@ -98,25 +102,23 @@ def _alike(seed: int, plan: Plan, settings: Settings) -> tuple[Score | None, lis
         return None, []
     done = run_trial(options, settings)
     matched = match(done.truth, done.alarms, done.site_of)
-    lines = [f"nothing at fault: {line}" for line in false_tickets(done.truth, matched)] if plan.explain else []
-    return score(done.truth, matched, connectors=done.connectors), lines
+    tickets = list(needless(done.truth, matched, done.site_of))
+    return score(done.truth, matched, connectors=done.connectors), tickets
 
 
-def _ways(done: Outcome, settings: Settings) -> dict[str, Score]:
+def _ways(done: Outcome, settings: Settings) -> dict[str, Matched]:
     """The same seed judged by each way that needs no rules."""
     from detector.evaluation.bench import WAYS, alarms
-    from detector.evaluation.figures import score
     from detector.evaluation.matching import match
 
     first = done.truth.from_ + HEALTHY * (done.truth.until - done.truth.from_)
-    budget, scores = settings.detector.false_tickets_per_connector_day, {}
+    budget, found = settings.detector.false_tickets_per_connector_day, {}
     for name, way in WAYS.items():
         began = time.process_time()
-        found = alarms(done.rows, done.stations, way, budget=budget, first=first)
-        matched = match(done.truth, found, done.site_of)
-        scores[name] = score(done.truth, matched, connectors=done.connectors)
+        told = alarms(done.rows, done.stations, way, budget=budget, first=first)
+        found[name] = match(done.truth, told, done.site_of)
         done.cost_s[name] = time.process_time() - began
-    return scores
+    return found
 
 
 def _options(seed: int, plan: Plan) -> LogOptions:
@@ -234,8 +236,9 @@ def command(
     content: dict[str, Any] = {}
     for seed, report in zip(wanted, _reports(wanted, plan, settings, cores), strict=True):
         reports.append(report)
-        for line in report.lines:
-            click.echo(f"{seed}: {line}")
+        if explain:
+            for line in _explained(report):
+                click.echo(f"{seed}: {line}")
         click.echo(_progress(seed, report, time.monotonic() - began), err=True)
         content = _figures(reports, plan, ruled)
         if out is not None:
@@ -249,6 +252,15 @@ def command(
             click.echo(line)
 
 
+def _explained(report: Report) -> Iterator[str]:
+    """Each miss and each false ticket in a line."""
+    from detector.evaluation.text import false_ticket, missed
+
+    yield from (missed(fate) for fate in report.fates if fate.ticket is None)
+    yield from map(false_ticket, report.needless)
+    yield from (f"nothing at fault: {false_ticket(one)}" for one in report.taken_in)
+
+
 def _figures(reports: Sequence[Report], plan: Plan, ruled: set[str]) -> dict[str, Any]:
     """What is written: the figures of the seeds that are done."""
     from detector.evaluation.figures import result
@@ -258,6 +270,9 @@ def _figures(reports: Sequence[Report], plan: Plan, ruled: set[str]) -> dict[str
         "plan": plan,
         "result": result([report.score for report in reports], ruled=ruled),
         "nothing_at_fault": result(alike, ruled=ruled) if alike else None,
+        "faults": [fate for report in reports for fate in report.fates],
+        "needless": [one for report in reports for one in report.needless],
+        "taken_in": [one for report in reports for one in report.taken_in],
     }
     if plan.ablate:
         content["rules_alone"] = result([report.rules_alone for report in reports], ruled=ruled)

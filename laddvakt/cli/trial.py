@@ -13,6 +13,7 @@ import msgspec
 
 from collector.replay import ReplayCollector
 from collector.replaylog import LogLine, RecordedAnswers
+from detector.evaluation.matching import deadline
 from detector.evaluation.reasons import Ear, Wanted
 from detector.evaluation.truth import Alarm, Truth, alarms_of
 from detector.features import Window
@@ -58,15 +59,17 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     rows: list[Window]  # what the forests were asked to judge, where they were gathered
 
     def opportunities(self) -> dict[int, tuple[int, int]]:
-        """By fault: sessions that began on its connector (or station) while it lasted, and of how many tokens."""
+        """By fault: sessions that began on its connector (or station) while it lasted and a ticket was in
+        time, and of how many tokens."""
         found = {}
         for number, fault in enumerate(self.truth.faults):
+            until = min(fault.until or self.truth.until, deadline(fault))
             mine = [
                 visit.id_tag
                 for visit in self.visits
-                if visit.station_id == fault.station_id
+                if visit.station_id in (fault.station_id, *fault.stations)
                 and fault.connector_id in (None, visit.connector_id)
-                and fault.since <= visit.at < (fault.until or self.truth.until)
+                and fault.since <= visit.at < until
             ]
             found[number] = (len(mine), len(set(mine)))
         return found

@@ -43,7 +43,11 @@ def test_small_run_gives_a_table_and_json(tmp_path: Path) -> None:
         ],
     )
     assert result.exit_code == 0, result.output
-    written = json.loads(out.read_bytes())["result"]
+    content = json.loads(out.read_bytes())
+    assert {one["fault"] for one in content["faults"]} == {"offline", "reported_fault"}
+    assert len([one for one in content["faults"] if one.get("ticket")]) == content["result"]["overall"]["found"]
+    assert len(content["needless"]) == content["result"]["overall"]["false_tickets"]
+    written = content["result"]
     assert written["seeds"] == [1]
     assert set(written["overall"]) >= {"precision", "recall", "f1", "time_to_detect_p50_s", "right_asset"}
     assert set(written["classes"]) >= {"offline", "reported_fault"}

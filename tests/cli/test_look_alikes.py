@@ -5,9 +5,10 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from detector.evaluation.fates import needless
 from detector.evaluation.figures import Score, score
 from detector.evaluation.matching import match
-from detector.evaluation.text import false_tickets
+from detector.evaluation.text import false_ticket
 from laddvakt.cli.trial import run_trial
 from laddvakt.settings import Settings
 from simulator.lookalikes import LOOK_ALIKES
@@ -48,7 +49,8 @@ def lived(
     options = msgspec.structs.replace(options, likes=likes)
     done = run_trial(options, Settings.model_validate({"records": {"url": "sqlite://"}}))
     matched = match(done.truth, done.alarms, done.site_of)
-    return score(done.truth, matched, connectors=done.connectors), list(false_tickets(done.truth, matched))
+    told = [false_ticket(one) for one in needless(done.truth, matched, done.site_of)]
+    return score(done.truth, matched, connectors=done.connectors), told
 
 
 def rate(found: Score) -> float:

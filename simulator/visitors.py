@@ -27,6 +27,7 @@ _PILOT_FAULTS = (
 _NOT_HOME = Fault("OtherError", "plug partly inserted", "CX020")
 _JUST_COME = 0.5  # share of drivers who come without a look at who is there
 _APP_S = 600.0  # until a driver gives up whose app could not start it
+_OFFERED = frozenset({ConnectorState.CHARGING, ConnectorState.SUSPENDED_EV})  # a pause of the station's is told
 _STARTED_WH = 5.0  # a driver who sees less than this on the display concludes that it does not charge
 
 
@@ -188,10 +189,11 @@ class Visitors:
         self._bay.stop("EVDisconnected" if self._desk.rng.random() < 0.3 else "Local", now_s)
 
     def look(self, visit: Visit, transaction: Transaction, now_s: float) -> None:
-        """The driver sees that nothing is charged, gives up, and perhaps tries again."""
+        """The driver sees that nothing is charged, gives up, and perhaps tries again: whether the station gives
+        nothing or the vehicle takes nothing, the display says the same."""
         bay = self._bay
         if bay.visit is not visit or bay.transaction is not transaction:
             return
         self._circuit.advance(now_s)
-        if bay.status is ConnectorState.CHARGING and self._circuit.energy_wh - bay.began_wh < _STARTED_WH:
+        if bay.status in _OFFERED and self._circuit.energy_wh - bay.began_wh < _STARTED_WH:
             bay.stop("Local", now_s, retry=True)

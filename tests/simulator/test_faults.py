@@ -183,3 +183,14 @@ def test_a_fault_strikes_only_stations_that_can_have_it() -> None:
         assert KINDS[item.fault].fits(by_id[item.station_id])
         assert item.asset.kind != "site" or {by_id[one].site_id for one in item.stations} == {item.asset.id}
         assert item.since_s + item.onset_s <= (item.until_s or 0)
+
+
+def test_who_sees_that_the_vehicle_takes_nothing_gives_up_as_where_nothing_flows() -> None:
+    """Whichever side says no, the display says 0 kWh. Only who asked the vehicle to wait is patient."""
+    fault = plan("no_energy_sessions", since=0, until=8 * 3600, strength=1.0)
+    central = run(fault, 8 * 3600, session_s=(3000, 3600))
+    begun = [call.at_s for call in central.calls("StartTransaction")]
+    ended = [call.at_s for call in central.calls("StopTransaction")]
+    lengths = [end - begin for begin, end in zip(begun, ended, strict=False)]
+    assert any(80 <= length <= 310 for length in lengths)  # looked, and left
+    assert any(length >= 3000 for length in lengths)  # went away at once

@@ -71,7 +71,7 @@ def follow(
         return None, attempts
     if connector.stale or connector.status_since is None:
         return None, attempts
-    if connector.status is ConnectorState.PREPARING and connector.status_before not in _CHARGED:
+    if plugged_in(connector):
         opened = _authorised(opened or Open(_since(connector, now)), view, connector, now)
         return _with_errors(opened, view, connector), attempts
     if opened is None:
@@ -79,6 +79,11 @@ def follow(
     opened = _with_errors(opened, view, connector)
     failed = _over(opened, view.station_id, connector, start_within_s, now)
     return None, attempts if failed is None else (*attempts, failed)
+
+
+def plugged_in(connector: ConnectorView) -> bool:
+    """Whether somebody has plugged in, and has not charged yet."""
+    return connector.status is ConnectorState.PREPARING and connector.status_before not in _CHARGED
 
 
 def _since(connector: ConnectorView, now: datetime) -> datetime:

@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from detector.attempts import plugged_in
 from detector.rules.base import Subject
 from detector.view import ConnectorView, SessionView, StationView
 from laddvakt.domain.stations import ConnectorState
@@ -116,7 +117,7 @@ def follow(ways: Ways, subject: Subject, now: datetime, *, learn: bool) -> Ways:
                 found.append(Visit(now, _way(session), number))
             if session.vehicle is not None:
                 counted.append(session.transaction_id)
-        elif connector.status is ConnectorState.PREPARING and not connector.stale:
+        elif plugged_in(connector) and not connector.stale:
             plugged.setdefault(number, now)
         elif number in plugged:
             found += _left(subject.view, connector, plugged.pop(number), now)

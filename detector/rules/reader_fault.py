@@ -254,6 +254,6 @@ RULE = Rule(
     describe=describe_by(READER),
     memory=Memory,
     wakes=WAKES,
-    inhibited_by=("offline", "emergency_stop", "reported_fault"),
+    inhibited_by=("offline", "emergency_stop", "reported_fault", "payment_fault"),  # who leaves is that one's
     share=share_by(READER),
 )

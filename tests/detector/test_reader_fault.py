@@ -43,9 +43,16 @@ def _story() -> Story:
 
 
 def _visit(
-    story: Story, kind: TokenKind | None = None, *, station: str = "SE-1", gap_h: float = 1.0, minutes: float = 30
+    story: Story,
+    kind: TokenKind | None = None,
+    *,
+    station: str = "SE-1",
+    gap_h: float = 1.0,
+    minutes: float = 30,
+    plug_s: float = 0,
 ) -> None:
-    """Plugged in, identified and charged. No kind: OCPP 1.6, which does not say it."""
+    """Plugged in, identified and charged. No kind: OCPP 1.6, which does not say it. `plug_s`: how long the plug
+    stays in afterwards, and the connector is said to be occupied again (2.x)."""
     story.station_id = station
     name = f"{station} {story.now}"
     story.status(S.PREPARING)
@@ -57,7 +64,12 @@ def _visit(
     )
     story.say(started)
     story.now += timedelta(minutes=minutes)
+    if plug_s:
+        story.status(S.CHARGING)
     story.say(TransactionStopped(at=story.now, transaction_id=name, meter_stop_wh=5000))
+    if plug_s:
+        story.status(S.PREPARING)
+        story.now += timedelta(seconds=plug_s)
     story.status(S.AVAILABLE)
     story.now += timedelta(hours=gap_h)
 
@@ -104,6 +116,34 @@ def test_drivers_who_plug_in_and_leave_again_fire(story: Story, kind: TokenKind 
     (finding,) = story.standing
     assert (finding.fault, finding.asset.id, finding.severity) == ("reader_fault", "SE-1", "P3")
     assert "0 of the last 4 visits" in finding.explanation
+
+
+def test_who_takes_time_to_pull_the_plug_after_a_session_has_not_left_unidentified(story: Story) -> None:
+    """OCPP 2.x says Occupied of a plug that has charged as of one that has not."""
+    for _ in range(16):
+        _visit(story, RFID, plug_s=40)
+        _visit(story, CARD, plug_s=40)
+        _visit(story, RFID)
+    for _ in range(8):
+        _visit(story, RFID)
+        _unread(story)
+        _visit(story, RFID)
+    assert _faults(story) == ["payment_fault"]
+
+
+def test_whom_a_dead_terminal_sends_away_tells_nothing_of_the_reader(story: Story) -> None:
+    for _ in range(16):
+        _visit(story, RFID)
+        _visit(story, CARD)
+        _visit(story, RFID)
+    for _ in range(8):
+        _visit(story, RFID)
+        _unread(story)
+        _visit(story, RFID)
+    assert _faults(story) == ["payment_fault"]
+    for _ in range(4):
+        _unread(story)
+    assert _faults(story) == ["payment_fault"]
 
 
 def test_where_the_card_comes_before_the_plug_the_share_of_starts_tells(story: Story) -> None:

@@ -264,6 +264,12 @@ def _words(visit: Visit) -> str:
     return f"{said} {visit.code}" if visit.code else said
 
 
+_ACCOUNT = frozenset(
+    {"emergency_stop", "isolation", "rcd_trip", "cut_cable", "phase_loss", "no_power", "lock", "pilot_proximity"}
+)
+"""Faults that stand until vehicles charge again or nothing is left of them: what failed meanwhile was their doing.
+A report or a hanging controller stands for minutes, and may come again: starts that fail between are news."""
+
 RULE = Rule(
     code="failed_starts",
     title="Starts fail",
@@ -322,4 +328,5 @@ RULE = Rule(
     wakes=frozenset({Wake.STATUS, Wake.EVENT, Wake.TOKEN, Wake.STARTED, Wake.ENDED, Wake.COMMAND}),
     inhibited_by=("offline", "emergency_stop", "reported_fault", "isolation", "rcd_trip", "cut_cable"),
     absorbed_by=("phase_loss", "no_power", "stuck_preparing", "lock", "pilot_proximity"),
+    spent_by=lambda fault: fault in _ACCOUNT,
 )

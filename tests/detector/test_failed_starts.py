@@ -6,7 +6,7 @@ import pytest
 
 from detector.changes import ChangeKind
 from detector.kinship import FAMILIES
-from detector.rules import failed_starts, phase_loss, stuck_preparing
+from detector.rules import failed_starts, lock, phase_loss, stuck_preparing
 from detector.rules.failed_starts import p_below
 from laddvakt.domain.facts import TokenPresented
 from laddvakt.domain.stations import ConnectorState
@@ -211,6 +211,33 @@ def test_a_controller_that_hangs_before_the_session_is_the_same_trouble() -> Non
     story.wait(3600)
     assert [finding.fault for finding in story.standing] == ["stuck_preparing"]
     assert {"failed_starts"} <= FAMILIES["stuck_preparing"]
+
+
+def test_what_failed_for_a_broken_lock_is_no_news_when_the_lock_is_mended() -> None:
+    """The lock's ticket is cleared when a day has brought nothing; the same visits are not told a second time."""
+    story = Story(make_engine(rules=(failed_starts.RULE, lock.RULE)))
+    story.connect()
+    story.status(ConnectorState.AVAILABLE)
+    story.wait(3600)
+    for card in "ABCD":
+        story.status(ConnectorState.PREPARING)
+        _show(story, card)
+        story.wait(5)
+        story.status(ConnectorState.FAULTED, "ConnectorLockFailure")
+        story.wait(40)
+        story.status(ConnectorState.PREPARING)
+        story.wait(20)
+        story.status(ConnectorState.AVAILABLE)
+        story.wait(600)
+    assert [finding.fault for finding in story.standing] == ["lock"]
+    story.wait(26 * 3600)
+    assert story.standing == []
+    for number, card in enumerate("EFG"):
+        _no_start(story, card) if number else _session(story, 1, card, wh=9000)
+        story.wait(3600)
+    assert story.standing == []  # two are too few
+    _no_start(story, "H")
+    assert [finding.fault for finding in story.standing] == ["failed_starts"]
 
 
 def test_the_posterior_is_the_beta_distribution() -> None:

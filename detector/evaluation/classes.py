@@ -119,6 +119,12 @@ def grading(fault: str) -> Grading:
     return GRADINGS.get(fault, _DEFAULT)
 
 
-def names_it(code: str, fault: str) -> bool:
-    """Whether a ticket of `code` tells a technician of a fault of class `fault`."""
-    return code == fault or code in grading(fault).also
+_OF_CODE = {("failed_starts", "CX011"): frozenset({"isolation"})}
+"""What names a fault that the station itself reports with a code: a cable check that fails twice is `isolation` by the
+catalogue, and sends somebody to the same cable to measure and replace it."""
+
+
+def names_it(code: str, fault: str, detail: str = "") -> bool:
+    """Whether a ticket of `code` tells a technician of a fault of class `fault`, of this kind."""
+    told = {name for word in detail.split() for name in _OF_CODE.get((fault, word), ())}
+    return code == fault or code in grading(fault).also or code in told

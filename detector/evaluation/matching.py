@@ -123,7 +123,7 @@ def deadline(fault: Fault) -> datetime:
 
 
 def _names(alarm: Alarm, fault: Fault) -> bool:
-    return alarm.fault == FOREST or names_it(alarm.fault, fault.fault)
+    return alarm.fault == FOREST or names_it(alarm.fault, fault.fault, fault.detail)
 
 
 def _lasts(since: datetime, until: datetime | None, alarm: Alarm) -> bool:

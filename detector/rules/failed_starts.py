@@ -326,7 +326,7 @@ RULE = Rule(
     describe=describe,
     memory=Memory,
     wakes=frozenset({Wake.STATUS, Wake.EVENT, Wake.TOKEN, Wake.STARTED, Wake.ENDED, Wake.COMMAND}),
-    inhibited_by=("offline", "emergency_stop", "reported_fault", "isolation", "rcd_trip", "cut_cable"),
-    absorbed_by=("phase_loss", "no_power", "stuck_preparing", "lock", "pilot_proximity"),
+    inhibited_by=("offline", "emergency_stop", "reported_fault", "cut_cable"),
+    absorbed_by=("phase_loss", "no_power", "stuck_preparing", "lock", "pilot_proximity", "isolation", "rcd_trip"),
     spent_by=lambda fault: fault in _ACCOUNT,
 )

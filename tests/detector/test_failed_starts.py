@@ -6,7 +6,7 @@ import pytest
 
 from detector.changes import ChangeKind
 from detector.kinship import FAMILIES
-from detector.rules import failed_starts, lock, phase_loss, stuck_preparing
+from detector.rules import failed_starts, isolation, lock, phase_loss, stuck_preparing
 from detector.rules.failed_starts import p_below
 from laddvakt.domain.facts import TokenPresented
 from laddvakt.domain.stations import ConnectorState
@@ -211,6 +211,24 @@ def test_a_controller_that_hangs_before_the_session_is_the_same_trouble() -> Non
     story.wait(3600)
     assert [finding.fault for finding in story.standing] == ["stuck_preparing"]
     assert {"failed_starts"} <= FAMILIES["stuck_preparing"]
+
+
+def test_cable_checks_that_fail_are_one_trouble_with_the_starts_that_fail_for_them() -> None:
+    story = Story(make_engine(rules=(failed_starts.RULE, isolation.RULE)))
+    story.connect()
+    story.status(ConnectorState.AVAILABLE)
+    for number, card in enumerate("ABC"):
+        _session(story, number, card)
+    assert [finding.fault for finding in story.standing] == ["failed_starts"]
+    for number, card in enumerate("DEF"):
+        story.start(f"x{number}", card)
+        story.status(ConnectorState.FAULTED, "OtherError", mrec=("CX011",))
+        story.wait(30)
+        story.stop(f"x{number}", reason="Other")
+        story.status(ConnectorState.AVAILABLE)
+        story.wait(1800)
+    assert [finding.fault for finding in story.standing] == ["isolation"]
+    assert "failed_starts" in FAMILIES["isolation"]
 
 
 def test_what_failed_for_a_broken_lock_is_no_news_when_the_lock_is_mended() -> None:

@@ -116,6 +116,16 @@ def test_ticket_after_the_deadline_is_late() -> None:
     assert judge(alarm("offline", opened_at=at(65)), faults=(long,))[0] == [Outcome.FOUND]
 
 
+@pytest.mark.parametrize(
+    ("detail", "outcome"),
+    [("plug CX011", Outcome.FOUND), ("station CX012", Outcome.OTHER_NAME), ("plug", Outcome.OTHER_NAME)],
+)
+def test_cable_checks_that_fail_are_isolation_by_the_catalogue(detail: str, outcome: Outcome) -> None:
+    starts = fault("failed_starts", asset=PLUG, connector_id=1, detail=detail)
+    outcomes, _ = judge(alarm("isolation", asset=PLUG, connector_id=1), faults=(starts,))
+    assert outcomes == [outcome]
+
+
 def test_what_names_the_fault_goes_before_an_earlier_anomaly() -> None:
     odd = alarm("anomaly", ticket_id="t0", opened_at=at(15))
     outcomes, matched = judge(odd, alarm())

@@ -23,6 +23,8 @@ _DEVICE_GAP_S = 120.0
 _PUNCTUAL = timedelta(seconds=10)
 """A station whose clock is further off, or that tells later, does not say when its register read what it says."""
 _STEPS = 50  # a register that counts in coarse steps needs so many of them
+_SLIPS, _JITTER_S = 0.01, 5.0
+"""By so much the station's clock may run otherwise than ours while power is counted by it: a share, and seconds."""
 _NO_DRIFT = 0.35  # two meters further apart do not measure the same thing
 
 
@@ -36,12 +38,14 @@ class Reason(StrEnum):
 
 
 class Point(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A register at a moment; `watts` of the station, where it says so. `punctual`: both clocks agree on when."""
+    """A register at a moment; `watts` of the station, where it says so. `punctual`: both clocks agree on when.
+    `late_s`: how much later it was by ours."""
 
     at: datetime
     wh: float
     watts: float = -1.0
     punctual: bool = True
+    late_s: float = 0.0
 
 
 class Pair(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -53,7 +57,8 @@ class Pair(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 class Run(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True, gc=False):
     """What this session has shown so far: the station's last sample and the device's, what register and power
-    counted over steady stretches, and both registers at two moments."""
+    counted over steady stretches, and both registers at two moments. `steady_s`: how long those stretches were by the
+    station's clock, and `slipped_s`: how much longer by ours."""
 
     transaction: str = ""
     last: Point | None = None
@@ -62,6 +67,8 @@ class Run(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True, gc=F
     flowed_wh: float = 0.0
     begin: Pair | None = None
     end: Pair | None = None
+    steady_s: float = 0.0
+    slipped_s: float = 0.0
 
 
 class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -90,8 +97,7 @@ def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
                 continue
             if sample.source == "ocpp":
                 step_wh = min(step_wh, step_of(wh))
-                late = (sample.heard_at or now) - sample.at
-                run = _own(run, sample, wh, thresholds, punctual=abs(late) <= _PUNCTUAL)
+                run = _own(run, sample, wh, thresholds, late=(sample.heard_at or now) - sample.at)
             else:
                 run = _device(run, sample.at, wh)
         memory = msgspec.structs.replace(memory, run=run, step_wh=step_wh)
@@ -108,20 +114,26 @@ def _verdict(memory: Memory, thresholds: Thresholds) -> Verdict:
     return Verdict(standing=Standing.NOT_MET, reason=reason, memory=memory)
 
 
-def _own(run: Run, sample: Sample, wh: float, thresholds: Thresholds, *, punctual: bool) -> Run:
+def _own(run: Run, sample: Sample, wh: float, thresholds: Thresholds, *, late: timedelta) -> Run:
     """One more sample of the station: what register and power say of the time since the last."""
     power, last = sample.power, run.last
     watts = power.watts if power is not None and power.basis == "measured" else -1.0
-    counted, flowed = run.counted_wh, run.flowed_wh
-    if last is not None:
-        seconds = (sample.at - last.at).total_seconds()
-        dense = 0 < seconds <= thresholds["densest_s"]
-        lower, higher = min(watts, last.watts), max(watts, last.watts)
-        if dense and lower >= _FLOWS_W and higher - lower <= _STEADY * higher:
-            counted += wh - last.wh
-            flowed += (watts + last.watts) / 2 * seconds / 3600
-    point = Point(sample.at, wh, watts, punctual)
-    return Run(run.transaction, point, run.device, counted, flowed, run.begin, run.end)
+    point = Point(sample.at, wh, watts, abs(late) <= _PUNCTUAL, late.total_seconds())
+    run = msgspec.structs.replace(run, last=point)
+    if last is None:
+        return run
+    seconds = (point.at - last.at).total_seconds()
+    dense = 0 < seconds <= thresholds["densest_s"]
+    lower, higher = min(watts, last.watts), max(watts, last.watts)
+    if not dense or lower < _FLOWS_W or higher - lower > _STEADY * higher:
+        return run
+    return msgspec.structs.replace(
+        run,
+        counted_wh=run.counted_wh + wh - last.wh,
+        flowed_wh=run.flowed_wh + (watts + last.watts) / 2 * seconds / 3600,
+        steady_s=run.steady_s + seconds,
+        slipped_s=run.slipped_s + point.late_s - last.late_s,
+    )
 
 
 def _device(run: Run, at: datetime, wh: float) -> Run:
@@ -134,7 +146,7 @@ def _device(run: Run, at: datetime, wh: float) -> Run:
             share = (own.at - before.at).total_seconds() / seconds
             pair = Pair(own.wh, before.wh + share * (wh - before.wh))
             begin, end = begin or pair, pair
-    return Run(run.transaction, own, Point(at, wh), run.counted_wh, run.flowed_wh, begin, end)
+    return msgspec.structs.replace(run, device=Point(at, wh), begin=begin, end=end)
 
 
 def _next_session(memory: Memory, transaction: str, subject: Subject, thresholds: Thresholds) -> Memory:
@@ -155,9 +167,10 @@ def _next_session(memory: Memory, transaction: str, subject: Subject, thresholds
 
 
 def of_power(run: Run, least_wh: float) -> float | None:
-    """By which share the register counted more than the power says; None where too little flowed, and where they
-    are so far apart that the register stands still or leaps: other rules name that."""
-    if run.flowed_wh < least_wh:
+    """By which share the register counted more than the power says; None where too little flowed, where the time it
+    flowed for is not known, for the station's clock ran otherwise than ours, and where they are so far apart that
+    the register stands still or leaps: other rules name that."""
+    if run.flowed_wh < least_wh or abs(run.slipped_s) > _SLIPS * run.steady_s + _JITTER_S:
         return None
     error = run.counted_wh / run.flowed_wh - 1
     return error if abs(error) <= _NO_DRIFT else None

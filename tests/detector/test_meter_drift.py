@@ -39,10 +39,12 @@ class Meter:
         device: float | None = None,
         says_power: bool = True,
         behind_s: float = 0,
+        slow: float = 0,
         taper: bool = False,
     ) -> None:
         """One session. `device`: the gain of an independent meter beside it, which speaks every 30 s. `behind_s`:
-        by which the station's clock is wrong; `taper`: power falls to a tenth."""
+        by which the station's clock is wrong; `slow`: by how much of the time it falls behind; `taper`: power falls
+        to a tenth."""
         story = self.story
         self.session += 1
         transaction = str(self.session)
@@ -57,7 +59,7 @@ class Meter:
                 story.measure(source="mqtt", energy_wh=round(self.device_wh, 1))
             if (tick * 5) % every_s < 5:
                 power = {"power_w": watts} if says_power else {}
-                at = story.now - timedelta(seconds=behind_s)
+                at = story.now - timedelta(seconds=behind_s + slow * tick * 5)
                 story.measure(transaction=transaction, energy_wh=self.wh // step_wh * step_wh, at=at, **power)
         story.stop(transaction)
         story.wait(600)
@@ -197,6 +199,19 @@ def test_one_sample_a_second_says_the_same(story: Story) -> None:
         meter.charge(every_s=5)
     for _ in range(4):
         meter.charge(gain=0.88, every_s=5)
+    assert [finding.fault for finding in story.standing] == ["meter_drift"]
+
+
+@pytest.mark.parametrize("slow", [0.2, -0.2])
+def test_a_clock_that_runs_slow_or_fast_does_not_say_how_long_power_flowed(story: Story, slow: float) -> None:
+    meter = Meter(story)
+    for _ in range(6):
+        meter.charge(every_s=30)
+    for _ in range(6):
+        meter.charge(every_s=30, slow=slow)
+    assert story.kinds() == []
+    for _ in range(4):
+        meter.charge(every_s=30, gain=1.12)
     assert [finding.fault for finding in story.standing] == ["meter_drift"]
 
 

@@ -120,8 +120,8 @@ def grading(fault: str) -> Grading:
 
 
 _OF_CODE = {("failed_starts", "CX011"): frozenset({"isolation"})}
-"""What names a fault that the station itself reports with a code: a cable check that fails twice is `isolation` by the
-catalogue, and sends somebody to the same cable to measure and replace it."""
+"""What names a fault that the station itself reports with a code: a cable check that fails twice is `isolation` by
+the catalogue, and sends somebody to the same cable to measure and replace it."""
 
 
 def names_it(code: str, fault: str, detail: str = "") -> bool:

@@ -24,7 +24,7 @@ _PUNCTUAL = timedelta(seconds=10)
 """A station whose clock is further off, or that tells later, does not say when its register read what it says."""
 _STEPS = 50  # a register that counts in coarse steps needs so many of them
 _SLIPS, _JITTER_S = 0.01, 5.0
-"""By so much the station's clock may run otherwise than ours while power is counted by it: a share, and seconds."""
+"""By so much the station's clock may run otherwise than ours while power is counted: a share, and seconds."""
 _NO_DRIFT = 0.35  # two meters further apart do not measure the same thing
 
 
@@ -57,8 +57,8 @@ class Pair(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 class Run(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True, gc=False):
     """What this session has shown so far: the station's last sample and the device's, what register and power
-    counted over steady stretches, and both registers at two moments. `steady_s`: how long those stretches were by the
-    station's clock, and `slipped_s`: how much longer by ours."""
+    counted over steady stretches, and both registers at two moments. `steady_s`: how long those stretches were by
+    the station's clock, and `slipped_s`: how much longer by ours."""
 
     transaction: str = ""
     last: Point | None = None
@@ -167,9 +167,9 @@ def _next_session(memory: Memory, transaction: str, subject: Subject, thresholds
 
 
 def of_power(run: Run, least_wh: float) -> float | None:
-    """By which share the register counted more than the power says; None where too little flowed, where the time it
-    flowed for is not known, for the station's clock ran otherwise than ours, and where they are so far apart that
-    the register stands still or leaps: other rules name that."""
+    """By which share the register counted more than the power says; None where too little flowed, where the
+    station's clock ran otherwise than ours, so that nobody knows for how long, and where they are so far apart
+    that the register stands still or leaps: other rules name that."""
     if run.flowed_wh < least_wh or abs(run.slipped_s) > _SLIPS * run.steady_s + _JITTER_S:
         return None
     error = run.counted_wh / run.flowed_wh - 1

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from detector.rules.base import Rule, Scope, Standing, Subject, Threshold, Thresholds, Verdict, Wake, place, span
-from detector.runs import Run, longer
+from detector.runs import MAX_GAP, Run, longer
 from detector.view import ConnectorView, Power, Sample
 from laddvakt.domain.stations import ConnectorState
 from laddvakt.domain.tickets import Evidence, Finding, Severity
@@ -30,14 +30,24 @@ class Reason(StrEnum):
     FLOWS = "flows"  # it flowed for long enough, and sessions enough without it have not ended since
 
 
+class Point(NamedTuple):
+    """What the station's meter said outside any session."""
+
+    at: datetime
+    wh: float
+    watts: float
+
+
 class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
-    """`own_w`: what its electronics take with nothing plugged in. `sessions`: ended since it flowed."""
+    """`own_w`: what its electronics take with nothing plugged in. `sessions`: ended since it flowed. `meter`: what
+    the station's meter said when it flowed last."""
 
     run: Run | None = None
     found: Run | None = None
     sessions: int = 0
     own_w: float = 0.0
     foreign_at: datetime | None = None  # the last sample of a transaction that we do not know
+    meter: Point | None = None
 
 
 _IN_SESSION = Verdict(standing=Standing.NOT_MET, reason=Reason.IN_SESSION)
@@ -91,7 +101,9 @@ def _lately(at: datetime | None, now: datetime, thresholds: Thresholds) -> bool:
 
 
 def _at_rest(memory: Memory) -> Memory:
-    return memory if memory.run is None else msgspec.structs.replace(memory, run=None)
+    if memory.run is None and memory.meter is None:
+        return memory
+    return msgspec.structs.replace(memory, run=None, meter=None)
 
 
 def _sample(memory: Memory, connector: ConnectorView, sample: Sample, thresholds: Thresholds) -> Memory:
@@ -100,21 +112,52 @@ def _sample(memory: Memory, connector: ConnectorView, sample: Sample, thresholds
         return memory
     if any(name in sample.values for name in _INLET):
         return memory  # upstream of the contactor: the station itself takes some
+    told = not connector.stale and connector.status is not ConnectorState.AVAILABLE
+    persist_s = thresholds["persist_s" if told else "untold_s"]
+    memory = _counted(memory, sample, persist_s)
     free = connector.status is ConnectorState.AVAILABLE and not connector.stale
     if free and power.watts < thresholds["own_w"]:
         own_w = max(memory.own_w, power.watts)
         return memory if own_w == memory.own_w and memory.run is None else _resting(memory, own_w)
     if not _flows(sample, power, memory.own_w, thresholds):
         return _at_rest(memory)
+    point = _meter(sample, power)
+    if point is not None and memory.meter is not None and point[1:] == memory.meter[1:]:
+        return memory  # a dead line to the meter says again what it said last: power, and none of it counted
     run = longer(memory.run, sample.at, power.watts)
-    told = not connector.stale and connector.status is not ConnectorState.AVAILABLE
-    if run.lasted(thresholds["persist_s" if told else "untold_s"]):
-        return msgspec.structs.replace(memory, run=run, found=run, sessions=0)
-    return msgspec.structs.replace(memory, run=run)
+    found = run if run.lasted(persist_s) else memory.found
+    sessions = memory.sessions if found is memory.found else 0
+    return msgspec.structs.replace(memory, run=run, found=found, sessions=sessions, meter=point)
+
+
+def _meter(sample: Sample, power: Power) -> Point | None:
+    """Register and power of the station's own meter."""
+    wh = sample.values.get("energy_wh")
+    if wh is None or sample.source != "ocpp" or power.basis != "measured":
+        return None
+    return Point(sample.at, wh, power.watts)
+
+
+def _counted(memory: Memory, sample: Sample, persist_s: float) -> Memory:
+    """Found also where the register says for how long it flowed: of a meter that is read each quarter of an hour,
+    one sample shows it, and the next what was counted since."""
+    meter, wh = memory.meter, sample.values.get("energy_wh")
+    if (
+        meter is None
+        or wh is None
+        or sample.source != "ocpp"
+        or not timedelta(0) < sample.at - meter.at <= MAX_GAP
+    ):
+        return memory
+    flowed_s = min((wh - meter.wh) * 3600 / meter.watts, (sample.at - meter.at).total_seconds())
+    if flowed_s < persist_s:
+        return memory
+    run = Run(meter.at, meter.at + timedelta(seconds=flowed_s), 2, meter.watts, meter.at)
+    return msgspec.structs.replace(memory, found=run, sessions=0)
 
 
 def _resting(memory: Memory, own_w: float) -> Memory:
-    return msgspec.structs.replace(memory, run=None, own_w=own_w)
+    return msgspec.structs.replace(memory, run=None, meter=None, own_w=own_w)
 
 
 def _flows(sample: Sample, power: Power, own_w: float, thresholds: Thresholds) -> bool:
@@ -189,9 +232,11 @@ RULE = Rule(
     doc=(
         "Over 100 W (or 0.5 A where power is not measured) at a connector without a session, for 60 s (three "
         "minutes where its status says that nothing is plugged in: some stations tell late), in samples of the "
-        "station or of a device. Not while the link is down or came up within five minutes (a start may "
-        "wait in the station's queue), not while the station says that it charges or names a transaction that is "
-        "not known here, not for values out of a queue, and not for what the connector itself takes: it is learnt "
+        "station or of a device; or one sample shows it, and the station's register says by the next that it "
+        "flowed so long. A reading that repeats the one before, register and all, is none. Not while the "
+        "link is down or came up within five minutes (a start may wait in the station's queue), not while the "
+        "station says that it charges or names a transaction that is not known here, not for values out of a "
+        "queue, and not for what the connector itself takes: it is learnt "
         "while nothing is plugged in. Judged once the station has told of a session. Source: IEC 61851-1 "
         "(an outlet is live only while a vehicle asks for it)."
     ),

@@ -43,8 +43,8 @@ class Meter:
         taper: bool = False,
     ) -> None:
         """One session. `device`: the gain of an independent meter beside it, which speaks every 30 s. `behind_s`:
-        by which the station's clock is wrong; `slow`: by how much of the time it falls behind; `taper`: power falls
-        to a tenth."""
+        by which the station's clock is wrong; `slow`: by how much of the time it falls behind; `taper`: power
+        falls to a tenth."""
         story = self.story
         self.session += 1
         transaction = str(self.session)

@@ -109,6 +109,45 @@ def test_values_upstream_of_the_contactor_are_the_stations_own(story: Story) -> 
     assert story.kinds() == []
 
 
+def _aligned(story: Story, wh: float, watts: float) -> None:
+    """One sample in a quarter of an hour, as stations align them with the clock."""
+    story.wait(900)
+    story.measure(energy_wh=wh, power_w=watts)
+
+
+def test_a_register_that_counted_on_after_one_sample_says_how_long_it_flowed(story: Story) -> None:
+    story.status(ConnectorState.PREPARING)
+    _aligned(story, 100_000, 0)
+    _aligned(story, 109_640, 153_557)
+    assert story.standing == []
+    _aligned(story, 121_090, 0)
+    (finding,) = story.standing
+    assert finding.fault == "welded_contactor"
+    assert [item.value for item in finding.evidence[:2]] == ["153557 W", "4 min"]
+
+
+def test_one_sample_of_which_nothing_was_counted_is_none(story: Story) -> None:
+    story.status(ConnectorState.PREPARING)
+    _aligned(story, 100_000, 7000)
+    _aligned(story, 100_050, 0)
+    _aligned(story, 107_000, 0)  # of something else, since
+    assert story.kinds() == []
+
+
+def test_a_meter_whose_line_is_dead_repeats_the_session(story: Story) -> None:
+    for _ in range(20):
+        story.wait(60)
+        story.measure(energy_wh=5000, power_w=10_821.3)
+    assert story.kinds() == []
+
+
+def test_a_register_of_whole_kilowatt_hours_is_waited_for(story: Story) -> None:
+    for minute in range(12):
+        story.wait(60)
+        story.measure(energy_wh=5000 + minute * 117 // 1000 * 1000, power_w=7000)
+    assert [finding.fault for finding in story.standing] == ["welded_contactor"]
+
+
 def test_one_sample_is_none(story: Story) -> None:
     _flow(story, samples=1)
     _flow(story, samples=1, power_w=0.0)

@@ -33,6 +33,7 @@ class Feature(NamedTuple):
     ratio: bool = False
     counts: bool = False  # its value is 2 sqrt(n + 3/8) of a count n
     log: bool = False  # its value is a natural logarithm: what spans decades
+    own: bool = False  # sound equipment differs so much that a connector is held against its own past only
     adds: bool = True  # small deviations add up; not where drivers, or how often a station tells, make them
     many: bool = False  # its label is a plural
     otherwise: str = ""  # of a yes (1) or no (0): what is said of a no
@@ -121,11 +122,12 @@ WINDOW_FEATURES: dict[str, Feature] = {
         "insulation resistance",
         "Ohm/V",
         "cable",
-        0.1,
+        0.7,  # weather halves it and more
         "ln of the newest",
         "isolation monitor",
         "Measure insulation of cable and station; look for moisture.",
         log=True,
+        own=True,
     ),
     "offer_excess": Feature(
         "current beyond what is offered",

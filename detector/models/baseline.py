@@ -4,7 +4,8 @@ z = (x - median) / (1.4826 MAD) within like rows. From wide to narrow: all rows;
 of these the same make (model, firmware, connector type); of these the same battery and ambient bin. A level of n
 rows counts n / (n + 20) against the wider one. Last, the same for the connector: the median and MAD of its own z
 are its habit, which is taken out. A habit excuses at most 4 deviations, so that what was broken before anybody
-looked is still seen. Clipped at 8; a missing feature is 0 and marked in the mask.
+looked is still seen. Where sound connectors differ too much to be compared, the habit excuses all, and nothing is
+told before there are 5 rows of it. Clipped at 8; a missing feature is 0 and marked in the mask.
 """
 
 from __future__ import annotations
@@ -14,13 +15,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.features import FEATURES_OF
+from detector.features import FEATURES_OF, Span
 from detector.models.chunk import Thing
 from detector.models.samples import Floats, Ints, Samples
 
 SHRINK = 20.0
 CLIP = 8.0
 HABIT = 4.0
+LEAST_OWN = 5
+"""Rows of its own before a connector is held against nothing else."""
 _LEAST_HABIT_SPREAD = 0.15
 _MAD_TO_SIGMA = 1.4826
 _MOST_ROWS = 400_000
@@ -126,7 +129,9 @@ class Baseline:
         like = self._under_conditions(samples)
         n, own = _by_group(samples.thing, len(self.things), (samples.values - like.middle) / like.spread)
         middle, spread = _shrunk(n, own, Normal(np.zeros_like(own.middle), np.ones_like(own.spread)))
-        return Normal(np.clip(middle, -HABIT, HABIT), np.maximum(spread, _LEAST_HABIT_SPREAD))
+        habit = np.where(n >= LEAST_OWN, own.middle, np.float32(np.nan))
+        middle = np.where(_own_only(samples.span), habit, np.clip(middle, -HABIT, HABIT))
+        return Normal(middle, np.maximum(spread, _LEAST_HABIT_SPREAD))
 
     def peers(self, samples: Samples) -> Normal:
         """What is normal for others of the same make under like conditions."""
@@ -138,6 +143,8 @@ class Baseline:
         numbers = np.array([self._thing.get(thing, -1) for thing in samples.things], np.int64)[samples.thing]
         known = (numbers >= 0) & (len(self.habits.middle) > 0)
         middle, spread = like.middle.copy(), like.spread.copy()
+        if len(self.habits.middle):
+            middle[np.ix_(~known, _own_only(samples.span))] = np.nan
         own = numbers[known]
         middle[known] += like.spread[known] * self.habits.middle[own]
         spread[known] *= self.habits.spread[own]
@@ -151,6 +158,11 @@ class Baseline:
     def knows(self, make: str) -> bool:
         """Whether it was learnt from equipment of this make."""
         return make in self._make
+
+
+def _own_only(span: Span) -> NDArray[np.bool_]:
+    """Which columns are held against a connector's own past only."""
+    return np.array([feature.own for feature in FEATURES_OF[span].values()])
 
 
 def rows_of(residuals: Floats) -> Floats:

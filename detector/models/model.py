@@ -32,7 +32,7 @@ from detector.models.wording import WORTH_WORDS, Judged, Usual, Worded
 from detector.view import ScoredWindow
 from laddvakt.domain.errors import LaddvaktError
 
-VERSION = 6
+VERSION = 7
 MIN_ROWS = {Span.WINDOW: 300, Span.SESSION: 100, Span.DAY: 100}
 HELD_OUT = 0.3
 FEW_ROWS = 20_000

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import msgspec
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from tests.support.detector import START
 
 NAMES = tuple(FEATURES_OF[Span.WINDOW])
 HEAT = NAMES.index("plug_heat")
+INSULATION = NAMES.index("isolation")
 
 
 def window(value: float, **changes: object) -> Window:
@@ -117,8 +120,33 @@ def test_a_connector_is_compared_with_itself_once_it_has_a_past() -> None:
 def test_a_habit_excuses_only_so_much() -> None:
     broken = [window(70 + (k % 5), station_id="SE-broken", transaction_id=str(k)) for k in range(300)]
     baseline = Baseline.fit(Samples.of([*around(20, n=4000), *broken]))
-    assert np.abs(baseline.habits.middle).max() <= HABIT
+    assert np.abs(baseline.habits.middle[:, HEAT]).max() <= HABIT
     assert np.median(z(baseline, *broken)) > 4
+
+
+def _insulation(log_ohm_per_v: float, n: int, station_id: str) -> list[Window]:
+    values = {"isolation": log_ohm_per_v}
+    return [window(0, station_id=station_id, transaction_id=str(k), values=values) for k in range(n)]
+
+
+@pytest.mark.parametrize(
+    ("station_id", "ohm_per_v", "odd"),
+    [
+        ("SE-poor", 1_000, False),  # a tenth of the others', as always
+        ("SE-sound", 4_000, False),  # rain
+        ("SE-sound", 200, True),
+        ("SE-sound", 1_000, True),  # what is another's past
+        ("SE-new", 1_000, None),
+        ("SE-rare", 1_000, None),
+    ],
+)
+def test_insulation_is_held_against_its_own_past_only(station_id: str, ohm_per_v: float, odd: bool | None) -> None:
+    sound = [row for k in range(5) for row in _insulation(math.log(10_000), 20, f"SE-{k}")]
+    own = _insulation(math.log(10_000), 20, "SE-sound") + _insulation(math.log(10_000), 4, "SE-rare")
+    baseline = Baseline.fit(Samples.of([*sound, *own, *_insulation(math.log(1_000), 20, "SE-poor")]))
+    rows = Samples.of(_insulation(math.log(ohm_per_v), 1, station_id))
+    residual = float(baseline.residuals(rows)[0, INSULATION])
+    assert math.isnan(residual) if odd is None else (abs(residual) >= 3) is odd
 
 
 def test_plain_features_know_no_conditions() -> None:

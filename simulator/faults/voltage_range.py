@@ -1,7 +1,7 @@
 """The mains voltage is too high or too low: for one station (`high`, `low`), or for its whole site (`site high`,
 `site low`), whose transformer is set wrong.
 
-Strength is how far off, 8 to 20 percent. A station whose limits it passes stops charging and says so.
+Strength is how far off, 12 to 20 percent: EN 50160 allows ten, and a good supply lies a few volts over its nominal. A station whose limits it passes stops charging and says so.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def _plan(spec: StationSpec, rng: random.Random, since_s: float, until_s: float 
 
 
 def _apply(station: Station, plan: FaultPlan, share: float) -> None:
-    off = share * between(0.08, 0.2, plan.strength) * (1 if plan.detail.endswith("high") else -1)
+    off = share * between(0.12, 0.2, plan.strength) * (1 if plan.detail.endswith("high") else -1)
     for bay in bays(station, plan):
         bay.circuit.defects.phase_offset_v = (off * physics.NOMINAL_V,) * 3
 

@@ -194,3 +194,16 @@ def test_who_sees_that_the_vehicle_takes_nothing_gives_up_as_where_nothing_flows
     lengths = [end - begin for begin, end in zip(begun, ended, strict=False)]
     assert any(80 <= length <= 310 for length in lengths)  # looked, and left
     assert any(length >= 3000 for length in lengths)  # went away at once
+
+
+@pytest.mark.parametrize("detail", ["low", "high"])
+def test_mains_that_are_at_fault_are_outside_what_en_50160_allows(detail: str) -> None:
+    central = run(plan("voltage_range", since=0, until=7200, strength=0.0, detail=detail), 7200)
+    volts = [
+        float(value["value"])
+        for call in central.calls("MeterValues")
+        for value in call.payload["meterValue"][0]["sampledValue"]
+        if value["measurand"] == "Voltage"
+    ]
+    mean = sum(volts) / len(volts)
+    assert not 207 <= mean <= 253

@@ -1,7 +1,8 @@
 """The mains voltage is too high or too low: for one station (`high`, `low`), or for its whole site (`site high`,
 `site low`), whose transformer is set wrong.
 
-Strength is how far off, 12 to 20 percent: EN 50160 allows ten, and a good supply lies a few volts over its nominal. A station whose limits it passes stops charging and says so.
+Strength is how far off, 12 to 20 percent: EN 50160 allows ten, and a good supply may be a few volts off by itself.
+A station whose limits it passes stops charging and says so.
 """
 
 from __future__ import annotations

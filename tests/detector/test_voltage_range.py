@@ -125,6 +125,21 @@ def test_a_station_alone_waits_for_a_word_of_its_neighbours() -> None:
     assert [finding.fault for finding in story.standing] == ["voltage_range"]
 
 
+def test_a_neighbour_that_is_nearly_as_low_makes_it_the_sites() -> None:
+    """The one that charges more sags more, and is the first under the border."""
+    story = _story(*SITE)
+    for _ in range(14):
+        story.wait(60)
+        story.station_id = "SE-2"
+        story.measure(voltage_l1_v=209.5, voltage_l2_v=210.0, voltage_l3_v=209.0)
+        story.station_id = "SE-1"
+        story.measure(voltage_l1_v=206.0, voltage_l2_v=206.5, voltage_l3_v=206.0)
+    (finding,) = story.standing
+    assert (finding.fault, finding.asset.id) == ("site_voltage", "PARK")
+    raised = [c.finding.fault for c in story.changes if c.kind is ChangeKind.RAISED and c.finding]
+    assert raised == ["site_voltage"]
+
+
 def test_a_neighbour_in_range_makes_it_the_stations_at_once() -> None:
     story = _story(*SITE)
     for _ in range(12):

@@ -16,6 +16,7 @@ from detector.view import ConnectorView, StationView
 PERIOD = timedelta(minutes=10)
 _LONGEST = timedelta(hours=1)
 _LEAST_SAMPLES = 3
+_AFTER = timedelta(seconds=1)
 _LOST = 0.5
 _PARTED = 0.03
 _MAINS_V = 300.0  # more is the output of DC
@@ -56,17 +57,24 @@ def fresh(connector: ConnectorView, names: Sequence[str], since: datetime) -> tu
 
 
 def drawn(view: StationView, since: datetime) -> tuple[float, float, float] | None:
-    """What all connectors of a station draw from each phase, amperes; None where a session's is not known."""
+    """What all connectors of a station draw from each phase, amperes; None where a session's is not known. What
+    flows outside any session, through a contactor that does not open, loads the phases as well."""
     total = [0.0, 0.0, 0.0]
     for connector in view.connectors.values():
-        if connector.session is None:
+        amps = fresh(connector, AMPS, since if connector.session is not None else _left(connector, since))
+        if amps is None and connector.session is None:
             continue
-        amps = fresh(connector, AMPS, since)
         if amps is None:
             return None
         for phase, value in enumerate(amps):
             total[phase] += value
     return total[0], total[1], total[2]
+
+
+def _left(connector: ConnectorView, since: datetime) -> datetime:
+    """From when on a reading is none of the session that is over."""
+    ended_at = connector.last_ended_at
+    return since if ended_at is None else max(since, ended_at + _AFTER)
 
 
 def volts_of(view: StationView, since: datetime) -> tuple[float, ...] | None:

@@ -75,6 +75,23 @@ def test_so_does_one_at_the_stations_other_connector(story: Story) -> None:
     assert story.kinds() == []
 
 
+def test_so_does_one_that_charges_without_a_session(story: Story) -> None:
+    """A contactor that does not open: the phases are loaded all the same."""
+    for _ in range(60):
+        story.wait(60)
+        _say(story, SKEWED, IDLE)
+        _say(story, SKEWED, ONE, connector_id=2)
+    assert story.kinds() == []
+
+
+def test_what_the_session_drew_last_loads_nothing_afterwards(story: Story) -> None:
+    _charge(story, "1", EQUAL, ONE, minutes=5)
+    for _ in range(40):
+        story.wait(60)
+        _say(story, SKEWED, IDLE, connector_id=2)
+    assert len(story.standing) == 1
+
+
 def test_what_the_neighbour_sees_too_is_the_grids(story: Story) -> None:
     for _ in range(40):
         story.wait(60)

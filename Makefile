@@ -22,8 +22,8 @@ install-dev: $(VENV)/.dev ## the same, with what tests and checks need
 run: install ## start everything with 25 simulated stations (DEMO=100 for more); Ctrl-C stops it
 	$(BIN)/laddvakt up --demo $(DEMO)
 
-test: install-dev test-servers ## run all tests, installing the servers they talk to where missing
-	$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
+test: install-dev test-servers ## run all tests side by side (ARGS="-n 0": one by one), with the servers they talk to
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal --cov --cov-report=term $(ARGS)
 	@echo "Branches of the pure packages ($(PURE)):"
 	@$(BIN)/coverage report --include='$(PURE)' --fail-under=95
 

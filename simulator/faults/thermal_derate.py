@@ -11,6 +11,7 @@ from simulator.faults.shown import either, flowing, reported, sent
 from simulator.spec import StationSpec, is_dc
 
 if TYPE_CHECKING:
+    from simulator.bay import Bay
     from simulator.station import Station
 
 
@@ -26,10 +27,16 @@ def _apply(station: Station, plan: FaultPlan, share: float) -> None:
     station.cabinet.fan_share = 1 - share * lost
 
 
+def _acts(bay: Bay) -> bool:
+    """It gives less, or tells how hot it is inside: a station that is warmer, and does neither, shows nothing."""
+    return bay.circuit.derate < 1 or bay.desk.dialect.temperature
+
+
 KIND = FaultKind(
     "thermal_derate",
     planner("thermal_derate", whole=True, details=_details, creeps_h=(0, 24)),
     *graded(_apply),
     shows=either(reported, flowing, sent("mqtt/telemetry")),
+    acts=_acts,
     lasts_s=3 * 86_400,
 )

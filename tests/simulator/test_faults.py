@@ -207,3 +207,15 @@ def test_mains_that_are_at_fault_are_outside_what_en_50160_allows(detail: str) -
     ]
     mean = sum(volts) / len(volts)
     assert not 207 <= mean <= 253
+
+
+def test_heat_that_takes_no_power_and_is_not_told_shows_nothing() -> None:
+    """Half a fan in March: the models of this maker say no temperatures, and the station gave all it ever gave."""
+    bay = make_station(DC).bays[1]
+    acts = KINDS["thermal_derate"].acts
+    bay.desk.dialect = bay.desk.dialect._replace(temperature=False)
+    assert not acts(bay)
+    bay.circuit.derate = 0.6
+    assert acts(bay)
+    bay.circuit.derate, bay.desk.dialect = 1.0, bay.desk.dialect._replace(temperature=True)
+    assert acts(bay)

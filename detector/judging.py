@@ -146,6 +146,7 @@ class Judge:
             if change.kind is ChangeKind.RAISED:
                 self._absorb(state, change.finding, at, changes)
             if change.kind is ChangeKind.CLEARED:
+                self._spend(state, change.finding, at)
                 self._release(state, at, changes)
             if change.kind is not ChangeKind.STILL and change.finding.fault in self._gathered:
                 self._judge_site(state, change.finding.fault, at, changes)
@@ -229,7 +230,8 @@ class Judge:
             slot.spent = slot.spent or (rule.spent_by is not None and any(rule.spent_by(f.fault) for f in holding))
             return at + HELD_RECHECK
         if slot.spent:  # what held it back accounts for it, and is over
-            slot.memory, slot.pending_since, slot.spent = None, None, False
+            slot.memory = rule.forget(slot.memory, None, at) if rule.forget is not None else None
+            slot.pending_since, slot.spent = None, False
             return None
         before, slot.raised = slot.raised, finding
         slot.variant, slot.described_at = verdict.variant, at
@@ -274,6 +276,7 @@ class Judge:
                 if change.kind is ChangeKind.RAISED:
                     self._absorb(state, change.finding, at, changes)
                 else:
+                    self._spend(state, change.finding, at)
                     self._release(state, at, changes)
 
     def _absorb(self, state: StationState, finding: Finding, at: datetime, changes: list[Change]) -> None:
@@ -290,6 +293,15 @@ class Judge:
             self._fleet.touch(state)
             self._fleet.schedule(state)
             clear(state, before, f"held_back_by:{finding.fault}", at, changes)
+
+    def _spend(self, state: StationState, finding: Finding, at: datetime) -> None:
+        """A finding is gone: what it accounts for is forgotten, whether it held something back or not."""
+        for (code, connector_id), slot in state.slots.items():
+            rule = self._by_code[code]
+            if rule.forget is None or rule.spent_by is None or not rule.spent_by(finding.fault):
+                continue
+            if slot.raised is None and _concerns(finding, connector_id):
+                slot.memory = rule.forget(slot.memory, finding.since, at)
 
     def _release(self, state: StationState, at: datetime, changes: list[Change]) -> None:
         """A finding is gone: what it may have held back is judged now."""

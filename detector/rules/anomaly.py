@@ -31,6 +31,8 @@ _WINDOWS_KEPT = 8
 _DAYS_KEPT = 8
 _WORTH_A_RATIO = 1.2
 _NOTHING = 1e-4
+_BEFORE = timedelta(hours=24)
+"""A fault was there before it was found: what came this long before is its, too; as models learn."""
 
 SEEN_BY_MODELS = frozenset(
     {
@@ -109,6 +111,7 @@ class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
     sessions: tuple[SessionScore, ...] = ()
     days: tuple[DayScore, ...] = ()
     courses: tuple[Course, ...] = ()
+    accounted: datetime | None = None  # what began before is accounted for by a fault that is over
 
 
 class _Case(NamedTuple):
@@ -128,7 +131,8 @@ class _Case(NamedTuple):
 def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetime) -> Verdict:
     memory = memory or Memory()
     for row in subject.news.scored:
-        memory = _take(memory, row, thresholds)
+        if memory.accounted is None or row.start >= memory.accounted:
+            memory = _take(memory, row, thresholds)
     reason, case = _judged(memory, thresholds)
     if case is None:
         return Verdict(standing=Standing.NOT_MET, reason=reason, memory=memory)
@@ -137,6 +141,19 @@ def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
 
 def _spent_by(fault: str) -> bool:
     return fault not in BESIDE_CHARGING and fault != RULE.code
+
+
+def _forget(memory: Any, since: datetime | None, until: datetime) -> Memory:
+    """Without what a fault brought; what began before it was over does not count either, as a day told later."""
+    if not isinstance(memory, Memory) or since is None:
+        return Memory(accounted=until)
+    before = since - _BEFORE
+    return Memory(
+        sessions=tuple(session for session in memory.sessions if session.since < before),
+        days=tuple(day for day in memory.days if day.since + timedelta(days=1) <= before),
+        courses=tuple(course for course in memory.courses if course.since < before),
+        accounted=until,
+    )
 
 
 def _judged(memory: Memory, thresholds: Thresholds) -> tuple[Reason, _Case | None]:
@@ -335,9 +352,9 @@ RULE = Rule(
         "or the session as a whole; or they find each of the last 5 days odd, with 3 sessions and 2 vehicles; or "
         "one feature is a little off in session after session, always to the same side, until it adds up. "
         "They compare with the connector's own past, its model and the fleet under like conditions. Held back "
-        "while a rule names a fault of the station; what was held back is spent when that is over, unless it was "
-        "of a kind that makes no session odd (the link, the clock, the cards, nobody who came). Never more urgent "
-        "than P4."
+        "while a rule names a fault of the station; what that fault brought is forgotten when it is over, unless "
+        "it was of a kind that makes no session odd (the link, the clock, the cards, nobody who came). Never "
+        "more urgent than P4."
     ),
     evaluate=evaluate,
     describe=describe,
@@ -345,5 +362,6 @@ RULE = Rule(
     wakes=frozenset({Wake.SCORED}),
     inhibited_by=("*",),
     spent_by=_spent_by,
+    forget=_forget,
     absorbed_by=tuple(sorted(SEEN_BY_MODELS)),
 )

@@ -264,6 +264,8 @@ class Rule:
     ] = ()  # while one of these stands on its station or site, none is raised; "*": any
     absorbed_by: tuple[str, ...] = ()  # the same, and one that stands already is put under it
     spent_by: Callable[[str], bool] | None = None  # faults that account for what they held back
+    forget: Callable[[Any, datetime | None, datetime], Any] | None = None
+    # its memory without what such a fault brought, from a moment (None: ever) until it was over
     explained: Callable[[Named, Named], bool] | None = None  # whether one in `absorbed_by` (first) explains it
     gathers: tuple[str, ...] = ()  # of a SITE rule: the rules of its stations whose findings wake it
     share: Callable[[Any], Mapping[str, float]] | None = None  # of its memory: what peers are compared by

@@ -286,3 +286,27 @@ def test_what_drivers_make_does_not_add_up() -> None:
         for n in range(20)
     ]
     assert _verdict(late)[0] is Standing.NOT_MET
+
+
+def _forgotten(rows: list[ScoredWindow], *, since: int, until: int) -> anomaly.Memory:
+    assert anomaly.RULE.forget is not None
+    memory = anomaly.RULE.forget(_memory(rows), START + timedelta(days=since), START + timedelta(days=until))
+    assert isinstance(memory, anomaly.Memory)
+    return memory
+
+
+def test_a_fault_that_is_over_takes_what_it_brought_with_it() -> None:
+    leaning = msgspec.structs.replace(_leaning(3, 6.0, "C"), start=START + timedelta(days=3))
+    rows = [_row("1", day=0), _row("2", vehicle="B", day=3), leaning]
+    memory = _forgotten(rows, since=3, until=5)
+    assert [session.transaction for session in memory.sessions] == ["1"]
+    assert memory.courses == ()
+
+
+def test_what_is_judged_after_a_fault_but_began_before_its_end_does_not_count() -> None:
+    memory = _forgotten([], since=0, until=2)
+    late, new = _row("2026-03-01", span="day", day=1), _row("4", day=3)
+    verdict = anomaly.evaluate(_subject(late, new), memory, anomaly.RULE.defaults(), START)
+    assert isinstance(verdict.memory, anomaly.Memory)
+    assert [session.transaction for session in verdict.memory.sessions] == ["4"]
+    assert not verdict.memory.days

@@ -229,7 +229,7 @@ class _Count(msgspec.Struct, frozen=True):
     reports: int = 0
 
 
-def _thrice(spent_by: Callable[[str], bool] | None) -> Rule:
+def _thrice(spent_by: Callable[[str], bool] | None, *, forgets: bool = False) -> Rule:
     """Holds what any fault also shows: three reports."""
 
     def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetime) -> Verdict:
@@ -257,6 +257,7 @@ def _thrice(spent_by: Callable[[str], bool] | None) -> Rule:
         wakes=frozenset({Wake.STATUS}),
         inhibited_by=("*",),
         spent_by=spent_by,
+        forget=(lambda memory, since, until: _Count()) if forgets else None,
     )
     return rule
 
@@ -275,6 +276,19 @@ def test_what_a_fault_accounts_for_is_spent_when_it_is_over(
     assert [finding.fault for finding in story.standing] == ["reported_fault"]
     story.status(S.AVAILABLE)
     story.wait(120)
+    assert [finding.fault for finding in story.standing] == left
+
+
+@pytest.mark.parametrize(("forgets", "left"), [(False, ["thrice"]), (True, [])])
+def test_what_a_fault_brought_is_forgotten_when_it_is_over(forgets: bool, left: list[str]) -> None:
+    story = Story(make_engine(rules=(reported_fault.RULE, _thrice(lambda _: True, forgets=forgets))))
+    story.connect()
+    story.status(S.FAULTED, "GroundFailure")  # once: not enough to be held back
+    story.wait(80)
+    assert [finding.fault for finding in story.standing] == ["reported_fault"]
+    story.status(S.AVAILABLE)
+    story.wait(120)
+    story.status(S.CHARGING)
     assert [finding.fault for finding in story.standing] == left
 
 

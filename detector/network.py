@@ -181,7 +181,8 @@ class World:
 
     def remembered(self, view: StationView, code: str) -> list[Any]:
         others = [s for s in self._sites.get(self.site_of(view.station_id) or "", ()) if s != view.station_id]
-        slots = [self._states[s].slots.get((code, None)) for s in others if s in self._states]
+        states = [self._states[s] for s in others if s in self._states]
+        slots = [state.slots.get((code, place)) for state in states for place in (None, *state.view.connectors)]
         return [slot.memory for slot in slots if slot is not None and slot.memory is not None]
 
     def holders(self, site_id: str, code: str) -> list[Holder]:

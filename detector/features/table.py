@@ -33,6 +33,7 @@ class Feature(NamedTuple):
     ratio: bool = False
     counts: bool = False  # its value is 2 sqrt(n + 3/8) of a count n
     log: bool = False  # its value is a natural logarithm: what spans decades
+    shared: bool = False  # the supply's, which stations of a site share
     own: bool = False  # sound equipment differs so much that a connector is held against its own past only
     adds: bool = True  # small deviations add up; not where drivers, or how often a station tells, make them
     many: bool = False  # its label is a plural
@@ -54,7 +55,7 @@ WINDOW_FEATURES: dict[str, Feature] = {
         "power per volt and ampere", "", "station", 0.005, "P / sum(V I)", "power, voltage, current", _METER
     ),
     "watts_per_amp": Feature(
-        "power per ampere", "W/A", "station", 1.0, "P / sum(I), AC", "power, current", _METER
+        "power per ampere", "W/A", "station", 1.0, "P / sum(I), AC", "power, current", _METER, shared=True
     ),
     "register_balance": Feature(
         "energy register against power", "", "station", 0.01, "dE / (P dt)", "energy register, power", _METER
@@ -67,6 +68,7 @@ WINDOW_FEATURES: dict[str, Feature] = {
         "100 max|V - mean V| / mean V",
         "voltage of three phases",
         "Measure all phases under load; look for a loose terminal or neutral.",
+        shared=True,
     ),
     "current_unbalance": Feature(
         "current unbalance",
@@ -77,7 +79,7 @@ WINDOW_FEATURES: dict[str, Feature] = {
         "current of the phases in use",
         "Check contactor contacts and terminals of the weaker phase.",
     ),
-    "voltage_level": Feature("voltage", "V", "station", 1.0, "mean V, AC", "voltage", _SUPPLY),
+    "voltage_level": Feature("voltage", "V", "station", 1.0, "mean V, AC", "voltage", _SUPPLY, shared=True),
     "current_ripple": Feature(
         "current ripple",
         "%",

@@ -77,6 +77,7 @@ class Reason(StrEnum):
     ONE_VEHICLE = "one_vehicle"  # odd with one vehicle only: evidence about the vehicle
     UNUSUAL = "unusual"  # odd in several sessions of several vehicles
     STEADY = "steady"  # one feature a little off in many sessions, always to the same side
+    OF_THE_SITE = "of_the_site"  # odd by the supply, as others of the site are
     UNUSUAL_DAYS = "unusual_days"  # odd on several days that had sessions of several vehicles
 
 
@@ -134,6 +135,8 @@ def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
         if memory.accounted is None or row.start >= memory.accounted:
             memory = _take(memory, row, thresholds)
     reason, case = _judged(memory, thresholds)
+    if case is not None and _of_the_site(subject, case, thresholds):
+        reason, case = Reason.OF_THE_SITE, None
     if case is None:
         return Verdict(standing=Standing.NOT_MET, reason=reason, memory=memory)
     return Verdict(standing=Standing.MET, reason=reason, variant=_main_cause(case.causes), memory=memory)
@@ -154,6 +157,27 @@ def _forget(memory: Any, since: datetime | None, until: datetime) -> Memory:
         courses=tuple(course for course in memory.courses if course.since < before),
         accounted=until,
     )
+
+
+def _of_the_site(subject: Subject, case: _Case, thresholds: Thresholds) -> bool:
+    """Whether the supply stands out, and at as many of the site's other bays as not that charged meanwhile."""
+    if not _by_supply(case.causes):
+        return False
+    since = case.since - _BEFORE
+    odd = [
+        any(session.odd and _by_supply(session.causes) for session in meanwhile)
+        or any(
+            FEATURES[course.feature].shared and course.weight >= thresholds["steady"] / 2
+            for course in other.courses
+        )
+        for other in subject.network.remembered(subject.view, RULE.code)
+        if (meanwhile := [session for session in other.sessions if session.since >= since])
+    ]
+    return any(odd) and 2 * sum(odd) >= len(odd)
+
+
+def _by_supply(causes: tuple[Cause, ...]) -> bool:
+    return bool(causes) and FEATURES[causes[0].feature].shared
 
 
 def _judged(memory: Memory, thresholds: Thresholds) -> tuple[Reason, _Case | None]:
@@ -353,8 +377,9 @@ RULE = Rule(
         "one feature is a little off in session after session, always to the same side, until it adds up. "
         "They compare with the connector's own past, its model and the fleet under like conditions. Held back "
         "while a rule names a fault of the station; what that fault brought is forgotten when it is over, unless "
-        "it was of a kind that makes no session odd (the link, the clock, the cards, nobody who came). Never "
-        "more urgent than P4."
+        "it was of a kind that makes no session odd (the link, the clock, the cards, nobody who came). What the "
+        "supply does (voltage, power per ampere) is not told of a station while every second bay of its site that "
+        "charged has it too. Never more urgent than P4."
     ),
     evaluate=evaluate,
     describe=describe,

@@ -166,7 +166,7 @@ class Network(Protocol):
         """The other stations of its site that were ever heard."""
 
     def remembered(self, view: StationView, code: str) -> list[Any]:
-        """What rule `code`, which judges stations, remembers of the other stations of its site."""
+        """What rule `code` remembers of the other stations of its site, one for each thing that it judges."""
 
     def holders(self, site_id: str, code: str) -> list[Holder]:
         """Stations of a site on which rule `code` is met now, raised or held back, oldest first."""

@@ -310,3 +310,41 @@ def test_what_is_judged_after_a_fault_but_began_before_its_end_does_not_count() 
     assert isinstance(verdict.memory, anomaly.Memory)
     assert [session.transaction for session in verdict.memory.sessions] == ["4"]
     assert not verdict.memory.days
+
+
+class _Site(World):
+    """A network in which the other bays of the site remember something."""
+
+    def __init__(self, *others: anomaly.Memory) -> None:
+        super().__init__({}, 300)
+        self._others = others
+
+    def remembered(self, view: StationView, code: str) -> list[object]:
+        return list(self._others)
+
+
+SUPPLY = Cause(feature="voltage_level", z=-7.0, value=206.0, normal=230.0, share=0.8, current_a=16.0)
+
+
+@pytest.mark.parametrize(
+    ("cause", "others", "reason"),
+    [
+        (SUPPLY, (), "unusual"),  # nobody to compare with
+        (SUPPLY, (SUPPLY,), "of_the_site"),
+        (SUPPLY, (SUPPLY, None), "of_the_site"),
+        (SUPPLY, (SUPPLY, None, None), "unusual"),  # one other of three may be chance
+        (SUPPLY, (CAUSE, CAUSE), "unusual"),  # odd by something else
+        (CAUSE, (CAUSE, CAUSE), "unusual"),  # plugs share nothing
+    ],
+)
+def test_what_the_supply_does_to_a_site_is_no_stations(
+    cause: Cause, others: tuple[Cause | None, ...], reason: str
+) -> None:
+    def row(n: int, why: Cause | None) -> ScoredWindow:
+        plain = _row(str(n), vehicle=str(n), flagged=why is not None)
+        return msgspec.structs.replace(plain, causes=(why,) if why else ())
+
+    subject = _subject(*(row(n, cause) for n in range(3)))
+    subject.network = _Site(*(_memory([row(0, other)]) for other in others))
+    verdict = anomaly.evaluate(subject, None, anomaly.RULE.defaults(), START)
+    assert str(verdict.reason) == reason

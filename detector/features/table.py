@@ -105,7 +105,7 @@ WINDOW_FEATURES: dict[str, Feature] = {
         "mK/A2",
         "cable",
         0.5,
-        "1000 (T plug - T ambient) / I^2",
+        "1000 (T plug - T ambient) / I^2, from 3 K on",
         "plug and ambient temperature, current",
         _PLUG,
         ratio=True,

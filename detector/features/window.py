@@ -29,6 +29,10 @@ UNSTEADY = 0.1
 """A window whose current changed by more than this share is a ramp or a taper: not judged. Nor is a plug's heat
 after a window with another current: copper and plastic follow over ten minutes."""
 
+LEAST_HEAT_K = 3.0
+"""A plug warmer than the air by less tells nothing: so much do two sensors and the sun make, and over the square
+of a small current it looks like a lot."""
+
 _RIPPLE_SAMPLES = 4
 _OF_THE_BATTERY = ("voltage_level", "watts_per_amp")
 """Over DC the vehicle's battery sets the voltage."""
@@ -150,7 +154,8 @@ def close(
         view, connector, ambient, fullest.mean, window.start
     )
     _offer(window, fullest, values)
-    if abs(fullest.mean - window.before_a) > UNSTEADY * fullest.mean:
+    lukewarm = values.get("plug_heat", 0.0) < 1000 * LEAST_HEAT_K / fullest.mean**2
+    if lukewarm or abs(fullest.mean - window.before_a) > UNSTEADY * fullest.mean:
         values.pop("plug_heat", None)
     soc = connector.value("soc_pct", not_before=session.started_at)
     thing = equipment(view, connector, station, kind_of(soc, max(volts, default=0.0)))

@@ -153,6 +153,18 @@ def test_heat_comes_from_devices_and_needs_ambient(story: Story, gathered: Gathe
     assert first["cabinet_rise"] == second["cabinet_rise"] == pytest.approx(15.0)
 
 
+@pytest.mark.parametrize(("plug_c", "told"), [(12.5, False), (13.5, True), (8.0, False)])
+def test_a_plug_hardly_warmer_than_the_air_tells_nothing(
+    story: Story, gathered: Gathered, plug_c: float, told: bool
+) -> None:
+    story.start("1")
+    for _ in range(20):
+        story.measure(connector_id=0, source="mqtt", ambient_temperature_c=10.0)
+        story.measure(source="mqtt", plug_temperature_c=plug_c)
+        charge(story, 1, **AC)
+    assert ("plug_heat" in gathered.windows[1].values) is told
+
+
 def test_a_broken_sensor_says_nothing(story: Story, gathered: Gathered) -> None:
     story.start("1")
     for _ in range(20):

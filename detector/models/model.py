@@ -33,7 +33,8 @@ from detector.view import ScoredWindow
 from laddvakt.domain.errors import LaddvaktError
 
 VERSION = 7
-MIN_ROWS = {Span.WINDOW: 300, Span.SESSION: 100, Span.DAY: 100}
+MIN_ROWS = {Span.WINDOW: 300, Span.SESSION: 100, Span.DAY: 50}
+"""A day's rows come one a day: with a hundred, a week of eight connectors would not do."""
 HELD_OUT = 0.3
 FEW_ROWS = 20_000
 THIRDS = 3

@@ -33,7 +33,7 @@ TRAILING = timedelta(days=28)
 RETRAIN = timedelta(hours=24)
 EARLY = timedelta(hours=6)
 """Shortest time between two trainings, whatever the reason."""
-TOO_FEW = {Span.WINDOW: 300, Span.SESSION: 100, Span.DAY: 100}
+TOO_FEW = {Span.WINDOW: 300, Span.SESSION: 100, Span.DAY: 50}
 STRANGERS = {Span.WINDOW: 200, Span.SESSION: 40, Span.DAY: 20}
 """Rows of makes that the model does not know, after which it is trained early."""
 

@@ -159,6 +159,22 @@ def test_too_little_history_is_said() -> None:
         train(Samples.of(one_session), budget=BUDGET, now=LATER)
 
 
+def test_a_week_of_eight_connectors_is_enough_for_days() -> None:
+    rows = [
+        msgspec.structs.replace(
+            Fleet(connectors=1).days(1)[0],
+            station_id=f"SE-{connector}",
+            transaction_id=str(day),
+            start=START + timedelta(days=day),
+            span=Span.DAY,
+            values={"sessions": 3.0 + (connector + day) % 3},
+        )
+        for connector in range(8)
+        for day in range(7)
+    ]
+    assert train(Samples.of(rows), budget=BUDGET, now=LATER).info.rows == 56
+
+
 def test_no_connector_fills_the_training() -> None:
     busy = Fleet(connectors=2).days(28)
     assert len(busy) > 2 * PER_CONNECTOR

@@ -44,6 +44,7 @@ class Fate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     detail: str = ""
     strength: float
     asset: str
+    id: str
     lasted_s: float | None = None  # None: to the end
     sessions: int
     vehicles: int
@@ -65,6 +66,7 @@ class Needless(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     code: str
     severity: str
     asset: str
+    id: str
     outcome: Outcome
     really: str = ""
     detail: str = ""
@@ -94,6 +96,7 @@ def fates(
             detail=fault.detail,
             strength=round(fault.strength, 2),
             asset=fault.asset.kind,
+            id=fault.asset.id,
             lasted_s=None if fault.until is None else (fault.until - fault.shown_at).total_seconds(),
             sessions=seen,
             vehicles=vehicles,
@@ -153,6 +156,7 @@ def needless(truth: Truth, matched: Matched, site_of: Mapping[str, str]) -> Iter
             code=alarm.fault,
             severity=alarm.severity,
             asset=alarm.asset.kind,
+            id=alarm.asset.id,
             outcome=one.outcome,
             really=really,
             detail=detail,

@@ -119,7 +119,7 @@ def missed(fate: Fate) -> str:
     """A fault that no ticket found, and why."""
     lasted = "for ever" if fate.lasted_s is None else span(fate.lasted_s)
     return (
-        f"missed {fate.fault} ({fate.detail or '-'}, strength {fate.strength:.2f}) on {fate.asset}, "
+        f"missed {fate.fault} ({fate.detail or '-'}, strength {fate.strength:.2f}) on {fate.asset} {fate.id}, "
         f"lasts {lasted}, {fate.sessions} sessions of {fate.vehicles} vehicles in time: {fate.why}; "
         f"{', '.join(fate.near) or 'silence'}; the rule held: {fate.held or 'nothing, it was never asked'}"
     )
@@ -133,4 +133,5 @@ def false_ticket(one: Needless) -> str:
     if one.over_s is not None:
         really += f", over for {span(one.over_s)}"
     really += ")" if really else ""
-    return f"false {one.code}, {one.outcome}{really}: {one.at:%m-%d %H:%M} {one.severity} {one.asset}: {one.says}"
+    what = f"{one.at:%m-%d %H:%M} {one.severity} {one.asset} {one.id}: {one.says}"
+    return f"false {one.code}, {one.outcome}{really}: {what}"

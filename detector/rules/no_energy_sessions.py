@@ -272,4 +272,5 @@ RULE = Rule(
     wakes=frozenset({Wake.ENDED}),
     inhibited_by=("offline", "emergency_stop", "reported_fault"),
     absorbed_by=("no_power", "failed_starts"),
+    spent_by=lambda fault: fault in ("no_power", "failed_starts"),  # nothing was offered meanwhile
 )

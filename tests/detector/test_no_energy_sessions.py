@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from detector.changes import ChangeKind
-from detector.rules import failed_starts, no_energy_sessions
+from detector.rules import failed_starts, no_energy_sessions, no_power
 from detector.rules.no_energy_sessions import at_least
 from laddvakt.domain.facts import TransactionReported, TransactionStarted, TransactionStopped
 from laddvakt.domain.stations import Connector, ConnectorState, Station
@@ -204,6 +204,21 @@ def test_clears_when_five_vehicles_in_a_row_charge(story: Story) -> None:
         _good(story, 10 + number, f"GOOD{number}")
     assert len(story.standing) == 1
     _good(story, 20, "GOOD4")
+    assert story.standing == []
+
+
+def test_what_took_nothing_while_no_power_flowed_is_no_news_when_it_flows_again() -> None:
+    """The contactor's ticket clears with two good sessions; the same vehicles are not told under another name."""
+    story = Story(make_engine([STATION], rules=(no_power.RULE, no_energy_sessions.RULE)))
+    story.connect()
+    story.status(S.AVAILABLE)
+    for number, card in enumerate("ABCDE"):
+        _empty(story, number, card, status=S.CHARGING)
+        _empty(story, 10 + number, f"WAITS{card}", minutes=3)
+    assert [finding.fault for finding in story.standing] == ["no_power"]
+    for number in range(2):
+        _good(story, 20 + number, f"GOOD{number}")
+    story.wait(600)
     assert story.standing == []
 
 

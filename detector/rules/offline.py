@@ -94,10 +94,6 @@ def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
         return Verdict(
             standing=Standing.UNKNOWN, reason=Reason.OUR_COLLECTOR_DOWN, check_at=recheck_at, memory=memory
         )
-    ours = [moment for moment in (memory.ours_until, network.listening_since) if moment is not None]
-    given_until = max(ours, default=since) + timedelta(seconds=allowed_s)
-    if now < given_until:
-        return Verdict(standing=Standing.UNKNOWN, reason=Reason.OUR_RESTART, check_at=given_until, memory=memory)
     if _ours(subject, thresholds, allowed_s):
         return Verdict(
             standing=Standing.UNKNOWN,
@@ -105,6 +101,10 @@ def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
             check_at=recheck_at,
             memory=Memory(ours_until=now),
         )
+    ours = [moment for moment in (memory.ours_until, network.listening_since) if moment is not None]
+    given_until = max(ours, default=since) + timedelta(seconds=allowed_s)
+    if now < given_until:
+        return Verdict(standing=Standing.UNKNOWN, reason=Reason.OUR_RESTART, check_at=given_until, memory=memory)
     return Verdict(standing=Standing.MET, reason=Reason.SILENT, memory=memory)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -28,6 +28,9 @@ _FRESH_S = 120.0
 _LONGEST_S = 900.0  # two samples further apart do not prove that power flowed all the time between
 _SAMPLES = 3
 _GOOD_WH = 500.0
+_MOVES = 2  # a line that dies between two samples may bring one other value yet, not two
+STOPPED = "The energy meter counts no more, though the power that it measures goes up and down."
+_STOPPED_OR_CUT_OFF = "The energy meter has stopped, or the station has lost the line to it and repeats itself."
 
 
 class Reason(StrEnum):
@@ -43,7 +46,8 @@ class Reason(StrEnum):
 
 class Still(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The register reads the same in all samples of a stretch. `passed_wh` and `flowed_s`: what the lower power of
-    each two samples says has flowed meanwhile, and for how long."""
+    each two samples says has flowed meanwhile, and for how long. `own_watts`: the station's own power, which is
+    another than in the sample before in `moves` of them: a dead line repeats itself."""
 
     wh: float
     since: datetime
@@ -52,6 +56,12 @@ class Still(msgspec.Struct, frozen=True, array_like=True, gc=False):
     samples: int = 1
     passed_wh: float = 0.0
     flowed_s: float = 0.0
+    own_watts: float | None = None  # it has not said
+    moves: int = 0
+
+    @property
+    def variant(self) -> str:
+        return "register" if self.moves >= _MOVES else ""
 
 
 class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -78,13 +88,13 @@ def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
     for sample in subject.news.samples:
         wh = sample.values.get("energy_wh")
         if wh is not None and sample.source == "ocpp" and sample.transaction == transaction:
-            memory = _sample(memory, sample.at, wh, _watts(connector, sample.at), thresholds)
+            memory = _sample(memory, sample.at, wh, _powers(connector, sample.at), thresholds)
     return _verdict(memory, _reason(memory, thresholds))
 
 
 def _verdict(memory: Memory, reason: Reason) -> Verdict:
     if memory.frozen is not None:
-        return Verdict(standing=Standing.MET, reason=Reason.FROZEN, memory=memory)
+        return Verdict(standing=Standing.MET, reason=Reason.FROZEN, variant=memory.frozen.variant, memory=memory)
     return Verdict(standing=Standing.NOT_MET, reason=reason, memory=memory)
 
 
@@ -100,19 +110,26 @@ def _next_session(memory: Memory, transaction: str, thresholds: Thresholds) -> M
     return Memory(transaction=transaction, step_wh=memory.step_wh, frozen=frozen, good_sessions=good)
 
 
-def _watts(connector: ConnectorView, at: datetime) -> float:
-    """What flows, as the station or a device beside it measures; what is worked out from the register says
-    nothing of the register."""
-    own, device = connector.power, connector.devices.get("power_w")
-    watts = 0.0
-    if own is not None and own.basis != "register" and abs((at - own.at).total_seconds()) <= _FRESH_S:
-        watts = own.watts
+class _Powers(NamedTuple):
+    """As the station says, if it does, and the higher of that and what a device beside it says. What is worked out
+    from the register says nothing of the register."""
+
+    own: float | None
+    flows: float
+
+
+def _powers(connector: ConnectorView, at: datetime) -> _Powers:
+    power, device = connector.power, connector.devices.get("power_w")
+    own = None
+    if power is not None and power.basis != "register" and abs((at - power.at).total_seconds()) <= _FRESH_S:
+        own = power.watts
+    flows = own or 0.0
     if device is not None and abs((at - device.at).total_seconds()) <= _FRESH_S:
-        watts = max(watts, device.value)
-    return watts
+        flows = max(flows, device.value)
+    return _Powers(own, flows)
 
 
-def _sample(memory: Memory, at: datetime, wh: float, watts: float, thresholds: Thresholds) -> Memory:
+def _sample(memory: Memory, at: datetime, wh: float, powers: _Powers, thresholds: Thresholds) -> Memory:
     replace = msgspec.structs.replace
     still = memory.still
     if still is None or wh != still.wh:
@@ -120,23 +137,29 @@ def _sample(memory: Memory, at: datetime, wh: float, watts: float, thresholds: T
             memory,
             step_wh=min(memory.step_wh, step_of(wh)),
             first_wh=wh if memory.first_wh is None else memory.first_wh,
-            still=Still(wh, at, at, watts),
+            still=Still(wh, at, at, powers.flows, own_watts=powers.own),
         )
-    seconds = min((at - still.until).total_seconds(), _LONGEST_S)
-    lower = min(watts, still.watts)
-    flows = lower >= thresholds["power_w"]
-    still = Still(
-        wh,
-        still.since,
-        at,
-        watts,
-        still.samples + 1,
-        still.passed_wh + (lower * seconds / 3600 if flows else 0.0),
-        still.flowed_s + (seconds if flows else 0.0),
-    )
+    still = _longer(still, at, powers, thresholds)
     if _is_frozen(still, memory.step_wh, thresholds):
         return replace(memory, still=still, frozen=still, good_sessions=0)
     return replace(memory, still=still)
+
+
+def _longer(still: Still, at: datetime, powers: _Powers, thresholds: Thresholds) -> Still:
+    seconds = min((at - still.until).total_seconds(), _LONGEST_S)
+    lower = min(powers.flows, still.watts)
+    flows = lower >= thresholds["power_w"]
+    return Still(
+        still.wh,
+        still.since,
+        at,
+        powers.flows,
+        still.samples + 1,
+        still.passed_wh + (lower * seconds / 3600 if flows else 0.0),
+        still.flowed_s + (seconds if flows else 0.0),
+        still.own_watts if powers.own is None else powers.own,
+        still.moves + (None not in (powers.own, still.own_watts) and powers.own != still.own_watts),
+    )
 
 
 def _is_frozen(still: Still, step_wh: int, thresholds: Thresholds) -> bool:
@@ -163,7 +186,7 @@ def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
         subject,
         now,
         since=frozen.since,
-        probable_cause="The energy meter has stopped, or the station has lost the line to it and repeats itself.",
+        probable_cause=STOPPED if frozen.variant else _STOPPED_OR_CUT_OFF,
         explanation=(
             f"The energy register of {place(subject)} stood still for {span(lasted_s)} "
             f"while {frozen.passed_wh / 1000:.1f} kWh flowed."

@@ -10,6 +10,7 @@ import msgspec
 
 from detector.attempts import of_session
 from detector.attribution import attribute
+from detector.rules import meter_frozen
 from detector.rules.base import (
     Rule,
     Scope,
@@ -335,5 +336,6 @@ RULE = Rule(
     wakes=frozenset({Wake.STATUS, Wake.SAMPLE, Wake.STARTED, Wake.ENDED, Wake.LINK}),
     charging=True,
     inhibited_by=("offline",),
-    absorbed_by=("meter_frozen",),  # a dead line to the meter shows as no power
+    absorbed_by=("meter_frozen",),  # a dead line to the meter shows as no power; a register that stopped does not
+    explained=lambda frozen, _own: frozen.probable_cause != meter_frozen.STOPPED,
 )

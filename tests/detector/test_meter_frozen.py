@@ -57,6 +57,25 @@ def test_a_dead_line_to_the_meter_is_seen_by_a_device_beside_it(story: Story) ->
     assert [finding.fault for finding in story.standing] == ["meter_frozen"]
 
 
+def test_power_that_moves_meanwhile_tells_a_dead_register_from_a_dead_line(story: Story) -> None:
+    story.start("1")
+    for watts in (6900, 7000, 6950, 7000, 6900, 6990, 7000):
+        story.wait(60)
+        story.measure(transaction="1", energy_wh=10_123, power_w=watts)
+    (finding,) = story.standing
+    assert finding.probable_cause == meter_frozen.STOPPED
+
+
+def test_a_line_that_dies_repeats_itself_but_for_its_last_answer(story: Story) -> None:
+    story.start("1")
+    for watts in (6900, 7000, 7000, None, None, None, 7000, 7000, 7000, 7000, 7000, 7000):
+        story.wait(60)
+        values = {} if watts is None else {"power_w": float(watts)}
+        story.measure(transaction="1", energy_wh=10_123, **values)
+    (finding,) = story.standing
+    assert finding.probable_cause != meter_frozen.STOPPED
+
+
 def test_a_coarse_register_is_given_its_time(story: Story) -> None:
     _charge(story, "1", [10_000] * 8 + [11_000] * 8 + [12_000] * 8, power_w=7000)
     assert story.kinds() == []

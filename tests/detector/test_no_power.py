@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from detector.changes import ChangeKind
-from detector.rules import no_power
+from detector.rules import meter_frozen, no_power
 from laddvakt.domain.stations import ConnectorState
 from laddvakt.domain.tickets import Severity
 from tests.support.detector import Story, make_engine
@@ -239,3 +239,23 @@ def test_the_finding_says_what_else_it_may_lie_in(story: Story) -> None:
     assert sum(suspect.share for suspect in finding.suspects) == pytest.approx(1.0, abs=0.01)
     assert any("2 vehicles" in why for suspect in finding.suspects for why in suspect.why)
     assert 0.9 < finding.confidence < 1
+
+
+@pytest.mark.parametrize(
+    ("moving", "standing"),
+    [
+        pytest.param(True, ["meter_frozen", "no_power"], id="a register that stopped"),
+        pytest.param(False, ["meter_frozen"], id="perhaps a dead line"),
+    ],
+)
+def test_only_a_dead_line_to_the_meter_shows_as_no_power(moving: bool, standing: list[str]) -> None:
+    story = Story(make_engine(rules=(no_power.RULE, meter_frozen.RULE)))
+    story.start("1", "A")
+    story.status(ConnectorState.CHARGING)
+    for minute in range(8):
+        story.wait(60)
+        story.measure(transaction="1", energy_wh=10_123, power_w=7000 + (minute if moving else 0))
+    story.stop("1")
+    for transaction in ("2", "3"):
+        _session(story, transaction, f"CARD-{transaction}", energy_wh=10_123)
+    assert sorted(finding.fault for finding in story.standing) == standing

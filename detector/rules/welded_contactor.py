@@ -122,7 +122,7 @@ def _sample(memory: Memory, connector: ConnectorView, sample: Sample, thresholds
     if not _flows(sample, power, memory.own_w, thresholds):
         return _at_rest(memory)
     point = _meter(sample, power)
-    if point is not None and memory.meter is not None and point[1:] == memory.meter[1:]:
+    if point is not None and point[1:] in (memory.meter and memory.meter[1:], _of_session(connector)):
         return memory  # a dead line to the meter says again what it said last: power, and none of it counted
     run = longer(memory.run, sample.at, power.watts)
     found = run if run.lasted(persist_s) else memory.found
@@ -136,6 +136,12 @@ def _meter(sample: Sample, power: Power) -> Point | None:
     if wh is None or sample.source != "ocpp" or power.basis != "measured":
         return None
     return Point(sample.at, wh, power.watts)
+
+
+def _of_session(connector: ConnectorView) -> tuple[float, float] | None:
+    """Register and power as the station's meter said them last in the session that is over."""
+    power, register = connector.power, connector.register
+    return (register.wh, power.watts) if power is not None and register is not None else None
 
 
 def _counted(memory: Memory, sample: Sample, persist_s: float) -> Memory:

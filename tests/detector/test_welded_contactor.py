@@ -141,6 +141,21 @@ def test_a_meter_whose_line_is_dead_repeats_the_session(story: Story) -> None:
     assert story.kinds() == []
 
 
+def test_a_line_that_comes_back_brings_what_the_session_took(story: Story) -> None:
+    story.start("2")
+    story.status(ConnectorState.CHARGING)
+    for _ in range(5):
+        story.wait(60)
+        story.measure(transaction="2", energy_wh=5000, power_w=150_821.3)
+    story.stop("2", meter_wh=5000)
+    story.status(ConnectorState.AVAILABLE)
+    story.wait(600)
+    story.measure(energy_wh=5000, power_w=150_821.3)
+    story.wait(900)
+    story.measure(energy_wh=17_568, power_w=0.0)
+    assert story.kinds() == []
+
+
 def test_a_register_of_whole_kilowatt_hours_is_waited_for(story: Story) -> None:
     for minute in range(12):
         story.wait(60)

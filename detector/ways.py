@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 from functools import lru_cache
-from math import exp, lgamma, log
+from math import exp, lgamma, log, log1p
 from typing import NamedTuple
 
 import msgspec
@@ -197,6 +197,21 @@ def runs(ways: Ways, way: Way, *, least: float, known: float, peers: float | Non
                 ),
             )
         before[visit.way] += 1
+
+
+def suspicion(ways: Ways, way: Way, *, left: float, known: float) -> float:
+    """How much likelier the visits are, natural logarithm, if from one of them on `way` kept `left` of its share
+    and its other drivers left unidentified, than if nothing changed: the most of all beginnings that `known`
+    visits or more went before (generalised likelihood ratio). 0 where no beginning speaks for it."""
+    visits, before, most = ways.visits, list(ways.before), 0.0
+    nobody, came = (sum(visit.way is one for visit in visits) for one in (Way.NOBODY, way))
+    for visit in visits:
+        if sum(before) >= known:
+            more = (1 - left) * (before[way] + _UNSEEN) / (before[Way.NOBODY] + _UNSEEN)
+            most = max(most, nobody * log1p(more) + came * log(left))
+        before[visit.way] += 1
+        nobody, came = nobody - (visit.way is Way.NOBODY), came - (visit.way is way)
+    return most
 
 
 @lru_cache(maxsize=4_096)  # the same visits are looked at again whenever a plug comes or goes

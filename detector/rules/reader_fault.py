@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from enum import StrEnum
-from math import ceil
+from math import ceil, log
 from typing import Any, NamedTuple
 
 import msgspec
 
 from detector.assets import station_asset
 from detector.rules.base import Rule, Scope, Standing, Subject, Threshold, Thresholds, Verdict, Wake
-from detector.ways import Run, Way, Ways, at_least_poisson, follow, newest_only, runs
+from detector.ways import Run, Way, Ways, at_least_poisson, follow, newest_only, runs, suspicion
 from laddvakt.domain.tickets import Evidence, Finding, Severity
 
 _ENOUGH = 10
@@ -24,6 +24,7 @@ class Reason(StrEnum):
 
     USUAL = "usual"  # as many are identified so as use to be, or too few visits are known
     OTHERS_MORE = "others_more"  # a smaller share, because more come by other ways: a campaign
+    OTHER_WAY = "other_way"  # those who left may as well be drivers of the other way, which fails
     EVERYWHERE = "everywhere"  # the same happens at most other stations: not this one's fault
     MISSING = "missing"  # too few by this way to be chance, and the other ways are as usual
 
@@ -83,6 +84,8 @@ def _judge(kind: Kind, subject: Subject, memory: Memory, thresholds: Thresholds)
         return memory, Reason.USUAL
     if at_least_poisson(run.others, run.others_usual) < thresholds["others_chance"]:
         return memory, Reason.OTHERS_MORE
+    if _may_be_other(kind, memory.ways, thresholds):
+        return memory, Reason.OTHER_WAY
     peers = subject.network.peers(kind.code, "last", subject)
     if peers is not None and peers.n >= thresholds["peers"] and peers.median < run.since.timestamp():
         return memory, Reason.EVERYWHERE
@@ -107,6 +110,15 @@ def _tells(run: Run, thresholds: Thresholds) -> bool:
         return True
     gone = run.came <= thresholds["share"] * run.usual * run.visits and run.chance <= thresholds["chance"]
     return gone and run.switched <= thresholds["switched"]
+
+
+def _may_be_other(kind: Kind, ways: Ways, thresholds: Thresholds) -> bool:
+    """Whether the other way that is read at the station is suspected as well, and about as much."""
+    other = Way.CARD if kind.way is Way.READER else Way.READER
+    own, its = (
+        suspicion(ways, way, left=thresholds["share"], known=thresholds["known"]) for way in (kind.way, other)
+    )
+    return its > -log(thresholds["left"]) and own - its < log(thresholds["surer"])
 
 
 def share_by(kind: Kind) -> Callable[[Memory], Mapping[str, float]]:
@@ -206,6 +218,12 @@ THRESHOLDS = (
         unit="times",
         doc="likelier that all came and took other ways than that only the others came, at most",
     ),
+    Threshold(
+        name="surer",
+        default=10,
+        unit="times",
+        doc="likelier than the other way's failure, where those who left speak for that as well",
+    ),
     Threshold(name="peers", default=2, unit="stations", doc="of the same model that tell what happens everywhere"),
     Threshold(
         name="good",
@@ -246,7 +264,9 @@ RULE = Rule(
         "is a session's start, or a plug that came and went within 20 minutes while nobody was identified: "
         "drivers whose card is not read leave. A start whose kind of token is not said (OCPP 1.6) counts as "
         "one by card, a remote start as one by app. Not for a campaign, in which more than usual start by "
-        "other ways, or card holders do; nor where most stations of the model have had no card since either; "
+        "other ways, or card holders do; nor where those who left are nearly as likely drivers whose payment "
+        "fails (likelihood ratio from the likeliest visit on, a fifth of the way left); nor where most stations "
+        "of the model have had no card since either; "
         "nor for a parked car, which stays longer. Who tries again within ten minutes is one visit. "
         "ReaderFailure as reported by the station is a reported fault."
     ),

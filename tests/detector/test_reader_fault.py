@@ -146,6 +146,18 @@ def test_whom_a_dead_terminal_sends_away_tells_nothing_of_the_reader(story: Stor
     assert _faults(story) == ["payment_fault"]
 
 
+def test_who_leaves_for_a_dead_terminal_does_not_count_against_the_reader_by_luck(story: Story) -> None:
+    """Three quarters use to take a card, and of the last 11 visits 3 did and 6 left; but of the 8 before them 5
+    did while 3 left, and nobody paid."""
+    kinds = {"R": RFID, "C": CARD}
+    for visit in "RRRC" * 9 + "URRUURRRUCURUCRRUUU":
+        if visit == "U":
+            _unread(story)
+        else:
+            _visit(story, kinds[visit])
+        assert "reader_fault" not in _faults(story)
+
+
 def test_where_the_card_comes_before_the_plug_the_share_of_starts_tells(story: Story) -> None:
     for _ in range(10):
         _visit(story)

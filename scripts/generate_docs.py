@@ -258,10 +258,10 @@ def features_part() -> str:
     parts = []
     for span, features in FEATURES_OF.items():
         rows = (
-            (f"`{name}`", f.label, f.unit or "1", f.formula, f.source, f"{f.resolution:g}")
+            (f"`{name}`", f.label, f.unit or "1", f.formula, f.source, f.worse or "either", f"{f.resolution:g}")
             for name, f in features.items()
         )
-        head = ("feature", "what", "unit", "formula", "from", "resolution")
+        head = ("feature", "what", "unit", "formula", "from", "a fault is", "resolution")
         parts.append(f"\n### {said[span]}\n\n{table(head, rows)}\n")
     return "".join(parts)
 

@@ -18,11 +18,11 @@ from detector.features.sample import (
     soc_bin,
 )
 from detector.features.table import OF_ITS_WINDOWS
+from detector.features.window import FLOWS_W, RAMP
 from detector.view import ConnectorView, Power, Sample, SessionEnded, StationView
 from laddvakt.domain.stations import Station
 
 GOOD_SESSION_WH = 100.0
-FLOWS_W = 100.0
 _REDUCED = 0.8
 _GAP_S = 600.0
 """Power is not carried on over a longer silence."""
@@ -118,7 +118,7 @@ class OpenSession(msgspec.Struct, array_like=True):
                 return
             if seconds <= _GAP_S:
                 self._spend(seconds, power.watts)
-        self.pauses += self.watts >= FLOWS_W > power.watts
+        self.pauses += self.peak_w >= FLOWS_W > self.watts and power.watts >= FLOWS_W  # the end is none
         self.at, self.watts, self.peak_w = power.at, power.watts, max(self.peak_w, power.watts)
 
     def _spend(self, seconds: float, watts: float) -> None:
@@ -176,7 +176,8 @@ def close_session(
             current_bin(ended.current_max_a), soc_bin(ended.soc_first_pct), open_.phases, open_.ambient_bin
         ),
         current_a=ended.current_max_a,
-        values=_values(open_, ended, retries) | _supply(open_, thing.kind),
+        values=_values(open_, ended, retries, managed=_managed(view, connector, ended))
+        | _supply(open_, thing.kind),
         firmware=thing.firmware,
         connector_type=thing.connector_type,
         span=Span.SESSION,
@@ -184,7 +185,16 @@ def close_session(
     )
 
 
-def _values(open_: OpenSession, ended: SessionEnded, retries: int) -> dict[str, float]:
+def _managed(view: StationView, connector: ConnectorView, ended: SessionEnded) -> bool:
+    """Whether somebody steered its power: a limit that changed once it ran, a schedule, or one set elsewhere."""
+    profiles = view.profiles
+    changed = profiles.changed_at is not None and profiles.changed_at > ended.started_at + RAMP
+    here = (0, connector.connector_id)
+    scheduled = any(one.connector_id in here and len(one.periods) > 1 for one in profiles.accepted)
+    return changed or scheduled or any(number in here for number in profiles.outside)
+
+
+def _values(open_: OpenSession, ended: SessionEnded, retries: int, *, managed: bool) -> dict[str, float]:
     """What a pause of the vehicle's, or a limit, explains is left out."""
     free = not ended.limited and not ended.suspended_by
     values = {
@@ -198,7 +208,7 @@ def _values(open_: OpenSession, ended: SessionEnded, retries: int) -> dict[str, 
         if last:
             values[name] = sum(last) / len(last)
     if free:
-        values |= _flow(open_, ended)
+        values |= _start(ended) | ({} if managed else _flow(open_, ended))
     covered = open_.known_s >= _COVERED * ended.duration_s and not open_.by_register
     if covered and open_.wh >= _LEAST_WH:
         values["energy_balance"] = ended.energy_wh / open_.wh
@@ -211,10 +221,15 @@ def _supply(open_: OpenSession, kind: str) -> dict[str, float]:
     return {} if fall is None else {"supply_fall": 1000 * fall}
 
 
+def _start(ended: SessionEnded) -> dict[str, float]:
+    if ended.first_flow_at is None:
+        return {}
+    return {"start_latency": math.log(max((ended.first_flow_at - ended.started_at).total_seconds(), 1.0))}
+
+
 def _flow(open_: OpenSession, ended: SessionEnded) -> dict[str, float]:
     values: dict[str, float] = {}
     if ended.first_flow_at is not None:
-        values["start_latency"] = math.log(max((ended.first_flow_at - ended.started_at).total_seconds(), 1.0))
         seconds = (ended.ended_at - ended.first_flow_at).total_seconds()
         if seconds >= _LEAST_S and ended.power_max_w >= FLOWS_W:
             load = ended.energy_wh / (ended.power_max_w * seconds / 3600)

@@ -19,6 +19,9 @@ _ROOT = "2 sqrt(n + 3/8)"
 _LINK = "Check antenna, modem, SIM and power supply of the controller."
 
 
+ABOVE, BELOW = "above", "below"
+
+
 class Feature(NamedTuple):
     """`resolution` is the smallest difference that means anything: spreads are taken as at least that.
     `ratio`: told as a multiple of normal; else as a difference."""
@@ -37,11 +40,8 @@ class Feature(NamedTuple):
     own: bool = False  # sound equipment differs so much that a connector is held against its own past only
     adds: bool = True  # small deviations add up; not where drivers, or how often a station tells, make them
     many: bool = False  # its label is a plural
-    otherwise: str = ""  # of a yes (1) or no (0): what is said of a no
-
-    @property
-    def yes_no(self) -> bool:
-        return bool(self.otherwise)
+    yes_no: bool = False  # 1 or 0
+    worse: str = ""  # ABOVE or BELOW normal; what lies on the other side is no fault. Empty: both sides are
 
     def shown(self, value: float) -> float:
         """A value as people are told it."""
@@ -69,6 +69,7 @@ WINDOW_FEATURES: dict[str, Feature] = {
         "voltage of three phases",
         "Measure all phases under load; look for a loose terminal or neutral.",
         shared=True,
+        worse=ABOVE,
     ),
     "current_unbalance": Feature(
         "current unbalance",
@@ -78,6 +79,7 @@ WINDOW_FEATURES: dict[str, Feature] = {
         "100 max|I - mean I| / mean I",
         "current of the phases in use",
         "Check contactor contacts and terminals of the weaker phase.",
+        worse=ABOVE,
     ),
     "voltage_level": Feature("voltage", "V", "station", 1.0, "mean V, AC", "voltage", _SUPPLY, shared=True),
     "current_ripple": Feature(
@@ -89,6 +91,7 @@ WINDOW_FEATURES: dict[str, Feature] = {
         "current, 4 samples",
         _CONTACT,
         ratio=True,
+        worse=ABOVE,
     ),
     "power_ripple": Feature(
         "power ripple",
@@ -99,27 +102,38 @@ WINDOW_FEATURES: dict[str, Feature] = {
         "power, 4 samples",
         _CONTACT,
         ratio=True,
+        worse=ABOVE,
     ),
     "plug_heat": Feature(
         "plug heat over current squared",
         "mK/A2",
         "cable",
         0.5,
-        "1000 (T plug - T ambient) / I^2, from 3 K on",
+        "1000 (T plug - T ambient) / I^2, from 8 K on",
         "plug and ambient temperature, current",
         _PLUG,
         ratio=True,
+        worse=ABOVE,
     ),
     "cabinet_rise": Feature(
         "cabinet temperature over ambient",
         "K",
         "station",
         1.0,
-        "T cabinet - T ambient",
+        "T cabinet - T ambient, while no other outlet charges",
         "cabinet and ambient temperature",
         _COOLING,
+        worse=ABOVE,
     ),
-    "fan_speed": Feature("fan speed", "rpm", "station", 50.0, "newest", "fan", "Check fans and filters."),
+    "fan_speed": Feature(
+        "fan speed for the warmth inside",
+        "rpm/K",
+        "station",
+        5.0,
+        "rpm / (T cabinet - 20), while it turns and from 25 C on",
+        "fan, cabinet temperature",
+        "Check fans and filters.",
+    ),
     "isolation": Feature(
         "insulation resistance",
         "Ohm/V",
@@ -130,6 +144,7 @@ WINDOW_FEATURES: dict[str, Feature] = {
         "Measure insulation of cable and station; look for moisture.",
         log=True,
         own=True,
+        worse=BELOW,
     ),
     "offer_excess": Feature(
         "current beyond what is offered",
@@ -139,6 +154,7 @@ WINDOW_FEATURES: dict[str, Feature] = {
         "mean I / current offered - 1, at least 0",
         "current, current offered",
         "Check that the station obeys its limit; update its firmware.",
+        worse=ABOVE,
     ),
     "power_factor": Feature("power factor", "", "station", 0.01, "mean", "power factor", _METER),
 }
@@ -159,6 +175,7 @@ SESSION_FEATURES: dict[str, Feature] = {
         ratio=True,
         log=True,
         adds=False,
+        worse=ABOVE,
     ),
     "energy_balance": Feature(
         "energy register against power, whole session",
@@ -177,6 +194,7 @@ SESSION_FEATURES: dict[str, Feature] = {
         "E / (peak P x time since power flowed)",
         "energy register, power",
         "Look for derating and interruptions: temperature, fans, failed power modules.",
+        worse=BELOW,
     ),
     "taper_share": Feature(
         "time at reduced power",
@@ -186,8 +204,19 @@ SESSION_FEATURES: dict[str, Feature] = {
         "time under 80 % of peak P / time with power",
         "power",
         _COOLING,
+        worse=ABOVE,
     ),
-    "pauses": Feature("interruptions", "", "station", 0.5, "falls of P under 100 W", "power", _CONTACT, many=True),
+    "pauses": Feature(
+        "interruptions",
+        "",
+        "station",
+        0.5,
+        "falls of P under 100 W that it came back from",
+        "power",
+        _CONTACT,
+        many=True,
+        worse=ABOVE,
+    ),
     "heat_end": Feature(
         "plug heat over current squared at the end",
         "mK/A2",
@@ -197,6 +226,7 @@ SESSION_FEATURES: dict[str, Feature] = {
         "plug and ambient temperature, current",
         _PLUG,
         ratio=True,
+        worse=ABOVE,
     ),
     "supply_fall": Feature(
         "voltage lost per ampere",
@@ -207,6 +237,7 @@ SESSION_FEATURES: dict[str, Feature] = {
         "voltage, current",
         _SUPPLY,
         ratio=True,
+        worse=ABOVE,
     ),
     "cabinet_end": Feature(
         "cabinet temperature over ambient at the end",
@@ -216,6 +247,7 @@ SESSION_FEATURES: dict[str, Feature] = {
         "mean of the last 3 windows",
         "cabinet and ambient temperature",
         _COOLING,
+        worse=ABOVE,
     ),
     "ended_badly": Feature(
         "ended by the equipment",
@@ -225,7 +257,8 @@ SESSION_FEATURES: dict[str, Feature] = {
         "1 for EmergencyStop, PowerLoss, reset, reboot, fault reasons, else 0",
         "stop reason",
         _START,
-        otherwise="not ended by the equipment",
+        yes_no=True,
+        worse=ABOVE,
     ),
     "without_energy": Feature(
         "no energy delivered",
@@ -235,7 +268,8 @@ SESSION_FEATURES: dict[str, Feature] = {
         "1 under 0.1 kWh, else 0",
         "energy register",
         _START,
-        otherwise="energy delivered",
+        yes_no=True,
+        worse=ABOVE,
     ),
     "retries": Feature(
         "starts before this one",
@@ -246,9 +280,18 @@ SESSION_FEATURES: dict[str, Feature] = {
         "sessions",
         _START,
         many=True,
+        worse=ABOVE,
     ),
     "errors": Feature(
-        "error reports in the session", "", "station", 0.5, "count", "status notifications", _START, many=True
+        "error reports in the session",
+        "",
+        "station",
+        0.5,
+        "count",
+        "status notifications",
+        _START,
+        many=True,
+        worse=ABOVE,
     ),
 } | {
     name: feature._replace(formula=f"mean over its windows: {feature.formula}")
@@ -257,12 +300,21 @@ SESSION_FEATURES: dict[str, Feature] = {
 }
 
 DAY_FEATURES: dict[str, Feature] = {
-    "sessions": Feature("sessions of the day", "", "station", 0.7, _ROOT, "sessions", _START, counts=True),
+    "sessions": Feature(
+        "sessions of the day", "", "station", 0.7, _ROOT, "sessions", _START, counts=True, worse=BELOW
+    ),
     "failed_share": Feature(
-        "share of failed starts", "", "station", 0.15, "(failed + 1/2) / (starts + 1)", "sessions", _START
+        "share of failed starts",
+        "",
+        "station",
+        0.15,
+        "(failed + 1/2) / (starts + 1)",
+        "sessions",
+        _START,
+        worse=ABOVE,
     ),
     "energy_per_session": Feature(
-        "energy per session", "kWh", "station", 2.0, "E / sessions", "energy register", _COOLING
+        "energy per session", "kWh", "station", 2.0, "E / sessions", "energy register", _COOLING, worse=BELOW
     ),
     "idle_share": Feature(
         "time occupied without charging",
@@ -272,6 +324,7 @@ DAY_FEATURES: dict[str, Feature] = {
         "time Preparing, Suspended or Finishing / day",
         "status notifications",
         "See whether the lock holds a cable, or the station hangs; restart it.",
+        worse=ABOVE,
     ),
     "blocked_share": Feature(
         "time faulted or unavailable",
@@ -281,12 +334,13 @@ DAY_FEATURES: dict[str, Feature] = {
         "time Faulted or Unavailable / day",
         "status notifications",
         "Read the station's own log; restart it.",
+        worse=ABOVE,
     ),
     "status_changes": Feature(
-        "status changes", "", "station", 1.0, _ROOT, "status notifications", _CONTACT, counts=True
+        "status changes", "", "station", 1.0, _ROOT, "status notifications", _CONTACT, counts=True, worse=ABOVE
     ),
     "error_count": Feature(
-        "error reports", "", "station", 0.7, _ROOT, "status notifications", _START, counts=True
+        "error reports", "", "station", 0.7, _ROOT, "status notifications", _START, counts=True, worse=ABOVE
     ),
     "repeats": Feature(
         "starts tried again",
@@ -297,9 +351,10 @@ DAY_FEATURES: dict[str, Feature] = {
         "sessions",
         _START,
         counts=True,
+        worse=ABOVE,
     ),
-    "reconnects": Feature("reconnects", "", "station", 0.7, _ROOT, "link", _LINK, counts=True),
-    "boots": Feature("restarts", "", "station", 0.7, _ROOT, "boot notifications", _LINK, counts=True),
+    "reconnects": Feature("reconnects", "", "station", 0.7, _ROOT, "link", _LINK, counts=True, worse=ABOVE),
+    "boots": Feature("restarts", "", "station", 0.7, _ROOT, "boot notifications", _LINK, counts=True, worse=ABOVE),
     "best_power": Feature(
         "highest power of the day",
         "",
@@ -308,9 +363,10 @@ DAY_FEATURES: dict[str, Feature] = {
         "max P of sessions / rated power",
         "power, network file",
         "Look for failed power modules and derating.",
+        worse=BELOW,
     ),
     "idle_power": Feature(
-        "power outside any session", "W", "station", 20.0, "mean P outside sessions", "power", _WELDED
+        "power outside any session", "W", "station", 20.0, "mean P outside sessions", "power", _WELDED, worse=ABOVE
     ),
     "oddness": Feature(
         "oddness of the day's windows",
@@ -320,6 +376,7 @@ DAY_FEATURES: dict[str, Feature] = {
         "mean of -log10 p of the window forest",
         "the window forest",
         "Compare it with its neighbours at the next visit.",
+        worse=ABOVE,
     ),
 }
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import msgspec
@@ -25,13 +24,26 @@ from laddvakt.domain.stations import Station
 
 RAMP = timedelta(seconds=120)
 MIN_CURRENT_A = 3.0
+FLOWS_W = 100.0
 UNSTEADY = 0.1
 """A window whose current changed by more than this share is a ramp or a taper: not judged. Nor is a plug's heat
 after a window with another current: copper and plastic follow over ten minutes."""
 
-LEAST_HEAT_K = 3.0
-"""A plug warmer than the air by less tells nothing: so much do two sensors and the sun make, and over the square
-of a small current it looks like a lot."""
+LEAST_HEAT_K = 8.0
+"""A plug warmer than the air by less tells nothing: so much do sensors, the sun and a lack of wind make, and over
+the square of a small current it looks like a lot."""
+
+ROOM_C = 20.0
+LEAST_WARM_K = 5.0
+"""A cabinet at room temperature needs no fan, and from there on the more the warmer. One that stands still is at
+rest: had it failed, the cabinet would be warm."""
+
+COOLS = timedelta(minutes=30)
+"""So long after a session the cabinet is warm of it."""
+
+_OTHER_UNIT = 30.0
+"""Power so many times more or less than volts times amperes is told in another unit: what breaks in a meter is not
+off by a thousand."""
 
 _RIPPLE_SAMPLES = 4
 _OF_THE_BATTERY = ("voltage_level", "watts_per_amp")
@@ -145,20 +157,21 @@ def close(
         return None
     if abs(fullest.last - fullest.first) > UNSTEADY * fullest.mean:
         return None
-    power = _power(window)
     volts = [window.fields[name].mean for name in _phases("voltage", "v") if name in window.fields]
     if not volts and "voltage_v" in window.fields:
         volts = [window.fields["voltage_v"].mean]
+    power = _in_watts(_power(window), active, volts)
     ambient = ambient_c(view, connector, window.start)
     values = _ratios(window, active, volts, power) | _surroundings(
         view, connector, ambient, fullest.mean, window.start
     )
-    _offer(window, fullest, values)
     lukewarm = values.get("plug_heat", 0.0) < 1000 * LEAST_HEAT_K / fullest.mean**2
     if lukewarm or abs(fullest.mean - window.before_a) > UNSTEADY * fullest.mean:
         values.pop("plug_heat", None)
     soc = connector.value("soc_pct", not_before=session.started_at)
     thing = equipment(view, connector, station, kind_of(soc, max(volts, default=0.0)))
+    if thing.kind == "DC" or "current_a" not in window.fields or len(active) > 1:
+        _offer(window, fullest, values)  # else it may be the sum of three phases'
     if thing.kind == "DC":
         for name in _OF_THE_BATTERY:
             values.pop(name, None)
@@ -191,6 +204,14 @@ def _power(window: OpenWindow) -> Sums | None:
     return Sums(phases[0].n, sum(sums.total for sums in phases))  # ripple over phases cannot be had
 
 
+def _in_watts(power: Sums | None, active: list[Sums], volts: list[float]) -> Sums | None:
+    """Power; None where it cannot be in watts."""
+    if power is None or not volts:
+        return power
+    apparent = sum(sums.mean for sums in active) * sum(volts) / len(volts)
+    return power if apparent / _OTHER_UNIT < power.mean < apparent * _OTHER_UNIT else None
+
+
 def _ratios(window: OpenWindow, active: list[Sums], volts: list[float], power: Sums | None) -> dict[str, float]:
     values: dict[str, float] = {}
     amperes = sum(sums.mean for sums in active)
@@ -204,6 +225,8 @@ def _ratios(window: OpenWindow, active: list[Sums], volts: list[float], power: S
         _register_balance(window, power, values)
     if volts:
         values["voltage_level"] = sum(volts) / len(volts)
+    if "power_factor" in window.fields:
+        values["power_factor"] = window.fields["power_factor"].mean
     if len(volts) == 3:
         values["voltage_unbalance"] = _unbalance(volts)
     if len(active) > 1:
@@ -229,30 +252,43 @@ def _unbalance(values: list[float]) -> float:
 
 
 def _offer(window: OpenWindow, fullest: Sums, values: dict[str, float]) -> None:
-    offered, factor = window.fields.get("current_offered_a"), window.fields.get("power_factor")
+    offered = window.fields.get("current_offered_a")
     if offered is not None and offered.mean >= MIN_CURRENT_A:
         values["offer_excess"] = max(fullest.mean / offered.mean - 1, 0.0)
-    if factor is not None:
-        values["power_factor"] = factor.mean
 
 
 def _surroundings(
     view: StationView, connector: ConnectorView, ambient: float | None, current_a: float, since: datetime
 ) -> dict[str, float]:
     values: dict[str, float] = {}
-    plug = surrounding(view, connector, since, "plug_temperature_c", "temperature_c", "cable/temperature_c")
-    cabinet = surrounding(view, connector, since, "cabinet_temperature_c", "body/temperature_c")
-    differences: tuple[tuple[str, float | None, Callable[[float], float]], ...] = (
-        ("plug_heat", plug, lambda kelvin: 1000 * kelvin / current_a**2),
-        ("cabinet_rise", cabinet, lambda kelvin: kelvin),
+    plug = _believed(
+        surrounding(view, connector, since, "plug_temperature_c", "temperature_c", "cable/temperature_c")
     )
-    for name, temperature, scale in differences:
-        if ambient is not None and temperature is not None and -40 < temperature < 150:
-            values[name] = scale(temperature - ambient)
+    cabinet = _believed(surrounding(view, connector, since, "cabinet_temperature_c", "body/temperature_c"))
+    if plug is not None and ambient is not None:
+        values["plug_heat"] = 1000 * (plug - ambient) / current_a**2
+    if cabinet is not None and ambient is not None and _alone(view, connector, since):
+        values["cabinet_rise"] = cabinet - ambient
     fan = surrounding(view, connector, since, "fan_rpm")
-    if fan is not None:
-        values["fan_speed"] = fan
+    if fan and cabinet is not None and cabinet >= ROOM_C + LEAST_WARM_K:
+        values["fan_speed"] = fan / (cabinet - ROOM_C)
     isolation = surrounding(view, connector, since, "isolation_ohm_per_v")
     if isolation is not None:
         values["isolation"] = math.log(max(isolation, _LEAST_ISOLATION))
     return values
+
+
+def _believed(celsius: float | None) -> float | None:
+    """What no open or shorted sensor says."""
+    return celsius if celsius is not None and -40 < celsius < 150 else None
+
+
+def _alone(view: StationView, connector: ConnectorView, since: datetime) -> bool:
+    """Whether what is in the cabinet is this connector's warmth: no other one charges, or did lately."""
+    return not any(
+        (other.power is not None and other.power.watts >= FLOWS_W)
+        if other.session is not None
+        else other.last_ended_at is not None and other.last_ended_at > since - COOLS
+        for other in view.connectors.values()
+        if other.connector_id not in (0, connector.connector_id)
+    )

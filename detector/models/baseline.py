@@ -5,7 +5,8 @@ of these the same make (model, firmware, connector type); of these the same batt
 rows counts n / (n + 20) against the wider one. Last, the same for the connector: the median and MAD of its own z
 are its habit, which is taken out. A habit excuses at most 4 deviations, so that what was broken before anybody
 looked is still seen. Where sound connectors differ too much to be compared, the habit excuses all, and nothing is
-told before there are 5 rows of it. Clipped at 8; a missing feature is 0 and marked in the mask.
+told before there are 5 rows of it. Clipped at 8, and at 0 on the side of normal where no fault is; a missing
+feature is 0 and marked in the mask.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.features import FEATURES_OF, Span
+from detector.features.table import ABOVE, BELOW
 from detector.models.chunk import Thing
 from detector.models.samples import Floats, Ints, Samples
 
@@ -153,11 +155,19 @@ class Baseline:
     def residuals(self, samples: Samples) -> Floats:
         """z of each feature, clipped; NaN where it is missing or was never seen."""
         middle, spread = self.normal(samples)
-        return np.asarray(np.clip((samples.values - middle) / spread, -CLIP, CLIP), np.float32)
+        return np.asarray(np.clip((samples.values - middle) / spread, *reach(samples.span)), np.float32)
 
     def knows(self, make: str) -> bool:
         """Whether it was learnt from equipment of this make."""
         return make in self._make
+
+
+def reach(span: Span) -> tuple[Floats, Floats]:
+    """How far each residual goes below and above normal: less ripple than usual, or a cooler plug, is no fault."""
+    features = FEATURES_OF[span].values()
+    low = [0.0 if feature.worse == ABOVE else -CLIP for feature in features]
+    high = [0.0 if feature.worse == BELOW else CLIP for feature in features]
+    return np.array(low, np.float32), np.array(high, np.float32)
 
 
 def _own_only(span: Span) -> NDArray[np.bool_]:

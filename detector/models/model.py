@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.features import FEATURES_OF, Span, Window
-from detector.models.baseline import CLIP, Baseline, Cells, Normal, rows_of
+from detector.models.baseline import Baseline, Cells, Normal, reach, rows_of
 from detector.models.calibration import Calibration, flag_below
 from detector.models.chunk import Thing
 from detector.models.drift import Reference
@@ -32,7 +32,7 @@ from detector.models.wording import WORTH_WORDS, Judged, Usual, Worded
 from detector.view import ScoredWindow
 from laddvakt.domain.errors import LaddvaktError
 
-VERSION = 7
+VERSION = 8
 MIN_ROWS = {Span.WINDOW: 300, Span.SESSION: 100, Span.DAY: 50}
 """A day's rows come one a day: with a hundred, a week of eight connectors would not do."""
 HELD_OUT = 0.3
@@ -316,7 +316,7 @@ def _learn(samples: Samples, *, contextual: bool, fit: Fit, seed: int) -> _Learn
     random = np.random.default_rng(seed)
     some = random.permutation(len(samples))[:_FOREST_ROWS]
     residuals = baseline.residuals(samples.where(np.sort(some)))
-    forest = fit(_framed(rows_of(residuals), features, random), features=features, seed=seed)
+    forest = fit(_framed(rows_of(residuals), samples.span, random), features=features, seed=seed)
     return _Learnt(baseline, forest, residuals)
 
 
@@ -366,11 +366,13 @@ def _groups(samples: Samples, p_values: NDArray[np.float64]) -> list[list[float]
     return [part.tolist() for part in np.split(p_values[order], starts[1:])]
 
 
-def _framed(rows: Floats, features: int, random: np.random.Generator) -> Floats:
+def _framed(rows: Floats, span: Span, random: np.random.Generator) -> Floats:
     """With a frame of made-up rows; of features that nothing here measures there are none to be told apart."""
+    low, high = reach(span)
+    features = len(low)
     measured = np.flatnonzero((rows[:, features:] == 0).any(axis=0))
     frame = rows[random.integers(0, len(rows), math.ceil(FRAME * len(rows)))].copy()
     columns = random.choice(measured, len(frame))
-    frame[np.arange(len(frame)), columns] = random.uniform(-CLIP, CLIP, len(frame))
+    frame[np.arange(len(frame)), columns] = random.uniform(low[columns], high[columns])
     frame[np.arange(len(frame)), columns + features] = 0
     return np.concatenate([rows, frame])

@@ -271,7 +271,7 @@ def in_words(cause: Cause) -> str:
     model`. A deviation is 1.4826 MAD of like rows."""
     feature, whose = FEATURES[cause.feature], cause.against or "this model"
     if feature.yes_no:
-        return f"{feature.label if cause.value > cause.normal else feature.otherwise}, unusual for {whose}"
+        return f"{feature.label}, unusual for {whose}"
     value, normal = feature.shown(cause.value), feature.shown(cause.normal)
     at = f" at {cause.current_a:.0f} A" if cause.current_a else ""
     verb = "are" if feature.counts or feature.many else "is"

@@ -169,10 +169,6 @@ def _cause(feature: str, z: float, value: float, normal: float, current_a: float
             "ended by the equipment, unusual for this model",
         ),
         (
-            _cause("without_energy", -2, 0, 1, 16, "this connector"),
-            "energy delivered, unusual for this connector",
-        ),
-        (
             _cause("error_count", 4, counted(4), counted(0), 0, ""),
             "error reports are 4.0 deviations above normal for this model (4 against 0)",
         ),

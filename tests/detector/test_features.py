@@ -132,6 +132,22 @@ def test_only_what_is_beyond_the_offer_counts(
     assert gathered.windows[0].values["offer_excess"] == pytest.approx(excess)
 
 
+def test_one_current_that_may_be_three_phases_sum_exceeds_no_offer(story: Story, gathered: Gathered) -> None:
+    story.start("1")
+    charge(story, 20, power_w=10_900.0, current_a=48.0, voltage_v=230.0, current_offered_a=16.0)
+    assert "offer_excess" not in gathered.windows[0].values
+
+
+@pytest.mark.parametrize("factor", [0.001, 1000.0])
+def test_power_in_another_unit_is_held_against_nothing(story: Story, gathered: Gathered, factor: float) -> None:
+    """A station that writes kilowatts and calls them watts."""
+    story.start("1")
+    charge(story, 20, **AC | {"power_w": 10_900.0 * factor})
+    of_power = {"power_balance", "watts_per_amp", "power_ripple", "register_balance"}
+    assert gathered.windows[0].values.keys() & of_power == set()
+    assert "current_ripple" in gathered.windows[0].values
+
+
 def test_isolation_is_judged_by_decades(story: Story, gathered: Gathered) -> None:
     story.start("1")
     for _ in range(20):
@@ -153,7 +169,40 @@ def test_heat_comes_from_devices_and_needs_ambient(story: Story, gathered: Gathe
     assert first["cabinet_rise"] == second["cabinet_rise"] == pytest.approx(15.0)
 
 
-@pytest.mark.parametrize(("plug_c", "told"), [(12.5, False), (13.5, True), (8.0, False)])
+@pytest.mark.parametrize(
+    ("rpm", "cabinet_c", "told"),
+    [
+        (1500.0, 35.0, 100.0),
+        (0.0, 35.0, None),  # at rest
+        (1500.0, 22.0, None),  # about to stop
+    ],
+)
+def test_a_fans_speed_is_that_for_the_warmth_inside(
+    story: Story, gathered: Gathered, rpm: float, cabinet_c: float, told: float | None
+) -> None:
+    story.start("1")
+    for _ in range(20):
+        story.measure(connector_id=0, source="mqtt", fan_rpm=rpm, cabinet_temperature_c=cabinet_c)
+        charge(story, 1, **AC)
+    assert gathered.windows[0].values.get("fan_speed") == told
+
+
+def test_a_cabinet_that_another_vehicle_warms_as_well_is_not_judged(story: Story, gathered: Gathered) -> None:
+    story.start("1")
+    story.start("2", "B", connector_id=2)
+    for minute in range(100):
+        story.measure(connector_id=0, source="mqtt", ambient_temperature_c=10.0, cabinet_temperature_c=25.0)
+        if minute < 30:
+            story.measure(connector_id=2, transaction="2", power_w=11_000)
+        if minute == 30:
+            story.stop("2", meter_wh=5500)
+        charge(story, 1, **AC)
+    told = ["cabinet_rise" in window.values for window in gathered.windows]
+    assert told[:11] == [False] * 11  # until half an hour after it left
+    assert all(told[13:])
+
+
+@pytest.mark.parametrize(("plug_c", "told"), [(17.5, False), (18.5, True), (8.0, False)])
 def test_a_plug_hardly_warmer_than_the_air_tells_nothing(
     story: Story, gathered: Gathered, plug_c: float, told: bool
 ) -> None:

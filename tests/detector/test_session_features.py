@@ -11,7 +11,8 @@ import pytest
 from detector.features import FEATURES_OF, Span, Window
 from detector.features.day import counted
 from detector.view import ScoredWindow
-from laddvakt.domain.facts import TransactionStopped
+from laddvakt.domain.commands import CommandStatus
+from laddvakt.domain.facts import CommandAnswered, CommandSent, TransactionStopped
 from laddvakt.domain.stations import ConnectorState, Station
 from tests.support.detector import Story, make_engine
 
@@ -166,8 +167,40 @@ def test_an_end_by_the_equipment_and_interruptions(story: Story, gathered: Gathe
     )
     story.wait(120)
     values = gathered.of(Span.SESSION)[0].values
-    assert (values["ended_badly"], values["pauses"]) == (1, 3)
+    assert (values["ended_badly"], values["pauses"]) == (1, 2)  # it did not come back from the third
     assert values["load_factor"] < 0.75
+
+
+def test_a_last_reading_without_power_is_no_interruption(story: Story, gathered: Gathered) -> None:
+    story.start("1")
+    energy = charge(story, 1, power_w=0)
+    energy = charge(story, 30, power_w=3680, since_wh=energy)
+    energy = charge(story, 1, power_w=0, since_wh=energy)
+    story.stop("1", meter_wh=round(energy))
+    story.wait(120)
+    assert gathered.of(Span.SESSION)[0].values["pauses"] == 0
+
+
+@pytest.mark.parametrize(("after_min", "steered"), [(0, False), (20, True)])
+def test_a_limit_that_changes_while_it_charges_explains_what_flows(
+    story: Story, gathered: Gathered, after_min: int, steered: bool
+) -> None:
+    story.start("1")
+    energy = charge(story, after_min, power_w=3680)
+    request = (
+        '{"connectorId":1,"csChargingProfiles":{"chargingProfileId":1,"chargingSchedule":{"chargingRateUnit":"A",'
+        '"chargingSchedulePeriod":[{"startPeriod":0,"limit":6}]}}}'
+    )
+    action = "SetChargingProfile"
+    story.say(CommandSent(at=story.now, command_id="c", action=action, request=request))
+    accepted = CommandStatus.ACCEPTED
+    story.say(CommandAnswered(at=story.now, command_id="c", action=action, status=accepted))
+    energy = charge(story, 40, power_w=1380, since_wh=energy)
+    story.stop("1", meter_wh=round(energy))
+    story.wait(120)
+    values = gathered.of(Span.SESSION)[0].values
+    assert "start_latency" in values
+    assert values.keys().isdisjoint({"load_factor", "taper_share", "pauses"}) is steered
 
 
 def test_what_the_vehicle_paused_is_not_the_stations(story: Story, gathered: Gathered) -> None:

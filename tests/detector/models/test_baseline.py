@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detector.features import FEATURES_OF, Context, Span, Window
-from detector.models.baseline import CLIP, HABIT, SHRINK, Baseline, rows_of
+from detector.models.baseline import CLIP, HABIT, SHRINK, Baseline, reach, rows_of
 from detector.models.samples import Samples
 from tests.support.charging import Fleet
 from tests.support.detector import START
@@ -19,6 +19,7 @@ from tests.support.detector import START
 NAMES = tuple(FEATURES_OF[Span.WINDOW])
 HEAT = NAMES.index("plug_heat")
 INSULATION = NAMES.index("isolation")
+VOLTAGE = NAMES.index("voltage_level")
 
 
 def window(value: float, **changes: object) -> Window:
@@ -58,6 +59,15 @@ def test_a_residual_is_the_distance_from_the_median_in_deviations() -> None:
 def test_residuals_are_clipped(value: float) -> None:
     baseline = Baseline.fit(Samples.of(around(20)))
     assert abs(z(baseline, window(value))[0]) <= CLIP
+
+
+def test_only_the_side_of_normal_where_faults_are_counts() -> None:
+    """A plug that is cooler than usual is none, nor insulation that is better; any voltage may be one."""
+    baseline = Baseline.fit(Samples.of(around(20)))
+    assert z(baseline, window(-100), window(100)) == [0, CLIP]
+    low, high = reach(Span.WINDOW)
+    assert (low[INSULATION], high[INSULATION]) == (-CLIP, 0)
+    assert (low[VOLTAGE], high[VOLTAGE]) == (-CLIP, CLIP)
 
 
 def test_what_is_missing_is_zero_and_masked() -> None:

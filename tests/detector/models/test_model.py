@@ -358,9 +358,9 @@ def test_what_few_stations_lack_is_nothing_odd() -> None:
 
 
 def test_what_is_far_off_together_is_odder_with_tails_than_to_the_forest_alone() -> None:
-    """Three of twenty features at their limits: a meter that stands still."""
+    """Three of twenty features at their limits: a meter that is wrong."""
     features = FEATURES_OF[Span.SESSION]
-    off = dict.fromkeys(("energy_balance", "load_factor", "register_balance"), 0.3)
+    off = dict.fromkeys(("energy_balance", "power_balance", "register_balance"), 0.3)
     usual = sessions(600, features)
     broken = [msgspec.structs.replace(row, values=row.values | off) for row in sessions(5, features, seed=2)]
     with_tails = train(Samples.of(usual), budget=BUDGET, now=LATER)

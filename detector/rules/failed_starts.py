@@ -13,7 +13,19 @@ import msgspec
 
 from detector.attempts import Open, follow
 from detector.attribution import attribute
-from detector.rules.base import Rule, Scope, Standing, Subject, Threshold, Thresholds, Verdict, Wake, place
+from detector.rules import supply_resistance
+from detector.rules.base import (
+    Named,
+    Rule,
+    Scope,
+    Standing,
+    Subject,
+    Threshold,
+    Thresholds,
+    Verdict,
+    Wake,
+    place,
+)
 from detector.vocabulary import Lean, look_up
 from laddvakt.domain.attempts import ChargeAttempt, Outcome
 from laddvakt.domain.tickets import Evidence, Finding, Severity
@@ -265,10 +277,19 @@ def _words(visit: Visit) -> str:
 
 
 _ACCOUNT = frozenset(
-    {"emergency_stop", "isolation", "rcd_trip", "cut_cable", "phase_loss", "no_power", "lock", "pilot_proximity"}
+    {
+        *("emergency_stop", "isolation", "rcd_trip", "cut_cable", "phase_loss", "no_power", "lock"),
+        *("pilot_proximity", "supply_resistance"),
+    }
 )
 """Faults that stand until vehicles charge again or nothing is left of them: what failed meanwhile was their doing.
 A report or a hanging controller stands for minutes, and may come again: starts that fail between are news."""
+
+
+def _explains(finding: Named, own: Named) -> bool:
+    """A supply that sags under load explains starts that undervoltage ends, and no others."""
+    return finding.fault != supply_resistance.RULE.code or own.mrec == finding.mrec
+
 
 RULE = Rule(
     code="failed_starts",
@@ -327,6 +348,10 @@ RULE = Rule(
     memory=Memory,
     wakes=frozenset({Wake.STATUS, Wake.EVENT, Wake.TOKEN, Wake.STARTED, Wake.ENDED, Wake.COMMAND}),
     inhibited_by=("offline", "emergency_stop", "reported_fault", "cut_cable"),
-    absorbed_by=("phase_loss", "no_power", "stuck_preparing", "lock", "pilot_proximity", "isolation", "rcd_trip"),
+    absorbed_by=(
+        *("phase_loss", "no_power", "stuck_preparing", "lock", "pilot_proximity", "isolation", "rcd_trip"),
+        "supply_resistance",
+    ),
+    explained=_explains,
     spent_by=lambda fault: fault in _ACCOUNT,
 )

@@ -228,7 +228,7 @@ RULE = Rule(
         *("lock", "cut_cable"),
         *("emergency_stop", "rcd_trip", "isolation", "pilot_proximity"),
         *("welded_contactor", "overcurrent", "phase_loss", "plug_overheat"),
-        *("voltage_range", "site_voltage", "thermal_derate"),
+        *("voltage_range", "site_voltage", "supply_resistance", "thermal_derate"),
     ),
     explained=explained,
 )

@@ -258,7 +258,7 @@ RULE = Rule(
     scope=Scope.STATION,
     asset="station",
     severity=Severity.P2,
-    mrec=(),
+    mrec=("CX006",),  # what a station says whose voltage falls too far
     thresholds=(
         Threshold(name="ohm", default=0.4, unit="ohm", doc="resistance before a phase that is too much anywhere"),
         Threshold(name="times", default=2, unit="x", doc="times what is usual here, once five sessions have told"),

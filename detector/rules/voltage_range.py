@@ -195,5 +195,5 @@ RULE = Rule(
     wakes=frozenset({Wake.SAMPLE}),
     fields=frozenset({"voltage_v", "voltage_l1_v", "inlet/voltage_l1_v"}),
     absorbed_by=("site_voltage", "supply_resistance"),
-    explained=lambda other, own: own.mrec == (other.mrec or MREC[LOW]),  # the site off the same way, or a sag
+    explained=lambda other, own: own.mrec == other.mrec,  # the site off the same way, or a sag
 )

@@ -9,9 +9,9 @@ from datetime import timedelta
 import pytest
 
 from detector.changes import ChangeKind
-from detector.rules import supply_resistance
+from detector.rules import failed_starts, reported_fault, supply_resistance
 from detector.slope import Line, add
-from laddvakt.domain.stations import Station
+from laddvakt.domain.stations import ConnectorState, Station
 from tests.support.detector import START, Story, make_engine
 
 SITE = [Station(station_id=f"SE-{n}", site_id="PARK", current="AC", phases=3) for n in (1, 2)]
@@ -207,3 +207,27 @@ def test_a_line_through_points_is_found_exactly() -> None:
     assert line is not None
     assert line.slope == pytest.approx(-0.3)
     assert line.r_squared == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("error", "others"),
+    [("UnderVoltage", []), ("PowerSwitchFailure", ["reported_fault", "failed_starts"])],
+    ids=["it sags", "another fault"],
+)
+def test_starts_that_undervoltage_ends_are_the_sags(error: str, others: list[str]) -> None:
+    rules = (reported_fault.RULE, supply_resistance.RULE, failed_starts.RULE)
+    story, mains = Story(make_engine(SITE, rules=rules)), Mains()
+    story.connect()
+    for number in range(3):
+        _session(story, mains, number, (0.1, 0.7, 0.1))
+    assert [finding.fault for finding in story.standing] == ["supply_resistance"]
+    for number in range(10, 14):
+        story.start(str(number), f"CARD{number}")
+        story.wait(10)
+        story.status(ConnectorState.FAULTED, error)
+        story.stop(str(number), reason="Other")
+        story.wait(70)
+        story.status(ConnectorState.AVAILABLE)
+        story.wait(3600)
+    raised = {c.finding.fault for c in story.changes if c.kind is ChangeKind.RAISED and c.finding is not None}
+    assert raised == {"supply_resistance", *others}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -333,7 +333,7 @@ def _forests(content: dict[str, Any]) -> str:
         ),
         rows,
     )
-    text += "\n" + _reach(content.get("faults", ()))
+    text += "\n" + _reach(content.get("faults", ())) + _blind(content.get("faults", ()))
     names = sorted({name for way in ways.values() for name, f in way["classes"].items() if f["faults"]})
     each = [
         (f"`{name}`", *(_share(way["classes"].get(name, {}).get("recall"), digits=2) for way in ways.values()))
@@ -354,6 +354,21 @@ def _reach(faults: Iterable[dict[str, Any]]) -> str:
         "while a ticket was in time; the forests open none for fewer. "
         f"The {FORESTS} found {found} of those.\n"
     )
+
+
+def _blind(faults: Iterable[dict[str, Any]]) -> str:
+    """Why the forests found nothing of what readings show."""
+    classes: dict[str, Counter[str]] = defaultdict(Counter)
+    for one in faults:
+        if one.get("blind") and one["fault"] not in NOT_IN_READINGS:
+            classes[one["blind"]][one["fault"]] += 1
+    if not classes:
+        return ""
+    rows = [
+        (why, str(of.total()), ", ".join(f"`{name}` {count}" for name, count in of.most_common()))
+        for why, of in sorted(classes.items(), key=lambda item: -item[1].total())
+    ]
+    return f"\nWhy the {FORESTS} did not find the others:\n\n" + table(("why", "how many", "of these"), rows)
 
 
 def names_part() -> str:

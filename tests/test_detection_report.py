@@ -107,3 +107,9 @@ def test_pictures_are_sound_svg_and_show_only_classes_that_had_faults(content: d
 def test_kept_report_and_pictures_are_those_of_the_kept_figures() -> None:
     for name, svg in detection_report.pictures(detection_report.measured()).items():
         assert (detection_report.IMAGES / name).read_text("utf-8") == svg, "run `make docs`"
+
+
+def test_why_forests_alone_did_not_find_what_readings_show_is_counted(content: dict[str, Any]) -> None:
+    unseen = [told(code, ticket=code, blind="its readings were as usual") for code in ("a", "b", "b", "offline")]
+    content["faults"] = [*unseen, told("c", ticket="c")]
+    assert "| its readings were as usual | 3 | `b` 2, `a` 1 |" in detection_report.part()

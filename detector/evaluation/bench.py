@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from detector.changes import Change, ChangeKind, finding_key
+from detector.evaluation.alone import Seen
 from detector.evaluation.baselines import Array, Ecod, ewma
 from detector.evaluation.truth import Alarm, alarms_of
 from detector.features import FEATURES_OF, Window
@@ -141,8 +142,11 @@ def _half(window: Window) -> str:
     return str(sum(window.station_id.encode()) % 2)
 
 
+RUNS = "isolation forest and tails"
+"""The way that detection goes."""
+
 WAYS: dict[str, Way] = {
-    "isolation forest and tails": Way(models),
+    RUNS: Way(models),
     "isolation forest": Way(forest),
     "isolation forest, plain features": Way(plain),
     "ECOD": Way(ecod),
@@ -152,10 +156,17 @@ WAYS: dict[str, Way] = {
 }
 
 
-def alarms(
+class Told(NamedTuple):
+    """What one way alone would have done: the tickets it would open, and the sessions as it saw them."""
+
+    alarms: list[Alarm]
+    sessions: list[Seen]
+
+
+def tell(
     rows: Iterable[Window], stations: Mapping[str, Station], way: Way, *, budget: float, first: datetime
-) -> list[Alarm]:
-    """The tickets that one way alone would open. It judges from `first` on."""
+) -> Told:
+    """Let one way judge, from `first` on."""
     by_kind: dict[tuple[str, str], list[Window]] = defaultdict(list)
     for row in sorted(rows, key=lambda row: (row.start, row.connector)):
         if row.values:
@@ -169,7 +180,8 @@ def alarms(
             except TrainingError:
                 continue  # too little yet: nothing is judged
             scored += zip(judged, judge(judged), strict=True)
-    return alarms_of(_tickets(scored, stations))
+    tickets, sessions = _tickets(scored, stations)
+    return Told(alarms_of(tickets), sessions)
 
 
 def _by_time(rows: list[Window], first: datetime) -> Iterator[tuple[list[Window], list[Window], datetime]]:
@@ -194,19 +206,25 @@ def _by_part(
             yield learnt, judged, rows[-1].start
 
 
-def _tickets(scored: list[tuple[Window, ScoredWindow]], stations: Mapping[str, Station]) -> Iterable[Ticket]:
-    """What the rule makes of the flags: findings come and go."""
+def _tickets(
+    scored: list[tuple[Window, ScoredWindow]], stations: Mapping[str, Station]
+) -> tuple[Iterable[Ticket], list[Seen]]:
+    """What the rule makes of the flags: findings come and go; and each session as it last remembered it."""
     scored.sort(key=lambda pair: (pair[0].complete_at, pair[0].connector))
     places = _Places(stations)
     memories: dict[str, Any] = {}
     raised: dict[str, Finding] = {}
     tickets: dict[str, Ticket] = {}
     newest: dict[tuple[str, str, str], str] = {}
+    sessions: dict[tuple[str, str], Seen] = {}
     for window, one in scored:
         place, at = window.connector, window.complete_at
         subject = places.subject(window, one)
         verdict = anomaly.RULE.evaluate(subject, memories.get(place), _LIMITS, at)
         memories[place] = verdict.memory
+        score = next((s for s in verdict.memory.sessions if s.transaction == window.transaction_id), None)
+        if score is not None:
+            sessions[place, score.transaction] = Seen(window.station_id, window.connector_id, score)
         if verdict.standing is Standing.MET and place not in raised:
             kind, finding = ChangeKind.RAISED, anomaly.RULE.describe(subject, verdict.memory, _LIMITS, at)
             raised[place] = finding
@@ -222,7 +240,7 @@ def _tickets(scored: list[tuple[Window, ScoredWindow]], stations: Mapping[str, S
         if ticket is not None:
             tickets[ticket.ticket_id] = ticket
             newest[finding_key(finding)] = ticket.ticket_id
-    return tickets.values()
+    return tickets.values(), list(sessions.values())
 
 
 class _Places:

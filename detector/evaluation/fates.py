@@ -8,6 +8,7 @@ from enum import StrEnum
 
 import msgspec
 
+from detector.evaluation.alone import Blind
 from detector.evaluation.classes import AFTER_END, grading
 from detector.evaluation.figures import beyond_s
 from detector.evaluation.matching import Matched, Outcome, touches
@@ -37,7 +38,8 @@ _OF_OUTCOME = {
 class Fate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One fault that showed. `sessions` and `vehicles`: that began where it was, while it lasted and a ticket was
     in time. `ticket`: the code that found it; None: missed, and `why`. `held`: what its rule answered
-    meanwhile, where it was listened to. `alone`: the ways without rules that found it. Times in seconds."""
+    meanwhile, where it was listened to. `alone`: the ways without rules that found it; `blind`: why the forests by
+    themselves did not. Times in seconds."""
 
     seed: int
     fault: str
@@ -56,6 +58,7 @@ class Fate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     near: tuple[str, ...] = ()  # the other tickets about it
     held: str = ""
     alone: tuple[str, ...] = ()
+    blind: Blind | None = None
 
 
 class Needless(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -82,6 +85,7 @@ def fates(
     sessions: Mapping[int, tuple[int, int]],
     held: Callable[[int], str],
     alone: Mapping[str, Matched],
+    blind: Mapping[int, Blind],
 ) -> Iterator[Fate]:
     """Of each fault that showed. `sessions`: by fault, how many sessions of how many vehicles met it in time."""
     for number, fault in enumerate(truth.faults):
@@ -108,6 +112,7 @@ def fates(
             near=() if ticket else tuple(_near(number, matched)),
             held="" if ticket else held(number),
             alone=tuple(way for way, found in alone.items() if found.found_by[number] is not None),
+            blind=blind.get(number),
         )
 
 

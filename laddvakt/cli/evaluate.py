@@ -20,6 +20,7 @@ from laddvakt.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from detector.evaluation.alone import Blind
     from detector.evaluation.fates import Fate, Needless
     from detector.evaluation.figures import Score
     from detector.evaluation.matching import Matched
@@ -73,7 +74,7 @@ def run_seed(seed: int, plan: Plan, settings: Settings) -> Report:
 
     done = run_trial(_options(seed, plan), settings, explain=plan.explain, gather=plan.ablate)
     matched = match(done.truth, done.alarms, done.site_of)
-    ways = _ways(done, settings) if plan.ablate else {}
+    ways, blind = _ways(done, settings) if plan.ablate else ({}, {})
     alike, taken_in = _alike(seed, plan, settings)
     named = match(done.truth, [alarm for alarm in done.alarms if alarm.fault != FOREST], done.site_of)
     mine = score(done.truth, matched, connectors=done.connectors)
@@ -82,7 +83,7 @@ def run_seed(seed: int, plan: Plan, settings: Settings) -> Report:
         alike=alike,
         rules_alone=score(done.truth, named, connectors=done.connectors),
         ways={name: score(done.truth, found, connectors=done.connectors) for name, found in ways.items()},
-        fates=list(fates(done.truth, matched, done.opportunities(), done.ear.words, ways)),
+        fates=list(fates(done.truth, matched, done.opportunities(), done.ear.words, ways, blind)),
         needless=list(needless(done.truth, matched, done.site_of)),
         taken_in=taken_in,
         messages=done.messages,
@@ -106,19 +107,23 @@ def _alike(seed: int, plan: Plan, settings: Settings) -> tuple[Score | None, lis
     return score(done.truth, matched, connectors=done.connectors), tickets
 
 
-def _ways(done: Outcome, settings: Settings) -> dict[str, Matched]:
-    """The same seed judged by each way that needs no rules."""
-    from detector.evaluation.bench import WAYS, alarms
+def _ways(done: Outcome, settings: Settings) -> tuple[dict[str, Matched], dict[int, Blind]]:
+    """The same seed judged by each way that needs no rules; and why the one that runs did not find each fault."""
+    from detector.evaluation.alone import blindness
+    from detector.evaluation.bench import RUNS, WAYS, tell
     from detector.evaluation.matching import match
 
     first = done.truth.from_ + HEALTHY * (done.truth.until - done.truth.from_)
     budget, found = settings.detector.false_tickets_per_connector_day, {}
+    blind: dict[int, Blind] = {}
     for name, way in WAYS.items():
         began = time.process_time()
-        told = alarms(done.rows, done.stations, way, budget=budget, first=first)
-        found[name] = match(done.truth, told, done.site_of)
+        told = tell(done.rows, done.stations, way, budget=budget, first=first)
+        found[name] = match(done.truth, told.alarms, done.site_of)
+        if name == RUNS:
+            blind = blindness(done.truth, found[name], done.opportunities(), told.sessions)
         done.cost_s[name] = time.process_time() - began
-    return found
+    return found, blind
 
 
 def _options(seed: int, plan: Plan) -> LogOptions:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from detector.evaluation.bench import WAYS, alarms
+from detector.evaluation.bench import WAYS, tell
 from detector.features import Context, Window
 from laddvakt.domain.stations import Connector, Station
 
@@ -56,15 +56,18 @@ def rows() -> list[Window]:
 
 @pytest.mark.parametrize("name", WAYS)
 def test_each_way_finds_a_plug_that_runs_hot(name: str) -> None:
-    found = alarms(rows(), STATIONS, WAYS[name], budget=0.05, first=START + timedelta(days=3))
+    found, sessions = tell(rows(), STATIONS, WAYS[name], budget=0.05, first=START + timedelta(days=3))
     hot = [alarm for alarm in found if alarm.station_id == "S3"]
     assert hot
     assert {alarm.fault for alarm in found} == {"anomaly"}
     assert (hot[0].asset.kind, hot[0].asset.id, hot[0].site_id) == ("cable", "CABLE-3", "SITE")
     assert hot[0].opened_at >= FAULTY_FROM
+    odd = [seen.score.since for seen in sessions if seen.station_id == "S3" and seen.score.odd]
+    assert sum(since >= FAULTY_FROM for since in odd) >= 3
+    assert len(sessions) == len({(seen.station_id, seen.score.transaction) for seen in sessions})
     assert len(found) - len(hot) <= 3  # neighbouring windows resemble each other, and a moving average more so
 
 
 def test_nothing_is_judged_before_there_is_enough_to_learn_from() -> None:
     some = [row for row in rows() if row.start < START + timedelta(days=1)]
-    assert alarms(some, STATIONS, WAYS["isolation forest"], budget=0.05, first=START) == []
+    assert tell(some, STATIONS, WAYS["isolation forest"], budget=0.05, first=START) == ([], [])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from detector.evaluation.alone import Blind
 from detector.evaluation.fates import Fate, Needless, Why, fates, needless
 from detector.evaluation.matching import match
 from detector.evaluation.text import false_ticket, missed
@@ -49,7 +50,7 @@ def fate(of: Fault, *alarms: Alarm, sessions: tuple[int, int] = (9, 9)) -> Fate:
     all_of_it = truth(of)
     matched = match(all_of_it, alarms, SITES)
     alone = {"forest": matched}
-    return next(iter(fates(all_of_it, matched, {0: sessions}, lambda _: "3 usual", alone)))
+    return next(iter(fates(all_of_it, matched, {0: sessions}, lambda _: "3 usual", alone, {0: Blind.USUAL})))
 
 
 def of_ticket(ticket: Alarm, *faults: Fault, likes: tuple[LookAlike, ...] = ()) -> Needless:
@@ -60,7 +61,7 @@ def of_ticket(ticket: Alarm, *faults: Fault, likes: tuple[LookAlike, ...] = ()) 
 def test_found_fault_has_its_ticket_and_its_time() -> None:
     told = fate(fault("offline"), alarm("offline", opened_at=at(1.5)))
     assert (told.ticket, told.delay_s, told.beyond_s, told.why) == ("offline", 1800, 900, None)
-    assert told.alone == ("forest",)
+    assert (told.alone, told.blind) == (("forest",), Blind.USUAL)
 
 
 def test_missed_fault_says_why() -> None:
@@ -75,7 +76,7 @@ def test_missed_fault_says_why() -> None:
 
 def test_fault_that_never_showed_has_no_fate() -> None:
     everything = truth(fault(shown_at=None))
-    assert list(fates(everything, match(everything, [], SITES), {}, lambda _: "", {})) == []
+    assert list(fates(everything, match(everything, [], SITES), {}, lambda _: "", {}, {})) == []
 
 
 def test_ticket_about_nothing_names_the_fault_that_was_over() -> None:

@@ -20,14 +20,15 @@ from detector.rules.base import (
     Wake,
     place,
 )
-from detector.view import Register, SessionView
+from detector.view import Register, Sample, SessionView
+from laddvakt.domain.facts import TransactionStopped
 from laddvakt.domain.tickets import Evidence, Finding, Severity
 
 
 class Reason(StrEnum):
     """Why the rule holds what it holds."""
 
-    NO_SESSION = "no_session"  # between sessions there is nothing to compare
+    NO_SESSION = "no_session"  # nothing has fallen since the last
     RISING = "rising"  # the register rises or stands
     UNCONFIRMED = "unconfirmed"  # it fell, but may come back: single zeros do
     ROLLED_BACK = "rolled_back"  # it fell and stayed down
@@ -43,8 +44,8 @@ class Rollback(msgspec.Struct, frozen=True):
 
 
 class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Where the scan of the running session's registers stands. `last`: the highest of the session before;
-    `carried`: sessions in a row that went on where the one before had ended, so that it counts for life."""
+    """Where the scan of the running session's registers stands. `last`: the highest of the session before, or
+    since; `carried`: sessions in a row that went on where the one before had ended, so that it counts for life."""
 
     transaction: str = ""
     boots: int = 0
@@ -54,6 +55,7 @@ class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
     last: Register | None = None
     counted: bool = False  # the session before counted enough to say where the next must go on
     carried: int = 0
+    idle_known: bool = False  # outside sessions the meter has read what it did at a session's end
     low: tuple[Register, ...] = ()
     fell: bool = False  # in this session
     rollback: Rollback | None = None  # stands until enough good sessions
@@ -72,17 +74,43 @@ def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
     session = connector.session if connector is not None else None
     transaction = session.transaction_id if session is not None else ""
     if transaction != memory.transaction:
-        memory = _next_session(memory, transaction, subject.view.boots, thresholds)
-    if session is not None and connector is not None:
-        for sample in subject.news.samples:
-            wh = sample.values.get("energy_wh")
-            if wh is not None and sample.transaction == transaction and sample.source == "ocpp":
-                register = Register(sample.at, wh)
-                memory = _sample(memory, register, session, subject.view.boots, thresholds, now)
+        memory = _next_session(_stopped(memory, subject), transaction, subject.view.boots, thresholds)
+    for sample in subject.news.samples:
+        wh = sample.values.get("energy_wh")
+        if wh is None or sample.source != "ocpp" or sample.foreign or sample.transaction != transaction:
+            continue
+        register = Register(sample.at, wh)
+        if session is None:
+            memory = _idle(memory, register, subject.view.boots, thresholds, now)
+        else:
+            memory = _sample(memory, register, session, subject.view.boots, thresholds, now)
     if memory.rollback is not None:
         return Verdict(standing=Standing.MET, reason=Reason.ROLLED_BACK, memory=memory)
     reason = Reason.UNCONFIRMED if memory.low else Reason.RISING if session is not None else Reason.NO_SESSION
     return Verdict(standing=Standing.NOT_MET, reason=reason, memory=memory)
+
+
+def _calm(memory: Any, sample: Sample, thresholds: Thresholds) -> bool:
+    """Outside any session, and the register stands."""
+    if sample.transaction or sample.foreign:
+        return False
+    if memory is None or memory.last is None:
+        return True
+    return memory.idle_known and not memory.low and sample.values.get("energy_wh") == memory.last.wh
+
+
+def _stopped(memory: Memory, subject: Subject) -> Memory:
+    """With what the register read as the session ended, where that is said: it may have counted since the last
+    sample, but hardly more than before. What is far from there is another register's."""
+    for fact in subject.news.facts:
+        if not isinstance(fact, TransactionStopped) or fact.transaction_id != memory.transaction:
+            continue
+        stop_wh, high = fact.meter_stop_wh, memory.high
+        if stop_wh is None or high is None or memory.low or fact.at <= high.at:
+            continue
+        if 0 < stop_wh - high.wh <= max(high.wh - memory.first_wh, _COUNTED_WH):
+            return msgspec.structs.replace(memory, high=Register(fact.at, float(stop_wh)))
+    return memory
 
 
 def _next_session(memory: Memory, transaction: str, boots: int, thresholds: Thresholds) -> Memory:
@@ -95,9 +123,27 @@ def _next_session(memory: Memory, transaction: str, boots: int, thresholds: Thre
         last=(memory.high or memory.last) if boots == memory.boots else None,
         counted=memory.counted if memory.high is None else memory.high.wh - memory.first_wh >= _COUNTED_WH,
         carried=memory.carried,
+        idle_known=memory.idle_known,
         rollback=None if mended else memory.rollback,
         good_sessions=0 if mended else sessions,
     )
+
+
+def _idle(memory: Memory, sample: Register, boots: int, thresholds: Thresholds, now: datetime) -> Memory:
+    """Outside any session: a register that counts for life, and is read there as well, goes on where it stood."""
+    replace, last = msgspec.structs.replace, memory.last
+    if last is None or boots != memory.boots or memory.carried < thresholds["carried"] or sample.at <= last.at:
+        return memory
+    if not memory.idle_known:
+        agrees = 0 <= sample.wh - last.wh < _COUNTED_WH
+        return replace(memory, idle_known=True, last=sample) if agrees else memory
+    if sample.wh > last.wh - thresholds["drop_wh"]:
+        return replace(memory, last=max(last, sample, key=lambda one: one.wh), low=())
+    low = (*memory.low, sample)
+    if len(low) <= thresholds["confirming_samples"]:
+        return replace(memory, low=low)
+    rollback = Rollback("", last, low[0], now)
+    return replace(memory, last=sample, low=(), rollback=rollback, good_sessions=0)
 
 
 def _sample(
@@ -138,13 +184,14 @@ def _begins(memory: Memory, sample: Register, session: SessionView, thresholds: 
     replace, last = msgspec.structs.replace, memory.last
     if last is None or sample.at < last.at:
         return memory
-    if sample.wh > last.wh - thresholds["drop_wh"]:
+    start_wh, mark_wh = session.meter_start_wh, last.wh - thresholds["drop_wh"]
+    begun, fallen = start_wh is not None and 0 < start_wh <= mark_wh, sample.wh <= mark_wh
+    if not begun and not fallen:
         return replace(memory, carried=memory.carried + 1) if memory.counted else memory
-    start_wh = session.meter_start_wh
-    for_life = start_wh is not None and start_wh >= _COUNTED_WH  # one per session begins near zero
+    # One per session begins near zero. A start that alone is low may be this station's habit.
+    for_life = fallen and start_wh is not None and start_wh >= _COUNTED_WH
     if memory.carried < thresholds["carried"] and not for_life:
         return replace(memory, carried=0)
-    begun = start_wh is not None and 0 < start_wh <= last.wh - thresholds["drop_wh"]
     low = (Register(session.started_at, float(start_wh or 0)),) if begun else ()
     return replace(memory, first_wh=sample.wh, high=last, low=low)
 
@@ -199,7 +246,8 @@ RULE = Rule(
     doc=(
         "The register falls and stays down for two more samples, or counts on from there at an even pace, which "
         "soon brings a fast charger above where it was: within a session; or from one session to the next, where "
-        "two in a row had gone on where the one before ended, or which begins far from zero. Not for a single "
+        "two in a row had gone on where the one before ended, or which begins far from zero; or idle, where the "
+        "meter is read then as well. Not for a single "
         "zero, nor for registers that count per session or per boot, nor for samples out of order or queued."
     ),
     evaluate=evaluate,
@@ -208,6 +256,6 @@ RULE = Rule(
     wakes=frozenset({Wake.SAMPLE, Wake.STARTED, Wake.ENDED}),
     fields=frozenset({"energy_wh"}),
     source="ocpp",
-    charging=True,
+    calm=_calm,
     inhibited_by=("offline",),
 )

@@ -161,6 +161,74 @@ def test_rounding_never_fires(story: Story) -> None:
     assert story.kinds() == []
 
 
+def _idle(story: Story, *registers: float) -> None:
+    for energy_wh in registers:
+        story.wait(900)
+        story.measure(energy_wh=energy_wh)
+
+
+def _for_life(story: Story) -> None:
+    """Four sessions that go on where the one before ended, at 13 900 Wh at last."""
+    for number in range(4):
+        _charge(story, str(number), [10_000 + 1_000 * number + wh for wh in (0, 400, 900)])
+
+
+def test_a_register_that_falls_while_idle_does_not_wait_for_the_next_vehicle(story: Story) -> None:
+    _for_life(story)
+    _idle(story, 13_900, 13_900, 9_000, 9_000)
+    assert story.standing == []
+    _idle(story, 9_000)
+    (finding,) = story.standing
+    assert [item.value for item in finding.evidence[:2]] == ["13900 Wh", "9000 Wh"]
+
+
+@pytest.mark.parametrize(
+    "registers",
+    [
+        pytest.param((13_900, 0, 13_900, 0, 13_900), id="single zeros"),
+        pytest.param((40, 40, 40, 40), id="another meter"),
+        pytest.param((13_900, 13_895, 13_895, 13_895), id="rounding"),
+    ],
+)
+def test_what_an_idle_meter_may_say_never_fires(story: Story, registers: tuple[float, ...]) -> None:
+    _for_life(story)
+    _idle(story, *registers)
+    assert story.kinds() == []
+
+
+def test_a_register_per_session_that_is_read_while_idle_never_fires(story: Story) -> None:
+    for number in range(6):
+        _charge(story, str(number), [0, 400, 900])
+        _idle(story, 900, 0, 0, 0)
+    assert story.kinds() == []
+
+
+def _fast(story: Story, number: int, start_wh: int) -> None:
+    """5 kWh in each five minutes; what flowed since the last sample shows in the reading at the end."""
+    story.start(str(number), f"CARD-{number}", meter_wh=start_wh)
+    for sample in (1, 2, 3):
+        story.wait(300)
+        story.measure(transaction=str(number), energy_wh=start_wh + 5000 * sample)
+    story.wait(120)
+    story.stop(str(number), meter_wh=start_wh + 17_000)
+    story.wait(3600)
+
+
+def test_a_fall_since_the_reading_at_the_end_shows_at_the_next_start(story: Story) -> None:
+    for number in range(4):
+        _fast(story, number, 100_000 + 17_000 * number)
+    assert story.standing == []
+    _fast(story, 9, 167_500)
+    (finding,) = story.standing
+    assert [item.value for item in finding.evidence[:2]] == ["168000 Wh", "167500 Wh"]
+
+
+def test_starts_that_are_always_low_are_a_habit(story: Story) -> None:
+    for number in range(6):
+        _fast(story, number, 100_000 + 16_500 * number)
+    assert story.kinds() == []
+
+
 def test_two_good_sessions_clear(story: Story) -> None:
     _charge(story, "1", [10_000, 9_000, 9_100, 9_200])
     _charge(story, "2", [9_300, 9_400, 9_500, 9_600, 9_700])

@@ -301,7 +301,7 @@ SESSION_FEATURES: dict[str, Feature] = {
 
 DAY_FEATURES: dict[str, Feature] = {
     "sessions": Feature(
-        "sessions of the day", "", "station", 0.7, _ROOT, "sessions", _START, counts=True, worse=BELOW
+        "sessions of the day", "", "station", 0.7, _ROOT, "sessions", _START, counts=True, adds=False, worse=BELOW
     ),
     "failed_share": Feature(
         "share of failed starts",
@@ -314,7 +314,15 @@ DAY_FEATURES: dict[str, Feature] = {
         worse=ABOVE,
     ),
     "energy_per_session": Feature(
-        "energy per session", "kWh", "station", 2.0, "E / sessions", "energy register", _COOLING, worse=BELOW
+        "energy per session",
+        "kWh",
+        "station",
+        2.0,
+        "E / sessions",
+        "energy register",
+        _COOLING,
+        adds=False,
+        worse=BELOW,
     ),
     "idle_share": Feature(
         "time occupied without charging",
@@ -324,6 +332,7 @@ DAY_FEATURES: dict[str, Feature] = {
         "time Preparing, Suspended or Finishing / day",
         "status notifications",
         "See whether the lock holds a cable, or the station hangs; restart it.",
+        adds=False,
         worse=ABOVE,
     ),
     "blocked_share": Feature(
@@ -337,7 +346,16 @@ DAY_FEATURES: dict[str, Feature] = {
         worse=ABOVE,
     ),
     "status_changes": Feature(
-        "status changes", "", "station", 1.0, _ROOT, "status notifications", _CONTACT, counts=True, worse=ABOVE
+        "status changes",
+        "",
+        "station",
+        1.0,
+        _ROOT,
+        "status notifications",
+        _CONTACT,
+        counts=True,
+        adds=False,
+        worse=ABOVE,
     ),
     "error_count": Feature(
         "error reports", "", "station", 0.7, _ROOT, "status notifications", _START, counts=True, worse=ABOVE

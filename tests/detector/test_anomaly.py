@@ -276,12 +276,13 @@ def test_days_of_several_vehicles_add_up_and_of_one_do_not() -> None:
     assert _verdict(days("A"))[0] is Standing.NOT_MET
 
 
-def test_what_drivers_make_does_not_add_up() -> None:
-    late = [
-        msgspec.structs.replace(_row(str(n), flagged=False, vehicle=f"v{n}"), leans=(Lean("start_latency", 8.0),))
+@pytest.mark.parametrize("feature", ["start_latency", "status_changes", "idle_share"])
+def test_what_drivers_make_does_not_add_up(feature: str) -> None:
+    rows = [
+        msgspec.structs.replace(_row(str(n), flagged=False, vehicle=f"v{n}"), leans=(Lean(feature, 8.0),))
         for n in range(20)
     ]
-    assert _verdict(late)[0] is Standing.NOT_MET
+    assert _verdict(rows)[0] is Standing.NOT_MET
 
 
 def _forgotten(rows: list[ScoredWindow], *, since: int, until: int) -> anomaly.Memory:

@@ -158,7 +158,7 @@ def _reading(
     memory: Memory, point: Point, subject: Subject, connector: ConnectorView, thresholds: Thresholds
 ) -> Memory:
     replace = msgspec.structs.replace
-    high, samples = memory.high, memory.samples + 1
+    high, samples, in_turn = memory.high, memory.samples + 1, memory.lows > 0
     if high is not None and point.wh < high.wh:
         if not memory.lows:  # what falls back from a leap that nothing confirmed has lost nothing
             memory = replace(memory, fell_wh=high.wh - point.wh if memory.leap is None else 0.0)
@@ -184,7 +184,7 @@ def _reading(
         if memory.falls == 1 and point.wh - high.wh <= memory.fell_wh + most_wh:
             return replace(memory, leap=None, falls=0)  # it was set right
         return replace(memory, leap=Leap(high, point, most_wh))
-    return _confirm(memory, thresholds)
+    return _confirm(memory, point, thresholds, in_turn=in_turn)
 
 
 def _may_catch_up(memory: Memory, connector: ConnectorView) -> bool:
@@ -194,13 +194,15 @@ def _may_catch_up(memory: Memory, connector: ConnectorView) -> bool:
     return charging and memory.leap is None
 
 
-def _confirm(memory: Memory, thresholds: Thresholds) -> Memory:
-    """One more reading from where the register leapt to."""
+def _confirm(memory: Memory, point: Point, thresholds: Thresholds, *, in_turn: bool) -> Memory:
+    """One more reading from where the register leapt to. What was read wrong once is not read wrong minutes later;
+    `in_turn`: it was lower in between, as where two registers are read."""
     leap = memory.leap
     if leap is None:
         return memory
     leap = msgspec.structs.replace(leap, confirmed=leap.confirmed + 1)
-    if leap.confirmed < thresholds["confirming_samples"]:
+    apart = not in_turn and (point.at - leap.after.at).total_seconds() >= thresholds["apart_s"]
+    if leap.confirmed < thresholds["confirming_samples"] and not apart:
         return msgspec.structs.replace(memory, leap=leap)
     return msgspec.structs.replace(memory, leap=None, jumped=leap, good_sessions=0, samples=0)
 
@@ -269,7 +271,7 @@ def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
                 at=leap.after.at,
             ),
             Evidence(label="Rated power", value=f"{_rated(subject) / 1000:.0f} kW"),
-            Evidence(label="Confirmed by", value=f"{leap.confirmed} more samples"),
+            Evidence(label="Confirmed by, more samples", value=str(leap.confirmed)),
         ),
         confidence=0.95,
     )
@@ -287,13 +289,15 @@ RULE = Rule(
         Threshold(name="least_wh", default=1000, unit="Wh", doc="a leap smaller than this is no matter"),
         Threshold(name="jitter_s", default=60, unit="s", doc="by which registers lag behind their time"),
         Threshold(name="confirming_samples", default=2, unit="samples", doc="more samples that must stay up"),
+        Threshold(name="apart_s", default=240, unit="s", doc="one is enough where it comes so much later"),
         Threshold(name="good_sessions", default=2, unit="sessions", doc="good sessions after which it is cleared"),
     ),
     clears="Two sessions on the connector whose register rises as it can.",
     action="Hold the session from invoicing, read the meter's display on site, check or replace the meter.",
     doc=(
         "From one reading to the next, within a session, between two, or idle, the register rises by more than "
-        "1.2 times the rated power can have brought in the time between, and stays there for two more samples. "
+        "1.2 times the rated power can have brought in the time between, and stays there for two more samples, or "
+        "for one that comes four minutes later or more. "
         "Time in which the connector was seen to be without a session counts 150 W only. Not for a gap or a queue "
         "that is emptied (the time between readings counts, by the clock that says more), nor for a register that "
         "comes back from a zero or counts per session, that stood still and catches up, or that had fallen and is "

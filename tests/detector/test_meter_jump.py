@@ -56,6 +56,23 @@ def test_a_leap_that_stays_for_two_more_samples_fires(story: Story, every_s: flo
     assert "leapt ahead by 3.8 kWh" in finding.explanation
 
 
+def test_one_more_sample_is_enough_minutes_later(story: Story) -> None:
+    story.start("1")
+    for energy_wh in (10_000, 10_900, 74_000):
+        story.measure(transaction="1", energy_wh=energy_wh)
+        story.wait(300)
+    assert story.standing == []
+    story.measure(transaction="1", energy_wh=74_900)
+    assert [finding.fault for finding in story.standing] == ["meter_jump"]
+
+
+@pytest.mark.parametrize("every_s", [60.0, 300.0, 900.0])
+def test_what_was_read_wrong_once_never_fires(story: Story, every_s: float) -> None:
+    registers = [10_000, 10_100, 900_000, 10_200, 10_300, 900_000, 10_400, 10_500, 10_600, 10_700]
+    _charge(story, "1", registers, every_s=every_s)
+    assert story.kinds() == []
+
+
 def test_a_leap_between_two_sessions_fires(story: Story) -> None:
     _charge(story, "1", [10_000, 10_180, 10_360])
     story.wait(6 * 3600)

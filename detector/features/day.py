@@ -84,10 +84,10 @@ class OpenDay(msgspec.Struct, array_like=True):
         self.starts += 1
         self.repeats += self.ended_at is not None and at - self.ended_at <= REPEAT
 
-    def note_end(self, ended: SessionEnded) -> None:
+    def note_end(self, ended: SessionEnded, *, power_known: bool = True) -> None:
         self.ended_at = ended.ended_at
         self.wh += ended.energy_wh
-        self.peak_w = max(self.peak_w, ended.power_max_w)
+        self.peak_w = max(self.peak_w, ended.power_max_w if power_known else 0.0)
         if ended.energy_wh >= GOOD_SESSION_WH:
             self.good += 1
         elif not ended.limited and not ended.suspended_by and not ended.refused:
@@ -167,7 +167,7 @@ def _values(day: OpenDay) -> dict[str, float]:
 def _best(day: OpenDay, station: Station | None) -> dict[str, float]:
     """What the best session got of the rated power: one vehicle asks for little, a day's best seldom does."""
     rated_w = station.max_power_w if station is not None else None
-    return {"best_power": day.peak_w / rated_w} if rated_w and day.good else {}
+    return {"best_power": day.peak_w / rated_w} if rated_w and day.good and day.peak_w > 0 else {}
 
 
 def counted(n: int) -> float:

@@ -123,7 +123,7 @@ def _ended(gathered: Gathered, view: StationView, ended: SessionEnded, station: 
     day = gathered.days.get(ended.connector_id)
     retries = day.retries(ended.started_at) if day is not None else 0
     if day is not None and not ended.late:
-        day.note_end(ended)
+        day.note_end(ended, power_known=open_ is None or not open_.other_unit)
     if connector is None:
         return []
     row = close_session(open_, ended, retries, view, connector, station)

@@ -18,7 +18,7 @@ from detector.features.sample import (
     soc_bin,
 )
 from detector.features.table import OF_ITS_WINDOWS
-from detector.features.window import FLOWS_W, RAMP
+from detector.features.window import FLOWS_W, MIN_CURRENT_A, RAMP, in_another_unit
 from detector.view import ConnectorView, Power, Sample, SessionEnded, StationView
 from laddvakt.domain.stations import Station
 
@@ -108,6 +108,7 @@ class OpenSession(msgspec.Struct, array_like=True):
     cabinet: tuple[float, ...] = ()
     steady: dict[str, Mean] = {}  # and all of them
     supply: Slope = msgspec.field(default_factory=Slope)
+    other_unit: bool = False  # power was told in kilowatts, or the like
 
     def add(self, power: Power) -> None:
         """Power in the order of time."""
@@ -145,9 +146,18 @@ def add_samples(open_: OpenSession, samples: list[Sample]) -> None:
             continue
         if sample.power is not None:
             open_.add(sample.power)
+            open_.other_unit = open_.other_unit or _other_unit(sample, sample.power)
         if sample.currents and len(sample.currents) == len(sample.voltages) and sample.source == "ocpp":
             fullest = max(range(len(sample.currents)), key=sample.currents.__getitem__)
             open_.supply.add(sample.currents[fullest], sample.voltages[fullest])
+
+
+def _other_unit(sample: Sample, power: Power) -> bool:
+    amps, volts = sample.currents, sample.voltages
+    if power.basis != "measured" or power.watts <= 0 or len(amps) != len(volts):
+        return False
+    apparent = sum(a * v for a, v in zip(amps, volts, strict=True))
+    return max(amps, default=0.0) >= MIN_CURRENT_A and in_another_unit(power.watts, apparent)
 
 
 def close_session(
@@ -207,6 +217,8 @@ def _values(open_: OpenSession, ended: SessionEnded, retries: int, *, managed: b
     for name, last in (("heat_end", open_.heat), ("cabinet_end", open_.cabinet)):
         if last:
             values[name] = sum(last) / len(last)
+    if open_.other_unit:
+        return values
     if free:
         values |= _start(ended) | ({} if managed else _flow(open_, ended))
     covered = open_.known_s >= _COVERED * ended.duration_s and not open_.by_register

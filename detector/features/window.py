@@ -49,6 +49,9 @@ _RIPPLE_SAMPLES = 4
 _OF_THE_BATTERY = ("voltage_level", "watts_per_amp")
 """Over DC the vehicle's battery sets the voltage."""
 _REGISTER_WH = 100.0
+_STEPS = 50
+"""So many of a register's steps must pass: then they are within two percent of what flowed."""
+_COARSEST_WH = 1000
 _LEAST_ISOLATION = 1.0  # Ohm/V
 
 
@@ -85,6 +88,7 @@ class OpenWindow(msgspec.Struct, kw_only=True):
     before_a: float = 0.0  # the current of the window just before, of the same session; 0 where it was not steady
     register_from: datetime | None = None
     register_to: datetime | None = None
+    register_divisor: int = 0  # the largest number that divides each of its readings
     fields: dict[str, Sums] = {}
 
     def add(self, sample: Sample) -> None:
@@ -97,6 +101,12 @@ class OpenWindow(msgspec.Struct, kw_only=True):
                 fields[name] = Sums(1, value, value * value, value, value)
         if "energy_wh" in sample.values:
             self.register_from, self.register_to = self.register_from or sample.at, sample.at
+            self.register_divisor = math.gcd(self.register_divisor, round(sample.values["energy_wh"]))
+
+    @property
+    def register_step_wh(self) -> int:
+        """The power of ten that the register counts in; one that stands still shows no more than its digits."""
+        return math.gcd(self.register_divisor, _COARSEST_WH)
 
 
 _GATHERED = frozenset(
@@ -209,7 +219,12 @@ def _in_watts(power: Sums | None, active: list[Sums], volts: list[float]) -> Sum
     if power is None or not volts:
         return power
     apparent = sum(sums.mean for sums in active) * sum(volts) / len(volts)
-    return power if apparent / _OTHER_UNIT < power.mean < apparent * _OTHER_UNIT else None
+    return None if in_another_unit(power.mean, apparent) else power
+
+
+def in_another_unit(watts: float, apparent: float) -> bool:
+    """Whether power cannot be in watts, by volts times amperes."""
+    return not apparent / _OTHER_UNIT < watts < apparent * _OTHER_UNIT
 
 
 def _ratios(window: OpenWindow, active: list[Sums], volts: list[float], power: Sums | None) -> dict[str, float]:
@@ -242,7 +257,7 @@ def _register_balance(window: OpenWindow, power: Sums, values: dict[str, float])
         return
     hours = (window.register_to - window.register_from).total_seconds() / 3600
     expected_wh = power.mean * hours
-    if expected_wh >= _REGISTER_WH:  # else the register's steps are too coarse to say anything
+    if expected_wh >= max(_REGISTER_WH, _STEPS * window.register_step_wh):
         values["register_balance"] = (register.last - register.first) / expected_wh
 
 

@@ -148,6 +148,28 @@ def test_power_in_another_unit_is_held_against_nothing(story: Story, gathered: G
     assert "current_ripple" in gathered.windows[0].values
 
 
+@pytest.mark.parametrize(("step_wh", "told"), [(1, True), (10, True), (100, False)])
+def test_a_register_of_coarse_steps_is_not_held_against_little_power(
+    story: Story, gathered: Gathered, step_wh: int, told: bool
+) -> None:
+    """100 Wh of the 900 Wh that five minutes bring are eleven percent."""
+    story.start("1")
+    energy_wh = 123_401.0
+    for _ in range(40):
+        story.wait(30)
+        energy_wh += AC["power_w"] * 30 / 3600
+        story.measure(transaction="1", energy_wh=energy_wh // step_wh * step_wh, **AC)
+    assert ("register_balance" in gathered.windows[0].values) is told
+
+
+def test_a_register_that_stands_still_is_held_against_power(story: Story, gathered: Gathered) -> None:
+    story.start("1")
+    for _ in range(40):
+        story.wait(30)
+        story.measure(transaction="1", energy_wh=123_457.0, **AC)
+    assert gathered.windows[0].values["register_balance"] == 0
+
+
 def test_isolation_is_judged_by_decades(story: Story, gathered: Gathered) -> None:
     story.start("1")
     for _ in range(20):

@@ -203,6 +203,27 @@ def test_a_limit_that_changes_while_it_charges_explains_what_flows(
     assert values.keys().isdisjoint({"load_factor", "taper_share", "pauses"}) is steered
 
 
+def test_power_in_another_unit_says_nothing_of_a_session_nor_of_its_day(gathered: Gathered) -> None:
+    """A station that writes kilowatts and calls them watts: what flows looks like nothing, and interrupted."""
+    station = Station(station_id="SE-1", current="DC", max_power_w=150_000, model="One")
+    story = Story(make_engine([station], watch=gathered), now=MORNING)
+    story.boot()
+    story.status(ConnectorState.AVAILABLE)
+    story.start("1")
+    for minute in range(1, 31):
+        story.wait(60)
+        amps = 200 + 50 * (minute % 2)
+        values = {"power_w": 0.45 * amps, "current_a": float(amps), "voltage_v": 450.0}
+        story.measure(transaction="1", energy_wh=1500.0 * minute, **values)
+    story.stop("1", meter_wh=45_000)
+    story.now = MORNING + timedelta(days=1)
+    story.heartbeat()
+    story.wait(120)
+    of_power = {"pauses", "load_factor", "taper_share", "start_latency", "energy_balance"}
+    assert gathered.of(Span.SESSION)[0].values.keys().isdisjoint(of_power)
+    assert "best_power" not in gathered.of(Span.DAY)[0].values
+
+
 def test_what_the_vehicle_paused_is_not_the_stations(story: Story, gathered: Gathered) -> None:
     story.start("1")
     story.status(ConnectorState.CHARGING)

@@ -24,13 +24,15 @@ _ENOUGH = 6.0
 """Once so many arrivals are missing, time teaches nothing more about what is usual."""
 _SAME_VISIT = timedelta(minutes=10)
 """Who plugs in so soon after the last one mostly is the same driver, who tries again: visits count, not tries."""
-_EMPTY = array("f", bytes(4 * 2 * _BINS)).tobytes()
+_NONE = bytes(4 * _BINS)
+_EMPTY = _NONE * 2
 
 
 class Demand(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """`table` holds arrivals and then free hours of the bins, 4-byte floats. `free` and `occupied` connectors
-    since `at`. `missing` arrivals were expected since the last one, `last`; `doubt`: its variance.
-    `came` and `usual`: all that ever came, and how many were expected to."""
+    since `at`. `missing` arrivals were expected since the last one, `last`; `doubt`: its variance. `came` and
+    `usual`: all that ever came, and how many were expected to. `waited`: `missing` by bin, for what is known of a
+    bin's rate is as wrong in each of its hours."""
 
     at: datetime
     free: int = 0
@@ -41,6 +43,7 @@ class Demand(msgspec.Struct, frozen=True, array_like=True, gc=False):
     came: float = 0.0
     usual: float = 0.0
     table: bytes = _EMPTY
+    waited: bytes = b""
 
     @property
     def arrivals(self) -> float:
@@ -53,17 +56,24 @@ def until(demand: Demand, now: datetime, *, since: datetime | None = None) -> De
     begin = demand.at if since is None or since < demand.at else min(since, now)
     if now <= begin:
         return demand
-    table = array("f", demand.table)
+    table, waited = array("f", demand.table), array("f", demand.waited or _NONE)
     missing, doubt, usual = demand.missing, demand.doubt, demand.usual
     for number, hours in _steps(begin, now):
         free_h = demand.free * hours
         expected = free_h * table[number] / (table[_BINS + number] + _SPREAD_H)
         missing, usual = missing + expected, usual + expected
-        doubt += expected**2 / table[number] if expected else 0.0
+        doubt += (2 * waited[number] + expected) * expected / table[number] if expected else 0.0
+        waited[number] += expected
         if missing <= _ENOUGH:
             _learn(table, number, 0.0, free_h)
     return msgspec.structs.replace(
-        demand, at=now, missing=missing, doubt=doubt, usual=usual, table=table.tobytes()
+        demand,
+        at=now,
+        missing=missing,
+        doubt=doubt,
+        usual=usual,
+        table=table.tobytes(),
+        waited=waited.tobytes() if missing else b"",
     )
 
 
@@ -83,6 +93,7 @@ def seen(demand: Demand, now: datetime, *, free: int, occupied: int) -> Demand:
         missing=0.0,
         doubt=0.0,
         came=demand.came + arrived,
+        waited=b"",
         table=table.tobytes(),
     )
 

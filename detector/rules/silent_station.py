@@ -183,7 +183,7 @@ def describe(subject: Subject, memory: Memory, thresholds: Thresholds, now: date
         since=now - timedelta(hours=time.hours),
         probable_cause=(
             "Drivers come and cannot, or will not, use it: barred bay, dark display, jammed flap, "
-            "wrong sign or price."
+            "cable gone, wrong sign or price."
         ),
         explanation=(
             f"{subject.view.station_id} is online and reports no fault, but {who} for {span(3600 * time.hours)}, "
@@ -211,7 +211,7 @@ RULE = Rule(
     severity=Severity.P2,
     mrec=(),
     thresholds=(
-        Threshold(name="chance", default=0.00002, unit="probability", doc="that so few come by chance, at most"),
+        Threshold(name="chance", default=0.0001, unit="probability", doc="that so few come by chance, at most"),
         Threshold(
             name="chance_here",
             default=0.001,
@@ -220,7 +220,7 @@ RULE = Rule(
         ),
         Threshold(
             name="lone_chance",
-            default=0.000001,
+            default=0.00001,
             unit="probability",
             doc="the same where the site has no other station to tell a holiday by",
         ),
@@ -240,10 +240,12 @@ RULE = Rule(
     doc=(
         "Connectors stand free and nobody plugs in, or hardly anybody, for 12 hours or more, and with what "
         "drivers use to come at these hours (three-hour slots of working days, Saturdays and Sundays, UTC) that "
-        "has a chance under 0.00002: it is asked after each driver, so a chance of 0.001 would come true each "
+        "has a chance under 0.0001: it is asked after each driver, so a chance of 0.001 would come true each "
         "year at each station. With m drivers expected and a variance v of that estimate the chance of none is "
-        "(n / (n + m))^n with n = m^2 / v, Poisson with the gamma posterior of its rate; it is also worked out "
-        "for the time since each of the last eight arrivals. Who plugs in within 10 min of the last one is the "
+        "(n / (n + m))^n with n = m^2 / v, Poisson with the gamma posterior of its rate; v is the sum of "
+        "m_b^2 / a_b over slots b, of which a_b arrivals are known: what is known of a slot is as wrong in each "
+        "of its hours and on each day. It is also worked out for the time since each of the last eight arrivals. "
+        "Who plugs in within 10 min of the last one is the "
         "same driver, who tries again. Hours in which the connectors were occupied, broken or out of service, or "
         "the link was down, are not silence. Where the site has other stations, it must also have a chance under "
         "0.001 that of all who came to the site so few came here (beta-binomial, each station with its share of "

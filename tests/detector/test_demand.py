@@ -55,6 +55,20 @@ def test_what_is_known_from_few_arrivals_makes_the_chance_larger() -> None:
     assert days.doubt / days.missing > 2 * month.doubt / month.missing
 
 
+def test_what_is_known_of_a_slot_is_as_wrong_in_each_of_its_hours() -> None:
+    """Four drivers in the one Saturday's slot that is known: how often it is asked tells nothing more."""
+    saturday = MONDAY + timedelta(days=5, hours=12)
+    demand = Demand(saturday, 1)
+    for minutes in (0, 40, 80, 120):
+        at = saturday + timedelta(minutes=minutes)
+        demand = seen(until(demand, at), at, free=0, occupied=1)
+        demand = seen(until(demand, at + timedelta(minutes=20)), at + timedelta(minutes=20), free=1, occupied=0)
+    for minutes in range(150, 8 * 24 * 60, 10):
+        demand = until(demand, saturday + timedelta(minutes=minutes))
+    assert demand.missing > 1
+    assert demand.missing**2 / demand.doubt == pytest.approx(4, rel=1e-4)
+
+
 def test_a_few_arrivals_are_likelier_than_none() -> None:
     assert chance_of_so_few(2, 9.0, 0.0) == pytest.approx(exp(-9) * (1 + 9 + 40.5), rel=1e-6)
     assert chance_of_so_few(40, 9.0, 2.0) == pytest.approx(1.0)
@@ -107,5 +121,5 @@ def test_a_driver_who_tries_again_has_come_once() -> None:
 def test_it_is_small_and_survives_being_stored() -> None:
     demand = _lived(30)
     data = msgspec.msgpack.encode(demand)
-    assert len(data) < 300
+    assert len(data) < 400
     assert msgspec.msgpack.decode(data, type=Demand) == demand

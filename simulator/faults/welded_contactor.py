@@ -38,4 +38,5 @@ KIND = FaultKind(
     shows=either(_outside, reported),
     fits=_fits,
     lasts_s=24 * 3600,
+    acts=lambda bay: bay.circuit.welded,  # until it sticks, errors are others'
 )

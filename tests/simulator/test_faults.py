@@ -219,3 +219,13 @@ def test_heat_that_takes_no_power_and_is_not_told_shows_nothing() -> None:
     assert acts(bay)
     bay.circuit.derate, bay.desk.dialect = 1.0, bay.desk.dialect._replace(temperature=True)
     assert acts(bay)
+
+
+def test_errors_before_the_contacts_stick_are_others() -> None:
+    bay = make_station(AC_ONE).bays[1]
+    acts = KINDS["welded_contactor"].acts
+    bay.circuit.set_contactor(sticks=1.0)
+    bay.circuit.close()
+    assert not acts(bay)
+    bay.circuit.interrupt()
+    assert acts(bay)

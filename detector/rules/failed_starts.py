@@ -122,7 +122,7 @@ def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
 def with_attempt(visits: tuple[Visit, ...], attempt: ChargeAttempt, thresholds: Thresholds) -> tuple[Visit, ...]:
     """One driver who tries again is one visit; only what tells of equipment or vehicle counts."""
     failed = attempt.outcome.failed
-    if not (failed or attempt.outcome.started):
+    if not (failed or attempt.outcome.started) or _hung(attempt, thresholds):
         return visits
     code = next(iter(attempt.errors), "")[:24]
     visit = Visit(attempt.ended_at, attempt.connector_id, attempt.driver, attempt.outcome.value, failed, code)
@@ -132,6 +132,12 @@ def with_attempt(visits: tuple[Visit, ...], attempt: ChargeAttempt, thresholds: 
     best = last if failed and not last.failed else visit
     visit = msgspec.structs.replace(best, driver=visit.driver or last.driver, first_failed=last.first_failed)
     return (*(one for one in visits if one is not last), visit)
+
+
+def _hung(attempt: ChargeAttempt, thresholds: Thresholds) -> bool:
+    """Whether the controller hung for so long that this start was told by itself (`stuck_preparing`)."""
+    lasted = attempt.ended_at - attempt.started_at
+    return attempt.outcome is Outcome.NO_START and lasted >= timedelta(seconds=thresholds["hung_s"])
 
 
 def _again(last: Visit, attempt: ChargeAttempt, thresholds: Thresholds) -> bool:
@@ -323,6 +329,12 @@ RULE = Rule(
             default=120,
             unit="s",
             doc="how long a start may take once plugged in and accepted",
+        ),
+        Threshold(
+            name="hung_s",
+            default=1000,
+            unit="s",
+            doc="a start that a plug waits for longer is told by stuck_preparing, and not counted",
         ),
         Threshold(name="window_h", default=168, unit="h", doc="how long a visit counts"),
     ),

@@ -213,6 +213,16 @@ def test_a_controller_that_hangs_before_the_session_is_the_same_trouble() -> Non
     assert {"failed_starts"} <= FAMILIES["stuck_preparing"]
 
 
+def test_starts_that_hung_and_were_told_are_no_news_when_the_driver_leaves() -> None:
+    story = Story(make_engine(rules=(failed_starts.RULE, stuck_preparing.RULE)))
+    story.connect()
+    story.status(ConnectorState.AVAILABLE)
+    for number, card in enumerate("ABCDEF"):
+        _no_start(story, card, wait_s=4000)
+        _session(story, number, card + "2", wh=5000, minutes=30)
+    assert {change.finding.fault for change in story.changes if change.finding} == {"stuck_preparing"}
+
+
 def test_cable_checks_that_fail_are_one_trouble_with_the_starts_that_fail_for_them() -> None:
     story = Story(make_engine(rules=(failed_starts.RULE, isolation.RULE)))
     story.connect()

@@ -79,11 +79,15 @@ def _left(connector: ConnectorView, since: datetime) -> datetime:
 
 def volts_of(view: StationView, since: datetime) -> tuple[float, ...] | None:
     """The newest voltages of the mains at any of its connectors."""
-    for connector in view.connectors.values():
-        for names in (VOLTS, VOLTS[:1], ("voltage_v",)):
-            volts = fresh(connector, names, since)
-            if volts is not None and max(volts) < _MAINS_V and "soc_pct" not in connector.latest:
-                return volts
+    return next((volts for connector in view.connectors.values() if (volts := volts_at(connector, since))), None)
+
+
+def volts_at(connector: ConnectorView, since: datetime) -> tuple[float, ...] | None:
+    """The newest voltages of the mains at a connector."""
+    for names in (VOLTS, VOLTS[:1], ("voltage_v",)):
+        volts = fresh(connector, names, since)
+        if volts is not None and max(volts) < _MAINS_V and "soc_pct" not in connector.latest:
+            return volts
     return None
 
 

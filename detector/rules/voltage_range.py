@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from detector.limits import is_dc
-from detector.mains import Means, add, unbalance, volts_of
+from detector.mains import Means, add, common, unbalance, volts_at, volts_of
 from detector.rules.base import Rule, Scope, Standing, Subject, Threshold, Thresholds, Verdict, Wake
 from detector.view import Sample
 from laddvakt.domain.tickets import Evidence, Finding, Severity
@@ -21,6 +21,9 @@ _OTHER_SYSTEM = 0.6  # all phases under this share: another nominal voltage, not
 _NO_PHASE = 1.5  # over this share: between phases, or the output of DC
 _LOST = 0.5  # a phase under this share is lost
 _BACK = 0.01
+_PHASES = 3
+_TOGETHER = timedelta(minutes=5)
+_DOUBTED = 0.05  # so far off, other connectors are asked
 _PARTED = 0.03
 """Phases that are further apart are `phase_imbalance`'s; what they have in common is judged here."""
 
@@ -60,7 +63,7 @@ def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
     measured = False
     for sample in subject.news.samples:
         volts = _mains(subject, sample, thresholds["nominal_v"])
-        if volts:
+        if volts and not _contradicted(subject, sample.at, volts, thresholds["nominal_v"]):
             measured = True
             memory = _sample(memory, sample.at, volts, thresholds)
     out = memory.out
@@ -108,6 +111,20 @@ def _mains(subject: Subject, sample: Sample, nominal_v: float) -> tuple[float, .
     if not volts or is_dc(subject) or "soc_pct" in sample.values or max(volts) > _NO_PHASE * nominal_v:
         return ()
     return volts
+
+
+def _contradicted(subject: Subject, at: datetime, volts: tuple[float, ...], nominal_v: float) -> bool:
+    """Whether another connector of the station, which hangs on the same mains, reads much less of it: then this
+    one's meter is off, not the mains. Two with one phase each may be on different ones."""
+    own = common(volts, nominal_v) if len(volts) == _PHASES else None
+    if own is None or abs(own / nominal_v - 1) < _DOUBTED:
+        return False
+    for connector in subject.view.connectors.values():
+        others = volts_at(connector, at - _TOGETHER)
+        other = common(others, nominal_v) if others is not None and len(others) == _PHASES else None
+        if other is not None and abs(own - nominal_v) - abs(other - nominal_v) > _PARTED * nominal_v:
+            return True
+    return False
 
 
 def _sample(memory: Memory, at: datetime, volts: tuple[float, ...], thresholds: Thresholds) -> Memory:
@@ -186,7 +203,9 @@ RULE = Rule(
         "The mean of a phase over ten minutes (three samples or more) is over 10 % from nominal. Not for a "
         "phase that is lost (under half); phases over 3 % apart are judged by their mean (`phase_imbalance`). Nor "
         "where all phases together are under 60 %: there the nominal voltage "
-        "is another one, which is to be set. The output of a DC station says nothing of the mains. Where two "
+        "is another one, which is to be set. Nor where another connector of the station, with three phases as "
+        "well, is 3 % less off at the same time: a meter is off, not the mains. The output of a DC station says "
+        "nothing of the mains. Where two "
         "stations have it, it is the site's (`site_voltage`). Source: EN 50160 (10-minute means, 230 V +-10 %)."
     ),
     evaluate=evaluate,

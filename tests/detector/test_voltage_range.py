@@ -51,6 +51,31 @@ def test_fires_after_ten_minutes_at_one_sample_a_second() -> None:
     assert len(story.standing) == 1
 
 
+@pytest.mark.parametrize(("other", "faults"), [(236.0, []), (253.0, ["voltage_range"])])
+def test_a_meter_that_another_connector_contradicts_is_off_and_not_the_mains(
+    other: float, faults: list[str]
+) -> None:
+    story = _story()
+    for _ in range(12):
+        story.wait(55)
+        story.measure(connector_id=1, **{f"voltage_l{phase}_v": other for phase in (1, 2, 3)})
+        for _ in range(3):
+            story.wait(5)
+            story.measure(connector_id=2, **{f"voltage_l{phase}_v": 256.0 for phase in (1, 2, 3)})
+    assert [finding.fault for finding in story.standing] == faults
+
+
+def test_sockets_on_different_phases_do_not_contradict_each_other() -> None:
+    story = _story()
+    for _ in range(12):
+        story.wait(30)
+        story.measure(connector_id=1, voltage_l1_v=232.0)
+        for _ in range(3):
+            story.wait(10)
+            story.measure(connector_id=2, voltage_l1_v=265.0)
+    assert [finding.fault for finding in story.standing] == ["voltage_range"]
+
+
 def test_minutes_out_of_range_that_average_out_never_fire() -> None:
     story = _story()
     for _ in range(10):

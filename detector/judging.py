@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+import msgspec
+
 from detector.changes import Change, ChangeKind, clear, finding_key, not_met, told
 from detector.fleet import Fleet
 from detector.network import World
@@ -233,9 +235,12 @@ class Judge:
             slot.memory = rule.forget(slot.memory, None, at) if rule.forget is not None else None
             slot.pending_since, slot.spent = None, False
             return None
-        before, slot.raised = slot.raised, finding
-        slot.variant, slot.described_at = verdict.variant, at
-        if before is not None and finding_key(before) == finding_key(finding):
+        before = slot.raised
+        same = before is not None and finding_key(before) == finding_key(finding)
+        if before is not None and same:  # it stands since it was found, whatever its rule still remembers
+            finding = msgspec.structs.replace(finding, since=min(before.since, finding.since))
+        slot.raised, slot.variant, slot.described_at = finding, verdict.variant, at
+        if same:
             changes.append(told(ChangeKind.STILL, at, finding, slot.reason))
             return at + REFRESH
         if before is not None:

@@ -147,14 +147,15 @@ def _spent_by(fault: str) -> bool:
 
 
 def _forget(memory: Any, since: datetime | None, until: datetime) -> Memory:
-    """Without what a fault brought; what began before it was over does not count either, as a day told later."""
+    """Without what a fault brought, and the sums that it added to; what began before it was over does not count
+    either, as a day told later."""
     if not isinstance(memory, Memory) or since is None:
         return Memory(accounted=until)
     before = since - _BEFORE
     return Memory(
         sessions=tuple(session for session in memory.sessions if session.since < before),
         days=tuple(day for day in memory.days if day.since + timedelta(days=1) <= before),
-        courses=tuple(course for course in memory.courses if course.since < before),
+        courses=tuple(course for course in memory.courses if (course.grown_at or course.since) < before),
         accounted=until,
     )
 

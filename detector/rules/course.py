@@ -36,6 +36,7 @@ class Course(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
     of: dict[str, float] = {}
     cause: Cause | None = None  # of the row that brought most
     most: float = 0.0
+    grown_at: datetime | None = None  # the start of the last row that brought something
 
     @property
     def weight(self) -> float:
@@ -55,13 +56,13 @@ def carried_on(courses: Iterable[Course], row: ScoredWindow, whose: str) -> tupl
             before = known.pop(key, None)
             if before is None and brought <= 0:
                 continue
-            after = _added(before or Course(lean.feature, above, row.start), lean, brought, whose)
+            after = _added(before or Course(lean.feature, above, row.start), lean, brought, whose, row.start)
             if after.total > 0:
                 known[key] = after
     return tuple(sorted(known.values(), key=lambda course: -course.total)[:_KEPT])
 
 
-def _added(course: Course, lean: Lean, brought: float, whose: str) -> Course:
+def _added(course: Course, lean: Lean, brought: float, whose: str, at: datetime) -> Course:
     total = course.total + brought
     if brought <= 0:
         return msgspec.structs.replace(course, total=round(total, 2))
@@ -76,6 +77,7 @@ def _added(course: Course, lean: Lean, brought: float, whose: str) -> Course:
         of={vehicle: round(fits * part, 2) for vehicle, part in kept},
         cause=lean.cause if more else course.cause,
         most=max(brought, course.most),
+        grown_at=at,
     )
 
 

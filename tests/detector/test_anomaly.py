@@ -300,6 +300,14 @@ def test_a_fault_that_is_over_takes_what_it_brought_with_it() -> None:
     assert memory.courses == ()
 
 
+def test_a_sum_that_a_fault_added_to_goes_with_it_and_an_older_one_stays() -> None:
+    """A meter's ratio was a little off long before it was set wrongly."""
+    rows = [msgspec.structs.replace(_leaning(n, 6.0, f"v{n}"), start=START + timedelta(days=n)) for n in range(4)]
+    assert _forgotten(rows, since=3, until=5).courses == ()
+    (kept,) = _forgotten(rows, since=5, until=6).courses
+    assert kept.seen == 4
+
+
 def test_what_is_judged_after_a_fault_but_began_before_its_end_does_not_count() -> None:
     memory = _forgotten([], since=0, until=2)
     late, new = _row("2026-03-01", span="day", day=1), _row("4", day=3)

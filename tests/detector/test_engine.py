@@ -279,6 +279,19 @@ def test_what_a_fault_accounts_for_is_spent_when_it_is_over(
     assert [finding.fault for finding in story.standing] == left
 
 
+def test_a_finding_stands_since_it_was_found_though_its_rule_forgets_how_it_began() -> None:
+    story = Story(make_engine(rules=(_thrice(None),)))
+    story.connect()
+    for state in (S.PREPARING, S.CHARGING, S.FINISHING):
+        story.status(state)
+    (found,) = story.standing
+    story.wait(7200)
+    story.status(S.AVAILABLE)
+    (later,) = story.standing
+    assert story.kinds()[-1] is ChangeKind.STILL
+    assert (later.since, later.at > found.at) == (found.since, True)
+
+
 @pytest.mark.parametrize(("forgets", "left"), [(False, ["thrice"]), (True, [])])
 def test_what_a_fault_brought_is_forgotten_when_it_is_over(forgets: bool, left: list[str]) -> None:
     story = Story(make_engine(rules=(reported_fault.RULE, _thrice(lambda _: True, forgets=forgets))))

@@ -82,6 +82,9 @@ GRADINGS: dict[str, Grading] = {
     "supply_resistance": Grading(14 * DAY, incipient=True, sessions=3, vehicles=1),
     "meter_drift": Grading(14 * DAY, incipient=True, sessions=5, vehicles=1),
     "module_loss": Grading(14 * DAY, incipient=True, also=_REPORTED, sessions=20, vehicles=2),
+    # No rule names it. Energy is voltage times current: the register counts wrong by what the voltage is off, and
+    # another meter that says so sends somebody to exchange the right one.
+    "voltage_sensor": Grading(7 * DAY, also=frozenset({"meter_drift"}), sessions=3, vehicles=2),
 }
 _DEFAULT = Grading(7 * DAY, sessions=3, vehicles=2)
 """Of faults that the catalogue does not know: only the forests can find them."""

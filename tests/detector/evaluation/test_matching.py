@@ -116,6 +116,12 @@ def test_ticket_after_the_deadline_is_late() -> None:
     assert judge(alarm("offline", opened_at=at(65)), faults=(long,))[0] == [Outcome.FOUND]
 
 
+def test_a_register_that_counts_wrong_by_its_voltage_is_the_meters() -> None:
+    sensor = fault("voltage_sensor")
+    assert judge(alarm("meter_drift"), faults=(sensor,))[0] == [Outcome.FOUND]
+    assert judge(alarm("voltage_range"), faults=(sensor,))[0] == [Outcome.OTHER_NAME]
+
+
 @pytest.mark.parametrize(
     ("detail", "outcome"),
     [("plug CX011", Outcome.FOUND), ("station CX012", Outcome.OTHER_NAME), ("plug", Outcome.OTHER_NAME)],

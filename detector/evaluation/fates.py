@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
+from types import MappingProxyType
 
 import msgspec
 
@@ -85,7 +86,7 @@ def fates(
     sessions: Mapping[int, tuple[int, int]],
     held: Callable[[int], str],
     alone: Mapping[str, Matched],
-    blind: Mapping[int, Blind],
+    blind: Mapping[int, Blind] = MappingProxyType({}),
 ) -> Iterator[Fate]:
     """Of each fault that showed. `sessions`: by fault, how many sessions of how many vehicles met it in time."""
     for number, fault in enumerate(truth.faults):

@@ -76,7 +76,7 @@ def test_missed_fault_says_why() -> None:
 
 def test_fault_that_never_showed_has_no_fate() -> None:
     everything = truth(fault(shown_at=None))
-    assert list(fates(everything, match(everything, [], SITES), {}, lambda _: "", {}, {})) == []
+    assert list(fates(everything, match(everything, [], SITES), {}, lambda _: "", {})) == []
 
 
 def test_ticket_about_nothing_names_the_fault_that_was_over() -> None:

@@ -19,6 +19,7 @@ _LEAST_W = 10_000.0
 _UNRATED_W = 400_000.0
 _RECENT = 20
 _BINS = 40  # of the rated power, for what sessions reached before
+_ALL_BINS = 50  # meters before the rectifiers read more than the rated power
 _MOST_COUNTED = 400  # then older sessions fade
 _SAMPLES = 3
 _OVER = 1.03
@@ -159,8 +160,8 @@ def _standing(memory: Memory, top: Top, thresholds: Thresholds) -> Memory:
 
 def counted(before: tuple[int, ...], share: float) -> tuple[int, ...]:
     """With one more session; all fade by half when there are many."""
-    bins = list(before or (0,) * _BINS)
-    bins[min(max(int(share * _BINS), 0), _BINS - 1)] += 1
+    bins = [*before, *(0,) * (_ALL_BINS - len(before))]
+    bins[min(max(int(share * _BINS), 0), _ALL_BINS - 1)] += 1
     if sum(bins) > _MOST_COUNTED:
         bins = [count // 2 for count in bins]
     return tuple(bins)
@@ -204,7 +205,7 @@ def _ceiling(
 def _highest_tenth(before: tuple[int, ...]) -> float:
     """The share of the rated power that a tenth of the sessions passed: the 90th percentile."""
     left = 0.1 * sum(before)
-    for number in range(_BINS - 1, -1, -1):
+    for number in range(len(before) - 1, -1, -1):
         left -= before[number]
         if left < 0:
             return (number + 0.5) / _BINS
@@ -214,7 +215,7 @@ def _highest_tenth(before: tuple[int, ...]) -> float:
 def _chance(before: tuple[int, ...], share: float, sessions: int) -> float:
     """That so many sessions in a row stay under a share of the rated power by chance alone, if vehicles come as
     they did: (1 - p) to the power of sessions. The share's own bin counts as under."""
-    over = sum(before[min(int(share * _BINS), _BINS - 1) + 1 :])
+    over = sum(before[int(share * _BINS) + 1 :])
     return float((1 - over / (sum(before) + 2)) ** sessions)
 
 

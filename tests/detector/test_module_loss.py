@@ -71,6 +71,15 @@ def test_a_ceiling_lower_than_before_fires(story: Story, left: float) -> None:
     assert f"{left * _RATED_W / 1000:.0f} kW at SE-1 connector 1 any more" in finding.explanation
 
 
+def test_a_meter_before_the_rectifiers_reads_more_than_the_rated_power(story: Story) -> None:
+    """One module of nine: 135 of 151.5 kW, at a station that is rated 150."""
+    traffic = Traffic(story)
+    traffic.come(60, has_w=151_500.0)
+    assert story.standing == []
+    traffic.come(20, has_w=135_000.0)
+    assert [finding.fault for finding in story.standing] == ["module_loss"]
+
+
 def test_twenty_sessions_are_enough_to_know_what_was_before(story: Story) -> None:
     traffic = Traffic(story)
     traffic.come(20)

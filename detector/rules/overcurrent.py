@@ -33,6 +33,9 @@ class Reason(StrEnum):
     POWER_SAYS_LESS = (
         "power_says_less"  # the power that is told needs less current: one of the two is read wrongly
     )
+    OFFERED_BEFORE = (
+        "offered_before"  # over an offer that was told before the current rose: it may have risen, too
+    )
     WAITING = "waiting"  # over, in one sample
     OVER = "over"  # over, and too few sessions have kept the limit since
 
@@ -107,6 +110,8 @@ def _sample(
         reason = Reason.WITHIN if amps <= allowed_a else Reason.POWER_SAYS_LESS
         return memory if memory.run is None else replace(memory, run=None), reason
     run = longer(memory.run, sample.at, amps)
+    if limit.told_by == "offered" and not _holds(run.since, memory, subject, sample, thresholds):
+        return replace(memory, run=run), Reason.OFFERED_BEFORE
     if not run.lasted(thresholds["persist_s"]):
         return replace(memory, run=run), Reason.WAITING
     vehicles = memory.vehicles
@@ -132,6 +137,15 @@ def _offered_a(subject: Subject, sample: Sample) -> float | None:
     if told is None and subject.connector is not None and "current_offered_a" in subject.connector.latest:
         return subject.connector.latest["current_offered_a"].value
     return told
+
+
+def _holds(since: datetime, memory: Memory, subject: Subject, sample: Sample, thresholds: Thresholds) -> bool:
+    """Whether the offer that is exceeded since then holds: it was told again, or the vehicle has never kept it.
+    Who kept it and takes more may be offered more by now: its own meter speaks more often than the station."""
+    told = subject.connector.latest.get("current_offered_a") if subject.connector is not None else None
+    if "current_offered_a" in sample.values or told is None or told.at >= since:
+        return True
+    return memory.fell_at is not None and since - memory.fell_at <= timedelta(seconds=2 * thresholds["lag_s"])
 
 
 def _as_before(memory: Memory, subject: Subject, session: SessionView, offered_a: float | None) -> bool:
@@ -211,7 +225,8 @@ RULE = Rule(
     doc=(
         "A phase's current (DC: the outlet's) over 1.1 times the limit in force and 0.5 A, in two samples "
         "10 s apart or more. The limit is the least of the network file's rating, Current.Offered, and charging "
-        "profiles that the station accepted. Not within 60 s of a limit that has fallen, not while less than 6 A "
+        "profiles that the station accepted. Who kept an offer and takes more may be offered more by now: then it "
+        "must be told again. Not within 60 s of a limit that has fallen, not while less than 6 A "
         "are offered, and a current without its phase may be the sum of three. Nor where the power that is told, "
         "over the same voltage, needs no more than the limit: one of the two is read wrongly (`power_mismatch`). "
         "Vehicles that would take no more anyway do not show it. Source: IEC 61851-1 (5 s to follow the pilot); "

@@ -104,6 +104,18 @@ def test_an_offer_in_a_message_of_its_own_is_the_limit() -> None:
     assert len(story.standing) == 1
 
 
+def test_who_kept_an_offer_and_takes_more_may_be_offered_more_by_now() -> None:
+    """The station tells its offer each five minutes, and a meter of its own the current each minute."""
+    story = _story(RATED)
+    _begin(story)
+    _draw(story, 10.0, samples=1, current_offered_a=10.0)
+    _draw(story, 10.0, samples=2)
+    _draw(story, 16.0, samples=3)
+    assert story.standing == []
+    _draw(story, 16.0, samples=1, current_offered_a=10.0)
+    assert len(story.standing) == 1
+
+
 def test_a_charging_profile_is_a_limit() -> None:
     story = _story(RATED)
     _begin(story)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -65,3 +66,24 @@ def clear(state: StationState, finding: Finding, reason: str, at: datetime, chan
         changes.append(told(ChangeKind.STILL, at, other, reason))
         return
     changes.append(told(ChangeKind.CLEARED, at, finding, reason))
+
+
+def lasting(changes: Iterable[Change]) -> list[Change]:
+    """Of one moment, without what came and went in it: one message may prove a fault and, a rule later, what explains
+    it, and nobody is told the name that it had in between."""
+    kept: list[Change] = []
+    for change in changes:
+        if change.kind is ChangeKind.CLEARED and change.finding is not None:
+            key, station = finding_key(change.finding), change.station_id
+            came = next((one for one in kept if _raised(one) == (key, station)), None)
+            if came is not None:
+                kept.remove(came)
+                continue
+        kept.append(change)
+    return kept
+
+
+def _raised(change: Change) -> tuple[tuple[str, str, str], str] | None:
+    if change.kind is not ChangeKind.RAISED or change.finding is None:
+        return None
+    return finding_key(change.finding), change.station_id

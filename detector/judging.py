@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from detector.changes import Change, ChangeKind, clear, finding_key, not_met, told
+from detector.changes import Change, ChangeKind, clear, finding_key, lasting, not_met, told
 from detector.fleet import Fleet
 from detector.network import World
 from detector.news import Told, only_values
@@ -152,6 +152,7 @@ class Judge:
                 self._release(state, at, changes)
             if change.kind is not ChangeKind.STILL and change.finding.fault in self._gathered:
                 self._judge_site(state, change.finding.fault, at, changes)
+        changes[known:] = lasting(changes[known:])
 
     def _ask(
         self, state: StationState, rules: Iterable[Rule], subject: Subject, at: datetime, changes: list[Change]

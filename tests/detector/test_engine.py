@@ -229,7 +229,13 @@ class _Count(msgspec.Struct, frozen=True):
     reports: int = 0
 
 
-def _thrice(spent_by: Callable[[str], bool] | None, *, forgets: bool = False) -> Rule:
+def _thrice(
+    spent_by: Callable[[str], bool] | None,
+    *,
+    forgets: bool = False,
+    code: str = "thrice",
+    absorbed_by: tuple[str, ...] | None = None,
+) -> Rule:
     """Holds what any fault also shows: three reports."""
 
     def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetime) -> Verdict:
@@ -241,7 +247,7 @@ def _thrice(spent_by: Callable[[str], bool] | None, *, forgets: bool = False) ->
         return rule.finding(subject, now, since=now, probable_cause="", explanation="", evidence=())
 
     rule = Rule(
-        code="thrice",
+        code=code,
         title="",
         scope=Scope.CONNECTOR,
         asset="station",
@@ -255,7 +261,8 @@ def _thrice(spent_by: Callable[[str], bool] | None, *, forgets: bool = False) ->
         describe=describe,
         memory=_Count,
         wakes=frozenset({Wake.STATUS}),
-        inhibited_by=("*",),
+        inhibited_by=("*",) if absorbed_by is None else (),
+        absorbed_by=absorbed_by or (),
         spent_by=spent_by,
         forget=(lambda memory, since, until: _Count()) if forgets else None,
     )
@@ -277,6 +284,18 @@ def test_what_a_fault_accounts_for_is_spent_when_it_is_over(
     story.status(S.AVAILABLE)
     story.wait(120)
     assert [finding.fault for finding in story.standing] == left
+
+
+def test_what_one_message_proves_has_the_name_of_what_explains_it() -> None:
+    weaker = _thrice(None, code="weaker", absorbed_by=("thrice",))
+    story = Story(make_engine(rules=(weaker, _thrice(None, absorbed_by=()))))
+    story.connect()
+    for state in (S.PREPARING, S.CHARGING, S.FINISHING):
+        story.status(state)
+    assert [(change.kind, change.finding and change.finding.fault) for change in story.changes] == [
+        (ChangeKind.RAISED, "thrice")
+    ]
+    assert [finding.fault for finding in story.standing] == ["thrice"]
 
 
 def test_a_finding_stands_since_it_was_found_though_its_rule_forgets_how_it_began() -> None:

@@ -74,8 +74,9 @@ def take_values(view: StationView, fact: Measured, heard_at: datetime, samples: 
             if "energy_wh" in values:
                 before = Register(at, values["energy_wh"])
         foreign = not ours and not _unnamed(fact)
-        sample = Sample(at, values, fact.source, transaction, power, currents, voltages, foreign, heard_at)
-        samples.setdefault(connector.connector_id, []).append(sample)
+        number = connector.connector_id
+        sample = Sample(at, values, fact.source, transaction, power, currents, voltages, foreign, heard_at, number)
+        samples.setdefault(number, []).append(sample)
 
 
 def take_event(view: StationView, fact: EventReported, heard_at: datetime, samples: Samples) -> None:
@@ -88,8 +89,9 @@ def take_event(view: StationView, fact: EventReported, heard_at: datetime, sampl
         return
     _keep(connector.latest, field, Latest(fact.at, value))
     transaction = connector.session.transaction_id if connector.session is not None else ""
-    sample = Sample(fact.at, {field: value}, "ocpp", transaction, heard_at=heard_at)
-    samples.setdefault(connector.connector_id, []).append(sample)
+    number = connector.connector_id
+    sample = Sample(fact.at, {field: value}, "ocpp", transaction, heard_at=heard_at, connector_id=number)
+    samples.setdefault(number, []).append(sample)
 
 
 def _field_of(fact: EventReported) -> str | None:

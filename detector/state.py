@@ -24,7 +24,7 @@ PACE = timedelta(minutes=5)
 MOST_ASIDE = 60
 """Samples of a station that wait; with more, the rules are asked at once."""
 
-VERSION = 3
+VERSION = 4
 """Of the encoding. A state of another version is left unused: the station begins anew."""
 
 

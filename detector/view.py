@@ -64,6 +64,7 @@ class Sample(msgspec.Struct, frozen=True, gc=False):
     voltages: tuple[float, ...] = ()  # the same, phase to neutral (DC: of the output), in volts
     foreign: bool = False  # it names a transaction that is not the connector's session
     heard_at: datetime | None = None  # by our clock
+    connector_id: int = 0  # whose meter; 0: the station's
 
 
 class Cause(msgspec.Struct, frozen=True, kw_only=True):

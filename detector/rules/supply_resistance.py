@@ -19,6 +19,7 @@ _THIN = timedelta(seconds=110)
 _THIN_IDLE = timedelta(minutes=10)
 """While current is steady, a sample in two minutes tells as much as one a second."""
 _NO_TIME = timedelta(0)
+_FADED = timedelta(hours=1)
 _STEP_A = 2.0
 _FRESH = timedelta(minutes=3)
 _IDLE_A = 1.0
@@ -61,11 +62,11 @@ class Seen(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Phase(msgspec.Struct, frozen=True, array_like=True):
-    """One phase. `line` is voltage over current now, `best` as it was with the widest spread in this session.
-    `alone` and `together`: usual when this phase carries current alone, or all three do: the neutral then carries
+    """One phase. `lines` are voltage over current now, as each meter (source and connector) reads it: two meters are
+    volts apart, and no line goes through both. `best` is the one with the widest spread in this session. `alone` and `together`: usual when this phase carries current alone, or all three do: the neutral then carries
     none, and half of the cable is left out."""
 
-    line: Line | None = None
+    lines: dict[str, Line] = {}
     best: Line | None = None
     alone: Usual = Usual()
     together: Usual = Usual()
@@ -112,7 +113,7 @@ def _sample(memory: Memory, subject: Subject, sample: Sample, thresholds: Thresh
     memory = _with_neighbour(memory, subject, at)
     phases = memory.phases if len(memory.phases) == len(volts) else (Phase(),) * len(volts)
     grown = tuple(
-        _with_sample(phase, at, total[index], volts[index] - memory.drift_v - _NOMINAL_V, thresholds)
+        _with_sample(phase, sample, total[index], volts[index] - memory.drift_v - _NOMINAL_V, thresholds)
         for index, phase in enumerate(phases)
     )
     return msgspec.structs.replace(memory, phases=grown, amps=total, at=at)
@@ -137,12 +138,14 @@ def _told_already(memory: Memory, at: datetime, total: tuple[float, ...]) -> boo
     return max([abs(before - now) for before, now in zip(memory.amps, total, strict=True)]) < _STEP_A
 
 
-def _with_sample(phase: Phase, at: datetime, amps: float, volts: float, thresholds: Thresholds) -> Phase:
-    line = add(phase.line, at, amps, volts, thresholds["fade_s"])
+def _with_sample(phase: Phase, sample: Sample, amps: float, volts: float, thresholds: Thresholds) -> Phase:
+    meter, at = f"{sample.source}/{sample.connector_id}", sample.at
+    line = add(phase.lines.get(meter), at, amps, volts, thresholds["fade_s"])
+    lines = {name: one for name, one in phase.lines.items() if at - one.at < _FADED} | {meter: line}
     best = phase.best
     if line.spread >= _SPREAD * thresholds["step_a"] and (best is None or line.spread > best.spread):
         best = line
-    return Phase(line, best, phase.alone, phase.together, phase.recent)
+    return Phase(lines, best, phase.alone, phase.together, phase.recent)
 
 
 def _with_neighbour(memory: Memory, subject: Subject, at: datetime) -> Memory:
@@ -203,12 +206,12 @@ def _with_session(phase: Phase, now: datetime, thresholds: Thresholds, *, togeth
         limit = max(limit, _GROWN * usual.ohm)
     over = ohm > limit
     if over and best.r_squared < thresholds["r_squared"]:
-        return Phase(phase.line, None, phase.alone, phase.together, phase.recent)  # it says nothing
+        return Phase(phase.lines, None, phase.alone, phase.together, phase.recent)  # it says nothing
     seen = Seen(now, ohm, limit, best.r_squared, best.spread)
     recent = (*phase.recent[-(_RECENT - 1) :], seen)
     learnt = usual if over else _learnt(usual, max(ohm, 0.0))
     alone, all_three = (phase.alone, learnt) if together else (learnt, phase.together)
-    return Phase(phase.line, None, alone, all_three, recent)
+    return Phase(phase.lines, None, alone, all_three, recent)
 
 
 def _learnt(usual: Usual, ohm: float) -> Usual:

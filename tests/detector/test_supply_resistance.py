@@ -231,3 +231,22 @@ def test_starts_that_undervoltage_ends_are_the_sags(error: str, others: list[str
         story.wait(3600)
     raised = {c.finding.fault for c in story.changes if c.kind is ChangeKind.RAISED and c.finding is not None}
     assert raised == {"supply_resistance", *others}
+
+
+def test_two_meters_that_read_apart_are_no_sag() -> None:
+    """Connector 2's reads 11 V less than connector 1's: what one says idle, and the other under load, is no line."""
+    story, mains = _story(), Mains()
+    amps = (16.0, 16.0, 16.0)
+    for number in range(8):
+        for _ in range(15):
+            story.wait(60)
+            _say(story, mains, (0.0, 0.0, 0.0), (0.1, 0.1, 0.1), "")
+        story.start(str(number), f"CARD{number}", connector_id=2)
+        for _ in range(15):
+            story.wait(60)
+            values = {f"current_l{phase}_a": value for phase, value in enumerate(amps, start=1)}
+            volts = [volts - 11 for volts in mains.volts(amps, (0.1, 0.1, 0.1))]
+            values |= {f"voltage_l{phase}_v": value for phase, value in enumerate(volts, start=1)}
+            story.measure(connector_id=2, transaction=str(number), **values)
+        story.stop(str(number), meter_wh=3000)
+    assert story.standing == []

@@ -69,8 +69,8 @@ def clear(state: StationState, finding: Finding, reason: str, at: datetime, chan
 
 
 def lasting(changes: Iterable[Change]) -> list[Change]:
-    """Of one moment, without what came and went in it: one message may prove a fault and, a rule later, what explains
-    it, and nobody is told the name that it had in between."""
+    """Of one moment, without what came and went in it: one message may prove a fault and, a rule later, what
+    explains it, and nobody is told the name that it had in between."""
     kept: list[Change] = []
     for change in changes:
         if change.kind is ChangeKind.CLEARED and change.finding is not None:

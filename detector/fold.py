@@ -179,10 +179,11 @@ def _link(view: StationView, fact: LinkUp | LinkDown, heard_at: datetime) -> Non
 
 
 def _link_up(view: StationView, fact: LinkUp, heard_at: datetime) -> None:
-    """StatusNotifications are not queued offline (OCPP 1.6 section 4.9): after a gap the status is unknown."""
+    """StatusNotifications are not queued offline (OCPP 1.6 section 4.9): after a gap the status is unknown, and is
+    told again. In OCPP 2.x the station as a whole has none, and nobody would ever tell it."""
     view.connected, view.link_since, view.link = True, heard_at, fact.at
     for connector in view.connectors.values():
-        connector.stale = True
+        connector.stale = connector.connector_id != 0 or connector.status is not ConnectorState.UNKNOWN
 
 
 def _link_down(view: StationView, fact: LinkDown, heard_at: datetime) -> None:

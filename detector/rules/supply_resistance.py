@@ -62,8 +62,9 @@ class Seen(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Phase(msgspec.Struct, frozen=True, array_like=True):
-    """One phase. `lines` are voltage over current now, as each meter (source and connector) reads it: two meters are
-    volts apart, and no line goes through both. `best` is the one with the widest spread in this session. `alone` and `together`: usual when this phase carries current alone, or all three do: the neutral then carries
+    """One phase. `lines` are voltage over current now, as each meter (source and connector) reads it: two meters
+    are volts apart, and no line goes through both. `best` is the one with the widest spread in this session.
+    `alone` and `together`: usual when this phase carries current alone, or all three do: the neutral then carries
     none, and half of the cable is left out."""
 
     lines: dict[str, Line] = {}

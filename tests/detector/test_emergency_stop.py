@@ -57,3 +57,20 @@ def test_after_a_gap_it_stands_until_the_station_speaks() -> None:
     assert [finding.fault for finding in story.standing] == ["emergency_stop"]
     story.status(ConnectorState.AVAILABLE)
     assert story.standing == []
+
+
+def test_a_station_that_has_no_status_of_its_own_is_not_waited_for() -> None:
+    """OCPP 2.x: an event told of the station once, as connector 0; after a lost link nobody tells it a status."""
+    story = Story()
+    story.connect()
+    for value in ("true", "false"):
+        story.say(
+            EventReported(at=story.now, component="TiltSensor", variable="Active", value=value, mrec=("CX015",))
+        )
+    story.disconnect()
+    story.wait(30)
+    story.connect()
+    story.status(ConnectorState.FAULTED, "OtherError", mrec=("CX008",))
+    assert [finding.fault for finding in story.standing] == ["emergency_stop"]
+    story.status(ConnectorState.AVAILABLE)
+    assert story.standing == []

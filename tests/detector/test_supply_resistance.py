@@ -234,7 +234,7 @@ def test_starts_that_undervoltage_ends_are_the_sags(error: str, others: list[str
 
 
 def test_two_meters_that_read_apart_are_no_sag() -> None:
-    """Connector 2's reads 11 V less than connector 1's: what one says idle, and the other under load, is no line."""
+    """Connector 2's reads 11 V less than connector 1's: one idle and the other under load make no line."""
     story, mains = _story(), Mains()
     amps = (16.0, 16.0, 16.0)
     for number in range(8):

@@ -185,7 +185,8 @@ def _begins(memory: Memory, sample: Register, session: SessionView, thresholds: 
     if last is None or sample.at < last.at:
         return memory
     start_wh, mark_wh = session.meter_start_wh, last.wh - thresholds["drop_wh"]
-    begun, fallen = start_wh is not None and 0 < start_wh <= mark_wh, sample.wh <= mark_wh
+    in_time = session.started_at >= last.at  # what is told late is not held against what flowed meanwhile
+    begun, fallen = in_time and start_wh is not None and 0 < start_wh <= mark_wh, sample.wh <= mark_wh
     if not begun and not fallen:
         return replace(memory, carried=memory.carried + 1) if memory.counted else memory
     # One per session begins near zero. A start that alone is low may be this station's habit.

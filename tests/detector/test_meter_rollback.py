@@ -8,6 +8,7 @@ import pytest
 
 from detector.changes import ChangeKind
 from detector.rules import meter_rollback
+from laddvakt.domain.facts import TransactionStarted
 from laddvakt.domain.tickets import Severity
 from tests.support.detector import Story, make_engine
 
@@ -193,6 +194,21 @@ def test_a_register_that_falls_while_idle_does_not_wait_for_the_next_vehicle(sto
 def test_what_an_idle_meter_may_say_never_fires(story: Story, registers: tuple[float, ...]) -> None:
     _for_life(story)
     _idle(story, *registers)
+    assert story.kinds() == []
+
+
+def test_a_start_that_is_told_late_is_not_held_against_what_flowed_meanwhile(story: Story) -> None:
+    _for_life(story)
+    _idle(story, 13_900, 13_900)
+    began = story.now
+    for energy_wh in (13_960, 14_016):  # it charges; the start is still on its way
+        story.wait(60)
+        story.measure(energy_wh=energy_wh)
+    start = TransactionStarted(at=began, connector_id=1, transaction_id="9", id_tag="CARD", meter_start_wh=13_900)
+    story.say(start)
+    for energy_wh in (14_072, 14_128, 14_184, 14_240):
+        story.wait(60)
+        story.measure(transaction="9", energy_wh=energy_wh)
     assert story.kinds() == []
 
 

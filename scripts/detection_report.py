@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import tomllib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from scripts.dot_plot import Mark, picture
 
 ROOT = Path(__file__).parents[1]
 MEASURED = ROOT / "docs" / "reference" / "detection.json"
+CAUSES = ROOT / "docs" / "reference" / "detection-causes.toml"
 IMAGES = ROOT / "docs" / "images"
 
 FORESTS = "isolation forest and tails"
@@ -24,6 +26,27 @@ FORESTS = "isolation forest and tails"
 def measured() -> dict[str, Any]:
     content: dict[str, Any] = json.loads(MEASURED.read_text("utf-8"))
     return content
+
+
+def causes() -> dict[str, dict[str, str]]:
+    """What people found to lie behind each miss, late and false ticket: section -> `key` -> words."""
+    return tomllib.loads(CAUSES.read_text("utf-8"))
+
+
+def key(one: dict[str, Any]) -> str:
+    """Of a fault or a ticket: seed, code, and the asset that it befell or was laid to."""
+    return f"{one['seed']} {one.get('fault') or one['code']} {one['id']}"
+
+
+def examined(content: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """What needs a cause, by section of the causes' file."""
+    faults = content.get("faults", [])
+    return {
+        "missed": [one for one in faults if not one.get("ticket")],
+        "late": [one for one in faults if (one.get("beyond_s") or 0) > _LATE_S],
+        "false": content.get("needless", []),
+        "look_alikes": content.get("taken_in", []),
+    }
 
 
 # Pictures
@@ -106,15 +129,16 @@ def part() -> str:
     text += "\n## By class\n\n![Recall by class](../images/detection-recall.svg)\n\n" + _classes(result)
     text += "\n## How soon\n\n![Time to detect](../images/detection-times.svg)\n"
     text += "\n## How strong a fault must be\n\n![Recall by strength](../images/detection-strength.svg)\n"
+    why: dict[str, dict[str, str]] = defaultdict(dict, causes())
     if content.get("faults"):
-        text += "\n## What was missed\n\n" + _missed(content["faults"])
-        text += "\n## What was told late\n\n" + _late(content["faults"])
+        text += "\n## What was missed\n\n" + _missed(content["faults"], why["missed"])
+        text += "\n## What was told late\n\n" + _late(content["faults"], why["late"])
     text += "\n## False tickets\n\n" + _worth(result)
     if content.get("needless"):
-        text += "\n" + _needless(content["needless"])
+        text += "\n" + _needless(content["needless"], why["false"])
     text += "\n## Look-alikes\n\n" + _look_alikes(result)
     if content.get("taken_in"):
-        text += "\n" + _taken_in(content["taken_in"])
+        text += "\n" + _taken_in(content["taken_in"], why["look_alikes"])
     text += "\n## Right asset\n\n" + _assets(result)
     if content.get("ways"):
         text += "\n## Without rules\n\n![Without rules](../images/detection-forests.svg)\n\n" + _forests(content)
@@ -211,10 +235,11 @@ def _worth(result: dict[str, Any]) -> str:
     )
 
 
-_LATE_S = 600.0
+_LATE_S = 60.0
+"""A hard fault that is told later than this after its proof misses the goal."""
 
 
-def _missed(faults: list[dict[str, Any]]) -> str:
+def _missed(faults: list[dict[str, Any]], why: dict[str, str]) -> str:
     """Each fault without a ticket in time."""
     missed = sorted((one for one in faults if not one.get("ticket")), key=lambda one: (one["fault"], one["seed"]))
     few = [one for one in missed if not one["enough"]]
@@ -224,67 +249,69 @@ def _missed(faults: list[dict[str, Any]]) -> str:
             str(one["seed"]),
             f"{one['strength']:.2f}",
             f"{one['sessions']} of {one['vehicles']}",
-            one["why"] + _found_alone(one),
-            _answers(one.get("held", "")),
+            why.get(key(one)) or _by_itself(one),
         )
         for one in missed
     ]
     return (
         f"{len(missed)} of {len(faults)}. {len(few)} of these were met by fewer sessions or vehicles than the "
         "catalogue's own condition takes, before a ticket would have been too late.\n\n"
-        + table(("fault", "seed", "strength", "sessions of vehicles, in time", "why", "what its rule held"), rows)
+        + table(("fault", "seed", "strength", "sessions of vehicles, in time", "why"), rows)
     )
 
 
-def _found_alone(one: dict[str, Any]) -> str:
-    return "" if not one.get("near") else f" ({'; '.join(sorted(set(one['near'])))})"
+def _by_itself(one: dict[str, Any]) -> str:
+    """What the evaluation says without anybody's help."""
+    near = "; ".join(sorted(set(one.get("near", ()))))
+    held = ", ".join(one.get("held", "").split(", ")[:3])
+    return ". ".join(filter(None, (one["why"], near, held and f"its rule held {held}")))
 
 
-def _answers(held: str) -> str:
-    """The three most frequent."""
-    return ", ".join(held.split(", ")[:3]) or "no rule"
-
-
-def _late(faults: list[dict[str, Any]]) -> str:
+def _late(faults: list[dict[str, Any]], why: dict[str, str]) -> str:
     slow = sorted(
         (one for one in faults if (one.get("beyond_s") or 0) > _LATE_S), key=lambda one: -one["beyond_s"]
     )
     hard = [one for one in faults if one.get("beyond_s") is not None]
     rows = [
         (
-            f"`{one['fault']}`",
-            one.get("detail", ""),
+            f"`{one['fault']}` {one.get('detail', '')}".rstrip(),
             str(one["seed"]),
             f"{one['strength']:.2f}",
-            f"{one['sessions']} of {one['vehicles']}",
             span(one["beyond_s"]),
+            why.get(key(one), ""),
         )
         for one in slow
     ]
-    text = (
-        f"Of {len(hard)} hard faults with a ticket, {len(slow)} were told more than ten minutes after the proof."
-    )
-    head = ("fault", "how", "seed", "strength", "sessions of vehicles, in time", "after the proof")
+    text = f"Of {len(hard)} hard faults with a ticket, {len(slow)} were told more than a minute after the proof."
+    head = ("fault", "seed", "strength", "after the proof", "why")
     return text + "\n\n" + table(head, rows) if rows else text + "\n"
 
 
-def _needless(tickets: list[dict[str, Any]]) -> str:
-    """What was really the matter, ticket by ticket code."""
-    counts = Counter((one["code"], _matter(one)) for one in tickets)
-    rows = [(f"`{code}`", matter, str(count)) for (code, matter), count in sorted(counts.items())]
-    return "What was really the matter with the false ones:\n\n" + table(("ticket", "really", "how many"), rows)
+def _needless(tickets: list[dict[str, Any]], why: dict[str, str]) -> str:
+    """Each, and what was really the matter."""
+    rows = [
+        (f"`{one['code']}`", str(one["seed"]), _matter(one), why.get(key(one)) or one["says"])
+        for one in sorted(tickets, key=lambda one: (one["code"], one["seed"], one["at"]))
+    ]
+    return "The false ones:\n\n" + table(("ticket", "seed", "really", "why"), rows)
 
 
-def _taken_in(tickets: list[dict[str, Any]]) -> str:
-    counts = Counter((one["code"], one.get("really", "nothing")) for one in tickets)
-    rows = [(f"`{code}`", f"`{really}`", str(count)) for (code, really), count in sorted(counts.items())]
-    return "By ticket, in the fleets where nothing is at fault:\n\n" + table(
-        ("ticket", "really", "how many"), rows
+def _taken_in(tickets: list[dict[str, Any]], why: dict[str, str]) -> str:
+    rows = [
+        (f"`{one['code']}`", str(one["seed"]), _really(one), why.get(key(one)) or one["says"])
+        for one in sorted(tickets, key=lambda one: (one["code"], one["seed"], one["at"]))
+    ]
+    return "Every ticket in the fleets where nothing is at fault:\n\n" + table(
+        ("ticket", "seed", "really", "why"), rows
     )
 
 
+def _really(one: dict[str, Any]) -> str:
+    return f"`{one['really']}`" if one.get("really") else "nothing"
+
+
 def _matter(one: dict[str, Any]) -> str:
-    really = f"`{one['really']}`" if one.get("really") else "nothing"
+    really = _really(one)
     return {
         "nothing_there": "nothing" if "over_s" not in one else f"nothing; {really} was there in the week before",
         "duplicate": f"{really}, which had its ticket",

@@ -66,33 +66,49 @@ def test_goals_are_held_against_what_was_measured(content: dict[str, Any]) -> No
 
 
 def told(fault: str, **fields: Any) -> dict[str, Any]:
-    given = {"seed": 1001, "fault": fault, "strength": 0.2, "asset": "station", "sessions": 4, "vehicles": 3}
-    return given | {"enough": True} | fields
+    given = {"seed": 1001, "fault": fault, "strength": 0.2, "asset": "station", "id": "S"}
+    return given | {"sessions": 4, "vehicles": 3, "enough": True} | fields
 
 
-def test_each_miss_and_what_false_tickets_were_about_is_on_the_page(content: dict[str, Any]) -> None:
+def ticket(code: str, outcome: str, **fields: Any) -> dict[str, Any]:
+    given = {"seed": 1001, "code": code, "outcome": outcome, "id": "S", "at": "2026-03-01T00:00:00Z"}
+    return given | {"says": "Told."} | fields
+
+
+def test_each_miss_and_each_false_ticket_is_on_the_page_with_its_cause(
+    content: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     content["faults"] = [
         told("no_power", ticket="no_power", beyond_s=3600.0, alone=["isolation forest and tails"]),
         told("meter_drift", why="nobody was convinced", held="7 learning, 3 usual"),
         told("rcd_trip", sessions=1, vehicles=1, enough=False, why="met by few", near=["late: lock on cable C"]),
     ]
     content["needless"] = [
-        {"code": "anomaly", "outcome": "nothing_there", "really": "no_power", "over_s": 9.0},
-        {"code": "anomaly", "outcome": "nothing_there"},
-        {"code": "lock", "outcome": "wrong_asset", "really": "rcd_trip"},
+        ticket("anomaly", "nothing_there", really="no_power", over_s=9.0),
+        ticket("anomaly", "nothing_there", id="S-2", says="Odd."),
+        ticket("lock", "wrong_asset", really="rcd_trip"),
     ]
-    content["taken_in"] = [{"code": "anomaly", "outcome": "look_alike", "really": "rain"}]
+    content["taken_in"] = [ticket("anomaly", "look_alike", really="rain", says="Odd in the rain.")]
+    why = {"missed": {"1001 meter_drift S": "Weak."}, "late": {"1001 no_power S": "It waits."}}
+    monkeypatch.setattr(detection_report, "causes", lambda: why | {"false": {"1001 lock S": "Two cables."}})
     text = detection_report.part()
     assert "2 of 3. 1 of these were met by fewer sessions or vehicles than the catalogue's own" in text
-    assert "| `meter_drift` | 1001 | 0.20 | 4 of 3 | nobody was convinced | 7 learning, 3 usual |" in text
-    assert "| `rcd_trip` | 1001 | 0.20 | 1 of 1 | met by few (late: lock on cable C) | no rule |" in text
-    assert "| `no_power` |  | 1001 | 0.20 | 4 of 3 | 60 min |" in text
-    assert "| `anomaly` | nothing; `no_power` was there in the week before | 1 |" in text
-    assert "| `anomaly` | nothing | 1 |" in text
-    assert "| `lock` | `rcd_trip`, of another asset | 1 |" in text
-    assert "| `anomaly` | `rain` | 1 |" in text
+    assert "| `meter_drift` | 1001 | 0.20 | 4 of 3 | Weak. |" in text
+    assert "| `rcd_trip` | 1001 | 0.20 | 1 of 1 | met by few. late: lock on cable C |" in text
+    assert "| `no_power` | 1001 | 0.20 | 60 min | It waits. |" in text
+    assert "| `anomaly` | 1001 | nothing; `no_power` was there in the week before | Told. |" in text
+    assert "| `anomaly` | 1001 | nothing | Odd. |" in text
+    assert "| `lock` | 1001 | `rcd_trip`, of another asset | Two cables. |" in text
+    assert "| `anomaly` | 1001 | `rain` | Odd in the rain. |" in text
     assert "Of the 2 faults that readings show, 2 were met by three sessions of two vehicles" in text
     assert "The isolation forest and tails found 1 of those." in text
+
+
+def test_whatever_was_missed_late_or_false_was_examined() -> None:
+    """A cause may be "Not known", but nobody forgets to say so, or keeps what another run had."""
+    content, why = detection_report.measured(), detection_report.causes()
+    for section, judged in detection_report.examined(content).items():
+        assert {detection_report.key(one) for one in judged} == set(why.get(section, {})), section
 
 
 def test_pictures_are_sound_svg_and_show_only_classes_that_had_faults(content: dict[str, Any]) -> None:

@@ -37,6 +37,7 @@ class Reason(StrEnum):
     SUN_MAY = "sun_may"  # warmer, by so little at this current that sun and wind may do it: it tells nothing
     NOTHING_TO_COMPARE = "nothing_to_compare"  # neither its own past nor its peers are known yet
     USUAL = "usual"  # as warm as usual
+    BEFORE = "before"  # what it has seen is from before a plug that was too hot stayed cool again
     ONE_VEHICLE = "one_vehicle"  # warmer, with one vehicle: its inlet may be worn
     WORN = "worn"  # warmer than it was and than others are, with several vehicles
 
@@ -175,6 +176,14 @@ def _judge(memory: Memory, thresholds: Thresholds) -> Memory:
     return msgspec.structs.replace(memory, worn=worn, reason=reason)
 
 
+def _forget(memory: Any, since: datetime | None, until: datetime) -> Any:
+    """Without its evidence: a plug that was too hot stays cool again, so it was mended: what it did before, even
+    before it was too hot, says nothing about what it is now. What is usual here is kept."""
+    if not isinstance(memory, Memory):
+        return memory
+    return msgspec.structs.replace(memory, recent=(), worn=False, reason=Reason.BEFORE)
+
+
 def shared(memory: Any) -> Mapping[str, float]:
     """What peers are compared by: what is usual here. Single sessions differ too much to hold others against."""
     return {_FEATURE: memory.usual} if memory is not None and memory.usual else {}
@@ -246,7 +255,7 @@ RULE = Rule(
         "two vehicles. Not for one vehicle whose inlet is worn, nor for less than 8 K more than usual, which sun "
         "and wind may do. The air is a sensor's of the station or a neighbour at the site; else, or in the sun, "
         "the plug's own temperature at rest before the session; without either nothing is judged. Too hot at "
-        "once is `plug_overheat`."
+        "once is `plug_overheat`; when that clears, sessions from before it count no more."
     ),
     evaluate=evaluate,
     describe=describe,
@@ -256,5 +265,7 @@ RULE = Rule(
     charging=True,
     slow=True,
     absorbed_by=("plug_overheat",),
+    spent_by=lambda fault: fault == "plug_overheat",
+    forget=_forget,
     share=shared,
 )

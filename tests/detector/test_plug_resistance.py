@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from detector.changes import ChangeKind
-from detector.rules import plug_resistance
+from detector.rules import plug_overheat, plug_resistance
 from detector.warming import pin_squares
 from laddvakt.domain.stations import Connector, Station
 from laddvakt.domain.tickets import Severity
@@ -294,3 +294,20 @@ def test_three_usual_sessions_clear(story: Story) -> None:
     assert ChangeKind.CLEARED not in story.kinds()
     plug.charge()
     assert story.kinds()[-1] is ChangeKind.CLEARED
+
+
+def test_what_it_saw_before_the_plug_was_mended_does_not_count_afterwards() -> None:
+    story = Story(make_engine([_station("SE-1")], rules=(plug_overheat.RULE, plug_resistance.RULE)))
+    plug = Plug(story)
+    plug.days(5)
+    plug.worse = 4.0
+    plug.days(2)
+    assert [finding.fault for finding in story.standing] == ["plug_overheat"]
+    plug.worse = 1.0
+    plug.days(1)
+    assert story.standing == []
+    plug.worse = 2.0  # the new one wears as well: that takes as long as ever
+    plug.days(1)
+    assert story.standing == []
+    plug.charge()
+    assert [finding.fault for finding in story.standing] == ["plug_resistance"]

@@ -3,7 +3,7 @@
 One ticket per fault and asset. A finding with another name for the same trouble (`detector.kinship`) goes on with
 its ticket and names it anew; what it was called before is in its history. What a person decided stands: a ticket
 that was resolved by hand while its fault still holds stays resolved for a while, and is then reopened with these
-words.
+words. Until a ticket is closed it is not done with: a fault that comes back, however late, is the same trouble.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ ORPHANED = timedelta(hours=24)
 class Reason(StrEnum):
     """Why a ticket was changed, or left as it is."""
 
-    NEW_FAULT = "new_fault"  # no ticket of this fault and asset, or one settled long ago
-    CAME_BACK = "came_back"  # soon after its end
+    NEW_FAULT = "new_fault"  # no ticket of this fault and asset, or one closed long ago
+    CAME_BACK = "came_back"  # before its ticket was closed, or soon after
     OUTLASTED = "outlasted"  # what held it back is over, and it is still there
     STILL_STANDS = "still_stands"  # resolved by hand long enough ago, and it is still there
     MORE_EVIDENCE = "more_evidence"  # severity, cause or evidence changed
@@ -87,7 +87,7 @@ class Policy(NamedTuple):
 
     reopen_within: timedelta = timedelta(hours=24)
     still_stands: timedelta = timedelta(hours=24)
-    close_after: timedelta = timedelta(days=3)
+    close_after: timedelta = timedelta(days=1)
     flap_high: float = 0.2
     flap_low: float = 0.05
     storm_tickets: int = 20
@@ -149,12 +149,20 @@ def _again(ticket: Ticket, at: datetime, policy: Policy) -> Reason:
         return Reason.STILL_STANDS if age >= policy.still_stands else Reason.SETTLED_BY_PERSON
     if settled is not None and settled.action is TicketAction.HELD:
         return Reason.OUTLASTED
-    return Reason.CAME_BACK if age <= policy.reopen_within else Reason.NEW_FAULT
+    return Reason.NEW_FAULT if _done_with(ticket, at, policy) else Reason.CAME_BACK
+
+
+def _done_with(ticket: Ticket, at: datetime, policy: Policy) -> bool:
+    """Whether a settled ticket is a story of its own that has ended: closed, and quiet for long enough since."""
+    if ticket.state is not TicketState.CLOSED:
+        return False
+    closed = (event.at for event in reversed(ticket.events) if event.action is TicketAction.CLOSED)
+    return at - next(closed, ticket.updated_at) > policy.reopen_within
 
 
 def lives(ticket: Ticket, at: datetime, policy: Policy = DEFAULT) -> bool:
-    """Whether what is found now may go on with this ticket rather than open one: it is open, or was settled lately
-    and not by a person while the fault stood."""
+    """Whether what is found now, maybe under another name, may go on with this ticket rather than open one: it is
+    open, or was settled lately and not by a person while the fault stood."""
     if ticket.state in UNSETTLED:
         return True
     recent = at - (ticket.resolved_at or ticket.updated_at) <= policy.reopen_within

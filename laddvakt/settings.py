@@ -270,12 +270,15 @@ class DetectorSettings(_Section):
 
 class TicketsSettings(_Section):
     reopen_within_h: float = Field(
-        24, ge=0, description="a fault that is back within this time reopens its ticket; later it is a new one"
+        24,
+        ge=0,
+        description="a fault that is back before its ticket is closed, or within this time after, reopens it; "
+        "later it is a new one",
     )
     still_stands_h: float = Field(
         24, gt=0, description="a ticket resolved by hand is reopened when its fault stands on for so long"
     )
-    close_after_days: float = Field(3, gt=0, description="a verified ticket is closed after this time")
+    close_after_days: float = Field(1, gt=0, description="a verified ticket is closed after this time")
     flap_high: float = Field(0.2, gt=0, le=1, description="share of changes at which a fault is said to flap")
     flap_low: float = Field(0.05, gt=0, le=1, description="and below which it is calm again")
     storm_tickets: int = Field(20, ge=2, description="so many tickets of one fault are a storm")

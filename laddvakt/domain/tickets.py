@@ -186,6 +186,9 @@ UNSETTLED = frozenset({TicketState.OPEN, TicketState.ACKNOWLEDGED, TicketState.I
 """States in which the fault still wants somebody."""
 
 _SETTLED = frozenset(TicketState) - UNSETTLED
+STOOD_ON = frozenset({"outlasted", "still_stands"})
+"""Reasons of a reopening (`reason` of the event) that say that the fault had never gone."""
+_SETTLES = frozenset({TicketAction.CLEARED, TicketAction.RESOLVED, TicketAction.HELD})
 _ANY = frozenset(TicketState)
 
 # action -> (states it is allowed in, state it leads to; None keeps the state)
@@ -229,6 +232,22 @@ def apply_event(ticket: Ticket, event: TicketEvent) -> Ticket:
         right_asset=_right_asset(event) if event.action is TicketAction.VERDICT else ticket.right_asset,
         events=(*ticket.events, event),
     )
+
+
+def stood(ticket: Ticket) -> list[tuple[datetime, datetime | None]]:
+    """When its fault stood, in the order of time: from the opening, and from each return, until it was settled;
+    None: it still stands. What a person settled, or another ticket explained, while the fault stood on had no end
+    there."""
+    spans: list[tuple[datetime, datetime | None]] = []
+    since: datetime | None = ticket.opened_at
+    for event in ticket.events:
+        if event.action in _SETTLES and since is not None:
+            spans.append((since, event.at))
+            since = None
+        elif event.action is TicketAction.REOPENED and since is None:
+            stood_on = spans and event.data.get("reason") in STOOD_ON
+            since = spans.pop()[0] if stood_on else event.at
+    return spans if since is None else [*spans, (since, ticket.resolved_at)]
 
 
 def _resolved_at(ticket: Ticket, state: TicketState, event: TicketEvent) -> datetime | None:

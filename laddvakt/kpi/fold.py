@@ -12,7 +12,7 @@ from typing import NamedTuple
 from laddvakt.domain.history import Transition
 from laddvakt.domain.sessions import Session
 from laddvakt.domain.silences import Silence, SilenceKind, SilenceScope
-from laddvakt.domain.tickets import Severity, Ticket
+from laddvakt.domain.tickets import Severity, Ticket, stood
 from laddvakt.kpi.availability import Availability, availability, standing
 from laddvakt.kpi.charging import COUNTS, Attempt, PlugIns, Visits
 from laddvakt.kpi.hours import open_spans
@@ -233,7 +233,7 @@ def _figure(metric: str, key: str, period: str, numerator: float, denominator: f
 
 
 class _Outages:
-    """When urgent tickets stood open, by what they are about."""
+    """When urgent tickets stood open, by what they are about. Between its end and its return a fault is none."""
 
     def __init__(self, tickets: Iterable[Ticket]) -> None:
         self._of_site: dict[str, list[Ticket]] = defaultdict(list)
@@ -251,7 +251,7 @@ class _Outages:
         here = self._of_station.get(port.station.station_id, ())
         mine = [ticket for ticket in here if ticket.connector_id in (None, 0, port.connector_id)]
         mine += self._of_site.get(port.station.site_id or "", ())
-        return [(ticket.opened_at, ticket.resolved_at or until) for ticket in mine]
+        return [(since, settled or until) for ticket in mine for since, settled in stood(ticket)]
 
 
 def _by_target(silences: Iterable[Silence]) -> dict[tuple[SilenceScope, str], list[Span]]:

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import msgspec
 
-from laddvakt.domain.tickets import Ticket, TicketAction
+from laddvakt.domain.tickets import Ticket, TicketAction, stood
 
 _TAKEN = {TicketAction.ACKNOWLEDGED, TicketAction.ASSIGNED}
 
@@ -25,7 +25,8 @@ class Durations(msgspec.Struct, frozen=True, kw_only=True):
 
 def durations(tickets: Iterable[Ticket]) -> Durations:
     """Time to detect: from when the fault began, as far as known, to the ticket. To acknowledge: from ticket to
-    the first person who took it. To repair: from ticket to its end. What has not happened yet counts nowhere."""
+    the first person who took it. To repair: from ticket to its end, without the hours between an end and a return.
+    What has not happened yet counts nowhere."""
     detect, taken, mended = [], [], []
     for ticket in tickets:
         since = next((e.data.get("since") for e in ticket.events if e.action is TicketAction.OPENED), None)
@@ -35,7 +36,8 @@ def durations(tickets: Iterable[Ticket]) -> Durations:
         if first is not None:
             taken.append((first - ticket.opened_at).total_seconds())
         if ticket.resolved_at is not None:
-            mended.append((ticket.resolved_at - ticket.opened_at).total_seconds())
+            spans = [(since, until) for since, until in stood(ticket) if until is not None]
+            mended.append(sum((until - since).total_seconds() for since, until in spans))
     return Durations(
         detect_s=sum(detect),
         detected=len(detect),

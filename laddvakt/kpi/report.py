@@ -80,7 +80,12 @@ METRICS: dict[str, Metric] = {
     "time_to_acknowledge": Metric(
         "Time to acknowledge", "min", "from the ticket to the first person who took it; mean", "own"
     ),
-    "time_to_repair": Metric("Time to repair", "min", "from the ticket to the end of the fault; mean", "own"),
+    "time_to_repair": Metric(
+        "Time to repair",
+        "min",
+        "from the ticket to the end of the fault, less what lies between an end and a return; mean",
+        "own",
+    ),
 }
 GROUPS = ("fleet", "site", "model", "station", "cable", "connector")
 

@@ -385,9 +385,13 @@ def test_a_verified_ticket_is_closed_by_time_alone(records: Records) -> None:
 
 
 def test_a_ticket_that_a_person_opened_again_is_the_one_that_goes_on(records: Records) -> None:
-    desk, finding = Desk(lambda station_id: None), found()
-    (first,) = handle(desk, records, change(ChangeKind.RAISED, finding), change(ChangeKind.CLEARED, finding, 1))
-    day = DEFAULT.reopen_within.total_seconds() / 60 + 5
+    desk, finding = Desk(lambda station_id: None), raised_and_cleared()[0].finding
+    (first,) = handle(desk, records, *raised_and_cleared(), session(10))
+    assert finding is not None
+    close = 60 + DEFAULT.close_after.total_seconds() / 60
+    (closed,) = look(desk, records, close)
+    assert closed.state is TicketState.CLOSED
+    day = close + DEFAULT.reopen_within.total_seconds() / 60 + 5
     second = [change(ChangeKind.RAISED, finding, day), change(ChangeKind.CLEARED, finding, day + 1)]
     handle(desk, records, *second)
     by_hand(records, first.ticket_id, TicketAction.REOPENED, day + 2)

@@ -29,6 +29,7 @@ from detector.tickets import (
 from detector.view import SessionEnded
 from laddvakt.domain.silences import Silence, SilenceScope
 from laddvakt.domain.tickets import (
+    STOOD_ON,
     UNSETTLED,
     Asset,
     Evidence,
@@ -142,19 +143,52 @@ def test_the_fault_gone_resolves_with_the_rules_reason() -> None:
     assert decision.ticket.events[-1].data["rule_reason"] == "power_flows"
 
 
-def test_back_within_a_day_reopens_later_is_a_new_ticket() -> None:
-    ticket = decide(change(ChangeKind.CLEARED, 10), raised(), site_id=None).ticket
-    assert ticket is not None
-    day = DEFAULT.reopen_within.total_seconds() / 60
-    again = decide(change(ChangeKind.RAISED, 10 + day), ticket, site_id=None)
+def closed_ticket() -> Ticket:
+    """Cleared at 10 minutes, proved by a session at 20, and closed."""
+    cleared = decide(change(ChangeKind.CLEARED, 10), raised(), site_id=None).ticket
+    assert cleared is not None
+    verified = verify(session(20), cleared).ticket
+    assert verified is not None
+    closed = review(verified, verified.updated_at + DEFAULT.close_after, found=False).ticket
+    assert closed is not None
+    assert closed.state is TicketState.CLOSED
+    return closed
+
+
+def minutes_of(ticket: Ticket) -> float:
+    return (ticket.updated_at - START).total_seconds() / 60
+
+
+def test_what_is_back_within_a_day_of_closing_is_the_same_ticket_later_it_is_a_new_one() -> None:
+    ticket = closed_ticket()
+    day = minutes_of(ticket) + DEFAULT.reopen_within.total_seconds() / 60
+    again = decide(change(ChangeKind.RAISED, day), ticket, site_id=None)
     assert again.reason is Reason.CAME_BACK
     assert again.ticket is not None
     assert (again.ticket.ticket_id, again.ticket.state) == (ticket.ticket_id, TicketState.OPEN)
     assert again.ticket.resolved_at is None
-    new = decide(change(ChangeKind.RAISED, 11 + day), ticket, site_id=None)
+    new = decide(change(ChangeKind.RAISED, day + 1), ticket, site_id=None)
     assert new.reason is Reason.NEW_FAULT
     assert new.ticket is not None
     assert new.ticket.ticket_id != ticket.ticket_id
+
+
+def test_a_comment_after_closing_does_not_lengthen_the_day() -> None:
+    ticket = closed_ticket()
+    day = minutes_of(ticket) + DEFAULT.reopen_within.total_seconds() / 60
+    commented = by_hand(ticket, TicketAction.COMMENTED, day - 1)
+    assert decide(change(ChangeKind.RAISED, day + 1), commented, site_id=None).reason is Reason.NEW_FAULT
+
+
+def test_what_is_back_before_its_ticket_is_closed_is_the_same_trouble_however_late() -> None:
+    cleared = decide(change(ChangeKind.CLEARED, 10), raised(), site_id=None).ticket
+    assert cleared is not None
+    week = 7 * 24 * 60
+    assert decide(change(ChangeKind.RAISED, week), cleared, site_id=None).reason is Reason.CAME_BACK
+
+
+def test_the_figures_know_by_their_reasons_which_faults_had_never_gone() -> None:
+    assert {Reason.OUTLASTED, Reason.STILL_STANDS} == STOOD_ON
 
 
 def test_what_a_person_resolved_waits_for_the_fault_to_go_and_come_back() -> None:
@@ -263,7 +297,7 @@ def test_two_times_in_a_day_is_no_flapping() -> None:
     assert flapping_ticket(2, minutes=60).flapping_since is None
 
 
-def test_a_verified_ticket_is_closed_after_days_and_an_unproved_one_after_weeks() -> None:
+def test_a_verified_ticket_is_closed_after_a_day_and_an_unproved_one_after_weeks() -> None:
     cleared = decide(change(ChangeKind.CLEARED, 10), raised(), site_id=None).ticket
     assert cleared is not None
     verified = verify(session(20), cleared).ticket

@@ -19,6 +19,7 @@ from laddvakt.domain.tickets import (
     TicketEvent,
     TicketState,
     apply_event,
+    stood,
 )
 
 A, S = TicketAction, TicketState
@@ -84,6 +85,19 @@ def test_resolving_takes_note_of_the_time_and_reopening_forgets_it() -> None:
     verified = apply_event(resolved, _event(A.VERIFIED, 9))
     assert verified.resolved_at == resolved.resolved_at
     assert apply_event(verified, _event(A.REOPENED, 10)).resolved_at is None
+
+
+def test_a_ticket_stands_from_each_opening_to_its_end() -> None:
+    ticket = _ticket()
+    assert stood(ticket) == [(NOON, None)]
+    for action, minutes in ((A.CLEARED, 5), (A.VERIFIED, 7), (A.REOPENED, 60), (A.COMMENTED, 61)):
+        ticket = apply_event(ticket, _event(action, minutes))
+    at = [NOON + timedelta(minutes=minutes) for minutes in (5, 60, 90)]
+    assert stood(ticket) == [(NOON, at[0]), (at[1], None)]
+    held = apply_event(ticket, _event(A.HELD, 90))
+    assert stood(held) == [(NOON, at[0]), (at[1], at[2])]
+    outlasted = apply_event(held, _event(A.REOPENED, 95, reason="outlasted"))
+    assert stood(outlasted) == [(NOON, at[0]), (at[1], None)]
 
 
 def test_who_has_it_and_what_it_was_are_kept() -> None:

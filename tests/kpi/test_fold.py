@@ -7,13 +7,14 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
+import msgspec
 import pytest
 
 from laddvakt.domain.history import Transition
 from laddvakt.domain.sessions import Session, SessionState
 from laddvakt.domain.silences import Silence, SilenceScope
 from laddvakt.domain.stations import Connector, ConnectorState, Station
-from laddvakt.domain.tickets import Asset, Severity, Ticket
+from laddvakt.domain.tickets import Asset, Severity, Ticket, TicketAction, TicketEvent, apply_event
 from laddvakt.kpi import fold
 from laddvakt.kpi.fold import Ask, Stretch, reckon, stretches
 from laddvakt.kpi.report import GROUPS, METRICS, Fleet, calendar
@@ -122,3 +123,24 @@ def test_a_stretch_never_holds_more_than_is_said() -> None:
         longest = max(end - start for start, end in spans)
         assert longest <= timedelta(days=max(1, fold.PORT_DAYS // max(connectors, 1)))
         assert longest <= timedelta(days=fold.LONGEST_DAYS)
+
+
+def test_a_fault_that_came_back_was_no_outage_in_between() -> None:
+    """Open for an hour, away for a day, open for two hours: three hours, for the ports and for who mends."""
+    fleet = _fleet()
+    (ticket,) = fleet.tickets
+    ticket = msgspec.structs.replace(ticket, resolved_at=None)
+    for action, hours in ((TicketAction.CLEARED, 1), (TicketAction.REOPENED, 25), (TicketAction.RESOLVED, 27)):
+        at = ticket.opened_at + timedelta(hours=hours)
+        ticket = apply_event(ticket, TicketEvent(at=at, action=action, actor="detector"))
+    fleet = fleet._replace(tickets=[ticket], silences=[])
+    available = [
+        Transition(
+            station_id="SE-1", connector_id=1, at=START, status=ConnectorState.AVAILABLE, connected=True
+        )
+    ]  # fmt: skip
+    asks = [Ask(metric, "connector", [("", WHOLE)]) for metric in ("availability", "time_to_repair")]
+    up, repair = reckon(fleet, asks, available, _told([WHOLE], [], []))
+    port = next(figure for figure in up if figure.key == "SE-1/1")
+    assert port.denominator - port.numerator == pytest.approx(3 * 60)
+    assert [figure.numerator for figure in repair] == [3 * 60]

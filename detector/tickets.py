@@ -20,6 +20,8 @@ from detector import flapping, remediation
 from detector.changes import Change, ChangeKind
 from detector.ladders import WORDS, Step
 from detector.view import SessionEnded
+from detector.vocabulary import Lean, look_up
+from laddvakt.domain.attempts import BY_EQUIPMENT
 from laddvakt.domain.ids import ticket_id
 from laddvakt.domain.silences import Silence
 from laddvakt.domain.tickets import (
@@ -69,7 +71,7 @@ class Reason(StrEnum):
     SETTLED_BY_PERSON = "settled_by_person"  # resolved by hand although the fault holds
     ALREADY_SETTLED = "already_settled"  # it ended after somebody resolved it
     GOOD_SESSION = "good_session"  # energy flowed since: the mend is proved
-    SESSION_PROVES_NOTHING = "session_proves_nothing"  # too little, too early, elsewhere, or it stands
+    SESSION_PROVES_NOTHING = "session_proves_nothing"  # too little, too early, elsewhere, cut off, or it stands
     DONE = "done"  # verified, and quiet since
     UNPROVED = "unproved"  # resolved long ago, and no session proved it
     NOT_DUE = "not_due"  # nothing to be done yet
@@ -175,7 +177,8 @@ def verify(session: SessionEnded, ticket: Ticket) -> Decision:
     if ticket.state is not TicketState.RESOLVED or resolved_at is None or flapping.stands(ticket.changes):
         return Decision(Reason.SESSION_PROVES_NOTHING)
     elsewhere = ticket.connector_id not in (None, 0, session.connector_id)
-    if elsewhere or session.energy_wh < GOOD_SESSION_WH or session.started_at < resolved_at:
+    good = session.energy_wh >= GOOD_SESSION_WH and not _ended_badly(session)
+    if elsewhere or not good or session.started_at < resolved_at:
         return Decision(Reason.SESSION_PROVES_NOTHING)
     settled = settled_by(ticket)
     step = Step(settled.data["remedy"]) if settled is not None and "remedy" in settled.data else None
@@ -188,6 +191,13 @@ def verify(session: SessionEnded, ticket: Ticket) -> Decision:
         data={"reason": Reason.GOOD_SESSION, "transaction_id": session.transaction_id, **_after(step)},
     )
     return Decision(Reason.GOOD_SESSION, apply_event(ticket, event))
+
+
+def _ended_badly(session: SessionEnded) -> bool:
+    """Whether the equipment ended it, or reported an error of its own meanwhile: what energy flowed before that
+    proves no mend. Errors of the link and of the vehicle say nothing of it."""
+    leans = {look_up(code, (code,))[1].lean for code in session.errors}
+    return session.stop_reason in BY_EQUIPMENT or not leans.isdisjoint({Lean.STATION, Lean.CABLE})
 
 
 def review(ticket: Ticket, now: datetime, policy: Policy = DEFAULT, *, found: bool) -> Decision:

@@ -20,6 +20,7 @@ from detector.features.sample import (
 from detector.features.table import OF_ITS_WINDOWS
 from detector.features.window import FLOWS_W, MIN_CURRENT_A, RAMP, in_another_unit
 from detector.view import ConnectorView, Power, Sample, SessionEnded, StationView
+from laddvakt.domain.attempts import BY_EQUIPMENT
 from laddvakt.domain.stations import Station
 
 GOOD_SESSION_WH = 100.0
@@ -35,21 +36,6 @@ _MOST_LOAD = 1.1
 _LAST_WINDOWS = 3
 _SLOPE_SAMPLES = 10
 _SLOPE_SPREAD_A = 2.0
-_BY_EQUIPMENT = frozenset(
-    {
-        "EmergencyStop",
-        "GroundFault",
-        "HardReset",
-        "ImmediateReset",
-        "OvercurrentFault",
-        "Other",
-        "PowerLoss",
-        "PowerQuality",
-        "Reboot",
-        "SoftReset",
-    }
-)
-"""OCPP 1.6 section 7.39 Reason, 2.0.1 part 2 section 3.75 ReasonEnumType: ends that nobody there asked for."""
 
 
 class Slope(msgspec.Struct, array_like=True):
@@ -208,7 +194,7 @@ def _values(open_: OpenSession, ended: SessionEnded, retries: int, *, managed: b
     """What a pause of the vehicle's, or a limit, explains is left out."""
     free = not ended.limited and not ended.suspended_by
     values = {
-        "ended_badly": float(ended.stop_reason in _BY_EQUIPMENT),
+        "ended_badly": float(ended.stop_reason in BY_EQUIPMENT),
         "without_energy": float(free and ended.energy_wh < GOOD_SESSION_WH),
         "retries": float(retries),
         "errors": float(len(ended.errors)),

@@ -25,6 +25,9 @@ _INTERRUPTED = frozenset(
 _BY_ITSELF = frozenset({"Other", "PowerQuality", "GroundFault", "OvercurrentFault"})
 """The station ended it: no driver has given up."""
 
+BY_EQUIPMENT = _BY_ITSELF | (_INTERRUPTED - {"UnlockCommand"})
+"""OCPP 1.6 section 7.39 Reason, 2.0.1 part 2 section 3.75 ReasonEnumType: ends that nobody there asked for."""
+
 
 class Outcome(StrEnum):
     """What became of an attempt."""

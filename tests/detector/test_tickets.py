@@ -6,6 +6,7 @@ import itertools
 from datetime import timedelta
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -346,6 +347,26 @@ def test_a_good_session_after_the_end_verifies() -> None:
     for poor in (session(20, energy_wh=99), session(5), session(20, connector_id=2)):
         assert verify(poor, ticket).ticket is None
     assert verify(session(20), raised()).ticket is None
+
+
+@pytest.mark.parametrize(
+    ("stop_reason", "errors", "proves"),
+    [
+        ("Local", (), True),
+        ("EVDisconnected", ("EVCommunicationError", "WeakSignal", "CX007"), True),
+        ("GroundFault", (), False),  # 5 kWh, and then the fault itself ended it
+        ("Reboot", (), False),
+        ("Local", ("PowerSwitchFailure",), False),
+        ("Local", ("CX005",), False),
+    ],
+)
+def test_a_session_that_the_equipment_ended_proves_no_mend(
+    stop_reason: str, errors: tuple[str, ...], proves: bool
+) -> None:
+    ticket = decide(change(ChangeKind.CLEARED, 10), raised(), site_id=None).ticket
+    assert ticket is not None
+    ended = msgspec.structs.replace(session(20), stop_reason=stop_reason, errors=errors)
+    assert (verify(ended, ticket).reason is Reason.GOOD_SESSION) is proves
 
 
 def test_what_went_after_a_step_of_the_ladder_says_so_and_a_good_session_proves_the_step() -> None:

@@ -35,12 +35,11 @@ class Reason(StrEnum):
     NOT_HOT = "not_hot"  # less, and the station is not hot, or does not say how hot it is
     WAITING = "waiting"  # less and hot, not yet long enough
     ONE_VEHICLE = "one_vehicle"  # it may take less by itself
-    REPORTED = "reported"  # the station says itself that it is too hot
     DERATES = "derates"  # less and hot
 
 
 class Case(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One session in which it happened. `proven`: not the vehicle's doing."""
+    """One session in which it happened. `proven`: not the vehicle's doing; `said`: by the station's own word."""
 
     at: datetime
     vehicle: str
@@ -48,6 +47,7 @@ class Case(msgspec.Struct, frozen=True, array_like=True, gc=False):
     before_w: float
     body_c: float
     proven: bool
+    said: bool = False
 
 
 class Run(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True, gc=False):
@@ -86,9 +86,12 @@ def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
     if session is not None:
         for sample in subject.news.samples:
             memory, reason = _sample(memory, sample, subject, connector, session, thresholds)
-    if says_hot(subject, connector) and not _cool(subject, thresholds, now):
-        memory = _reported(memory, subject, connector, now)
-        reason = Reason.REPORTED
+    if (
+        memory.cases
+        and connector.status is ConnectorState.FAULTED
+        and _said_hot(subject, connector, thresholds, now)
+    ):
+        memory = msgspec.structs.replace(memory, stopped=True, good=0)
     if memory.cases and memory.cases[-1].at < now - timedelta(hours=thresholds["window_h"]):
         memory = msgspec.structs.replace(memory, cases=())
     return _verdict(memory, reason, thresholds)
@@ -101,34 +104,22 @@ def _verdict(memory: Memory, reason: Reason, thresholds: Thresholds) -> Verdict:
     check_at = cases[-1].at + timedelta(hours=thresholds["window_h"], seconds=1)
     several = len({case.vehicle for case in cases}) >= thresholds["vehicles"]
     if several or any(case.proven for case in cases):
-        reason = reason if reason is Reason.REPORTED else Reason.DERATES
         variant = "stopped" if memory.stopped else ""
-        return Verdict(standing=Standing.MET, reason=reason, variant=variant, check_at=check_at, memory=memory)
+        return Verdict(
+            standing=Standing.MET, reason=Reason.DERATES, variant=variant, check_at=check_at, memory=memory
+        )
     return Verdict(standing=Standing.NOT_MET, reason=Reason.ONE_VEHICLE, check_at=check_at, memory=memory)
 
 
-def _cool(subject: Subject, thresholds: Thresholds, now: datetime) -> bool:
-    """A measured temperature contradicts the report: it stays a report, of whatever made the station say so."""
-    body_c = body_of(subject, now)
-    return body_c is not None and body_c < thresholds["cool_c"]
-
-
-def says_hot(subject: Subject, connector: ConnectorView) -> bool:
-    """The station itself reports that its inside is too hot, as news."""
+def _said_hot(subject: Subject, connector: ConnectorView, thresholds: Thresholds, now: datetime) -> bool:
+    """The station itself reports, as news, that its inside is too hot, and no measured temperature contradicts it:
+    a cool cabinet's report says something else, whatever made the station say so."""
     if not subject.view.status_is_news(connector) and not connector.problems:
         return False
-    return _HOT_CODE in connector.codes and _PLUG_CODES.isdisjoint(connector.codes)
-
-
-def _reported(memory: Memory, subject: Subject, connector: ConnectorView, now: datetime) -> Memory:
-    stopped = memory.stopped or connector.status is ConnectorState.FAULTED
-    run, session = memory.run, connector.session
-    if memory.cases and (memory.cases[-1].proven or session is None):
-        return msgspec.structs.replace(memory, stopped=stopped, good=0)
-    vehicle = session.vehicle_key if session is not None else ""
+    if _HOT_CODE not in connector.codes or not _PLUG_CODES.isdisjoint(connector.codes):
+        return False
     body_c = body_of(subject, now)
-    case = Case(now, vehicle, run.watts, run.best_w, math.nan if body_c is None else body_c, True)
-    return Memory(run=run, cases=(*memory.cases[-(_MAX_CASES - 1) :], case), stopped=stopped)
+    return body_c is None or body_c >= thresholds["cool_c"]
 
 
 def _sample(
@@ -164,7 +155,7 @@ def _sample(
     run = msgspec.structs.replace(run, at=sample.at, watts=watts)
     if watts >= thresholds["share"] * run.best_w:
         return _with(memory, run, low_since=None), Reason.FULL_POWER
-    return _low(memory, run, sample, offered_a, subject, session, thresholds)
+    return _low(memory, run, sample, offered_a, subject, connector, session, thresholds)
 
 
 def _low(
@@ -173,12 +164,13 @@ def _low(
     sample: Sample,
     offered_a: float,
     subject: Subject,
+    connector: ConnectorView,
     session: SessionView,
     thresholds: Thresholds,
 ) -> tuple[Memory, Reason]:
     """Less than before: is it hot, and for how long?"""
-    body_c = body_of(subject, sample.at)
-    if body_c is None or body_c < thresholds["hot_c"]:
+    body_c, said = body_of(subject, sample.at), _said_hot(subject, connector, thresholds, sample.at)
+    if not said and (body_c is None or body_c < thresholds["hot_c"]):
         return _with(memory, run, low_since=None), Reason.NOT_HOT
     low_since = run.low_since or sample.at
     memory = _with(memory, run, low_since=low_since)
@@ -187,7 +179,8 @@ def _low(
     if run.told:
         return memory, Reason.DERATES
     offers_less = 0 <= offered_a < thresholds["share"] * run.offered_a
-    case = Case(sample.at, session.vehicle_key, run.watts, run.best_w, body_c, offers_less)
+    celsius = math.nan if body_c is None else body_c
+    case = Case(sample.at, session.vehicle_key, run.watts, run.best_w, celsius, offers_less or said, said)
     cases = (*memory.cases[-(_MAX_CASES - 1) :], case)
     memory = msgspec.structs.replace(memory, cases=cases, good=0)
     return _with(memory, memory.run, told=True), Reason.DERATES
@@ -235,19 +228,16 @@ def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
     cases: tuple[Case, ...] = memory.cases
     last = cases[-1]
     how_hot = f" at {last.body_c:.0f} °C inside" if not math.isnan(last.body_c) else ""
-    less = (
-        f"gives {last.watts / 1000:.1f} kW of {last.before_w / 1000:.1f} kW"
-        if last.before_w
-        else "gives less power"
-    )
+    whose = ", and says itself that it is too hot" if last.said else ", and offers no more" if last.proven else ""
     return RULE.finding(
         subject,
         now,
         severity=Severity.P2 if memory.stopped else RULE.severity,
         since=cases[0].at,
         probable_cause="Blocked filter or vents, a dead fan, full sun, or a loose power terminal.",
-        explanation=f"{place(subject)} {less}{how_hot}"
-        + (", and says itself that it is too hot." if last.proven else "."),
+        explanation=(
+            f"{place(subject)} gives {last.watts / 1000:.1f} kW of {last.before_w / 1000:.1f} kW{how_hot}{whose}."
+        ),
         evidence=tuple(
             item for number, case in enumerate(cases, start=1) for item in _words(number, case, thresholds)
         ),
@@ -256,16 +246,14 @@ def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
 
 
 def _words(number: int, case: Case, thresholds: Thresholds) -> list[Evidence]:
-    found = []
-    if case.before_w:
-        found.append(
-            Evidence(
-                label=f"Power, session {number}",
-                value=f"{case.watts / 1000:.1f} kW",
-                threshold=f"{thresholds['share'] * case.before_w / 1000:.1f} kW",
-                at=case.at,
-            )
+    found = [
+        Evidence(
+            label=f"Power, session {number}",
+            value=f"{case.watts / 1000:.1f} kW",
+            threshold=f"{thresholds['share'] * case.before_w / 1000:.1f} kW",
+            at=case.at,
         )
+    ]
     if not math.isnan(case.body_c):
         found.append(
             Evidence(
@@ -275,7 +263,9 @@ def _words(number: int, case: Case, thresholds: Thresholds) -> list[Evidence]:
                 at=case.at,
             )
         )
-    return found or [Evidence(label="Reported", value=_HOT_CODE, at=case.at)]
+    if case.said:
+        found.append(Evidence(label="Reported", value=_HOT_CODE, at=case.at))
+    return found
 
 
 RULE = Rule(
@@ -304,9 +294,9 @@ RULE = Rule(
     action="Check fans and filters, clean vents, tighten power terminals to torque, give shade.",
     doc=(
         "Within a session, power (smoothed over two minutes) falls under 70 % of the best before and stays there"
-        " for 10 minutes, while the station is at 50 °C or more inside; for two vehicles, or one where the "
-        "station also offers that much less (Current.Offered). At once where the station reports CX003 itself, "
-        "unless it is measured to be cool. "
+        " for 10 minutes, while the station is at 50 °C or more inside, or says itself that it is too hot (CX003) "
+        "and is not measured to be cool; for two vehicles, or one where the station says so, or also offers that "
+        "much less (Current.Offered). The word alone, at full power or without any, is a `reported_fault`. "
         "Not for a taper or a cold battery (DC counts between 10 and 45 % state of charge only, and against the "
         "same session), a pause, a charging profile or a limit from outside. Inside is OCPP 1.6 Temperature at "
         "Body, an OCPP 2.x event, or a device's `cabinet_temperature_c`. Source: ChargeX INL/RPT-23-74378."

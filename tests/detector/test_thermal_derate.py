@@ -73,17 +73,41 @@ def test_an_offer_that_falls_with_it_is_the_stations_own_doing(story: Story) -> 
 
 
 @pytest.mark.parametrize("faulted", [False, True])
-def test_a_report_counts_at_once_and_takes_the_place_of_the_mere_report(faulted: bool) -> None:
+def test_a_report_of_heat_without_less_power_stays_a_report(faulted: bool) -> None:
     story = Story(make_engine())
     story.start("1")
     story.status(ConnectorState.CHARGING)
+    for _ in range(20):
+        story.wait(60)
+        story.measure(transaction="1", power_w=10_400.0)
     story.status(
         ConnectorState.FAULTED if faulted else ConnectorState.CHARGING, "HighTemperature", mrec=("CX003",)
     )
+    for _ in range(20):
+        story.wait(60)
+        story.measure(transaction="1", power_w=0.0 if faulted else 10_400.0)
+    (finding,) = story.standing
+    assert (finding.fault, finding.mrec) == ("reported_fault", ("CX003",))
+
+
+def test_a_report_of_heat_with_less_power_counts_with_one_vehicle_and_takes_the_reports_place() -> None:
+    story = Story(make_engine())
+    story.start("1")
+    story.status(ConnectorState.CHARGING)
+    for minute in range(40):
+        story.wait(60)
+        story.measure(transaction="1", power_w=10_400.0 if minute < 20 else 5_000.0)
+        if minute == 20:
+            story.status(ConnectorState.CHARGING, "HighTemperature", mrec=("CX003",))
+        if minute == 23:
+            assert [finding.fault for finding in story.standing] == ["reported_fault"]
+    (finding,) = story.standing
+    assert (finding.fault, finding.severity) == ("thermal_derate", Severity.P3)
+    assert finding.explanation.endswith("kW of 10.4 kW, and says itself that it is too hot.")
+    story.status(ConnectorState.FAULTED, "HighTemperature", mrec=("CX003",))
     story.wait(120)
     (finding,) = story.standing
-    assert finding.fault == "thermal_derate"
-    assert finding.severity is (Severity.P2 if faulted else Severity.P3)
+    assert (finding.fault, finding.severity) == ("thermal_derate", Severity.P2)
 
 
 def test_a_report_of_heat_that_a_cool_cabinet_contradicts_stays_a_report() -> None:

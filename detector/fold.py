@@ -232,7 +232,8 @@ def _status(view: StationView, fact: StatusReported, heard_at: datetime) -> list
     connector.vendor_error_code = (fact.vendor_error_code or "")[:MAX_TEXT]
     connector.mrec = fact.mrec[:8]
     if connector.session is not None and connector.error_code not in ("NoError", ""):
-        _erred(connector.session, connector.error_code)
+        vague = connector.error_code == "OtherError" and connector.mrec
+        _erred(connector.session, connector.mrec[0] if vague else connector.error_code)
     if fact.status is ConnectorState.AVAILABLE and connector.session is not None:
         return _end(view, connector, fact.at, heard_at, None)
     return []

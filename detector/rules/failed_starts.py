@@ -26,7 +26,7 @@ from detector.rules.base import (
     Wake,
     place,
 )
-from detector.vocabulary import Lean, look_up
+from detector.vocabulary import OCPP, Lean, look_up
 from laddvakt.domain.attempts import ChargeAttempt, Outcome
 from laddvakt.domain.tickets import Evidence, Finding, Severity
 
@@ -34,6 +34,14 @@ _MAX_VISITS = 24
 _MAX_NAMED = 6
 _USUAL = 0.05
 """The share of first tries that fail at a good connector; only for whether the fault is the station's."""
+_TOLD = frozenset(
+    name
+    for code in ("CX003", "CX004", "CX005", "CX006", "CX008", "CX015", "CX018", "CX019", "CX024", "CX026")
+    for name in (code, *(said for said, known in OCPP.items() if code in known.mrec))
+)
+"""Reports that keep a vehicle from charging and are no failure of the start: heat, overcurrent, the supply, the
+emergency stop, a live outlet, a cable that is off. They have a ticket of their own, which may be gone by the next
+start. Checks before a start (cable, insulation, pilot, pre-charge, contactor) are not among them."""
 _FAILED = frozenset({outcome.value for outcome in Outcome if outcome.failed})
 _SAID = {
     Outcome.NO_START: "accepted, no session began",
@@ -123,6 +131,8 @@ def with_attempt(visits: tuple[Visit, ...], attempt: ChargeAttempt, thresholds: 
     """One driver who tries again is one visit; only what tells of equipment or vehicle counts."""
     failed = attempt.outcome.failed
     if not (failed or attempt.outcome.started) or _hung(attempt, thresholds):
+        return visits
+    if failed and not _TOLD.isdisjoint(attempt.errors):
         return visits
     code = next(iter(attempt.errors), "")[:24]
     visit = Visit(attempt.ended_at, attempt.connector_id, attempt.driver, attempt.outcome.value, failed, code)
@@ -292,6 +302,14 @@ _ACCOUNT = frozenset(
 A report or a hanging controller stands for minutes, and may come again: starts that fail between are news."""
 
 
+def _forget(memory: Any, since: datetime | None, until: datetime) -> Memory | None:
+    """Without the visits that failed at first while such a fault lasted, up to now, when it is over."""
+    if not isinstance(memory, Memory) or since is None:
+        return None
+    kept = tuple(visit for visit in memory.visits if not (visit.first_failed and visit.at >= since))
+    return memory if len(kept) == len(memory.visits) else Memory(visits=kept, opened=memory.opened)
+
+
 def _explains(finding: Named, own: Named) -> bool:
     """A supply that sags under load explains starts that undervoltage ends, and no others."""
     return finding.fault != supply_resistance.RULE.code or own.mrec == finding.mrec
@@ -352,7 +370,10 @@ RULE = Rule(
         "driver), and the best that came of it. Failed is: accepted and plugged in, but no session within 120 s; "
         "a session in which nothing flowed, or that the station itself ended before; an error code. Not counted: "
         "a token that was refused, a driver who left within a minute, a vehicle that was full or paused, a limit "
-        "under 6 A, a reset. One driver who tries again and again is one driver. Where the station's other "
+        "under 6 A, a reset, a start that ends in a report of heat, overcurrent, the supply, an emergency stop, a "
+        "live outlet or a cut cable, which has its own ticket; nor, once it is over, what failed while a lost "
+        "phase, the lock, the pilot or the like kept vehicles from charging. One driver who tries again and again "
+        "is one driver. Where the station's other "
         "connectors fail likewise, it is the station's one ticket."
     ),
     evaluate=evaluate,
@@ -366,4 +387,5 @@ RULE = Rule(
     ),
     explained=_explains,
     spent_by=lambda fault: fault in _ACCOUNT,
+    forget=_forget,
 )

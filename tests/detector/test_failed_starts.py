@@ -6,7 +6,7 @@ import pytest
 
 from detector.changes import ChangeKind
 from detector.kinship import FAMILIES
-from detector.rules import failed_starts, isolation, lock, phase_loss, stuck_preparing
+from detector.rules import failed_starts, isolation, lock, phase_loss, reported_fault, stuck_preparing
 from detector.rules.failed_starts import p_below
 from laddvakt.domain.facts import TokenPresented
 from laddvakt.domain.stations import ConnectorState
@@ -265,6 +265,76 @@ def test_what_failed_for_a_broken_lock_is_no_news_when_the_lock_is_mended() -> N
         story.wait(3600)
     assert story.standing == []  # two are too few
     _no_start(story, "H")
+    assert [finding.fault for finding in story.standing] == ["failed_starts"]
+
+
+def _told(story: Story, number: int, code: str, *, in_session: bool = True) -> None:
+    """A start that ends in a report, which clears when the driver leaves half a minute later."""
+    story.status(ConnectorState.PREPARING)
+    _show(story, f"CARD{number}")
+    story.wait(5)
+    if in_session:
+        story.start(str(number), f"CARD{number}")
+        story.status(ConnectorState.CHARGING)
+        story.wait(20)
+    error, mrec = ("OtherError", (code,)) if code.startswith("CX") else (code, ())
+    story.status(ConnectorState.FAULTED, error, mrec=mrec)
+    story.wait(30)
+    if in_session:
+        story.stop(str(number), reason="Other")
+    story.status(ConnectorState.AVAILABLE)
+    story.wait(3600)
+
+
+@pytest.mark.parametrize("in_session", [True, False])
+@pytest.mark.parametrize("code", ["OverCurrentFailure", "CX004", "OverVoltage", "CX006", "CX015", "CX019"])
+def test_starts_that_end_in_what_has_a_name_of_its_own_are_no_second_trouble(
+    story: Story, code: str, *, in_session: bool
+) -> None:
+    for number in range(6):
+        _told(story, number, code, in_session=in_session)
+    assert story.kinds() == []
+
+
+def test_overcurrent_that_is_told_and_clears_each_time_is_one_ticket() -> None:
+    story = Story(make_engine(rules=(failed_starts.RULE, reported_fault.RULE)))
+    story.connect()
+    story.status(ConnectorState.AVAILABLE)
+    for number in range(5):
+        _told(story, number, "OverCurrentFailure")
+    assert {change.finding.fault for change in story.changes if change.finding} == {"reported_fault"}
+
+
+@pytest.mark.parametrize("code", ["CX011", "CX012", "CX014", "InternalError", "PowerSwitchFailure"])
+def test_starts_that_end_in_a_report_of_the_start_itself_fire(story: Story, code: str) -> None:
+    for number in range(3):
+        _told(story, number, code)
+    assert [finding.fault for finding in story.standing] == ["failed_starts"]
+
+
+def test_two_starts_without_a_phase_are_no_part_of_three_in_a_row_after_it_is_back() -> None:
+    """They were too few to be held back, but a blown fuse accounts for them all the same."""
+    story = Story(make_engine(rules=(failed_starts.RULE, phase_loss.RULE)))
+    story.connect()
+    story.status(ConnectorState.AVAILABLE)
+
+    def volts(second: float) -> None:
+        for _ in range(6):
+            story.measure(voltage_l1_v=231.0, voltage_l2_v=second, voltage_l3_v=230.0)
+            story.wait(30)
+
+    volts(230.0)
+    volts(2.0)
+    _session(story, 1, "A")
+    _session(story, 2, "B")
+    assert [finding.fault for finding in story.standing] == ["phase_loss"]
+    volts(230.0)
+    story.wait(2 * 3600)
+    assert story.standing == []
+    _session(story, 3, "C")
+    _session(story, 4, "D")
+    assert story.standing == []
+    _session(story, 5, "E")
     assert [finding.fault for finding in story.standing] == ["failed_starts"]
 
 

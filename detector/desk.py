@@ -11,7 +11,7 @@ import msgspec
 
 from detector.changes import Change, ChangeKind, finding_key
 from detector.grouping import MAX_RELATED, NEAR, Storms, related
-from detector.kinship import FAMILIES, same_trouble
+from detector.kinship import FAMILIES, goes_along, same_trouble
 from detector.tickets import (
     DEFAULT,
     GOOD_SESSION_WH,
@@ -46,8 +46,10 @@ _Key = tuple[str, str, str]
 _OPENS = {Reason.NEW_FAULT, Reason.CAME_BACK, Reason.OUTLASTED, Reason.STILL_STANDS}
 _HAS_TICKET = {
     *(Reason.NOTHING_NEW, Reason.TOO_SOON, Reason.MORE_EVIDENCE, Reason.NAMED, Reason.SETTLED_BY_PERSON),
+    Reason.GOES_ALONG,
 }
 _PROVED = {TicketState.VERIFIED, TicketState.CLOSED}
+_GOES_ALONG = Decision(Reason.GOES_ALONG)
 _VALUED = {*_OPENS, Reason.MORE_EVIDENCE, Reason.NAMED}
 
 
@@ -131,6 +133,9 @@ class Desk:
         ticket = self._current(key, finding, round_)
         ended = change.kind is ChangeKind.CLEARED
         if not ended and (ticket is None or not lives(ticket, change.at, self._policy)):
+            if self._carried(finding, round_):
+                self._follow(key, finding, change, _GOES_ALONG)
+                return _GOES_ALONG.reason
             ticket = self._kin(finding, change.at, round_) or ticket
         site_id = self._site(finding.asset, finding.station_id)
         opens = not ended and (ticket is None or ticket.state not in UNSETTLED)
@@ -165,18 +170,27 @@ class Desk:
         if newest is not None and newest.state in UNSETTLED:
             return newest
         page = round_.work.tickets.page(states=sorted(UNSETTLED), asset=finding.asset.id)
-        ids = [t.ticket_id for t in page.items if (t.fault, t.asset.kind, t.asset.id) == key]
-        reopened = [t for t in map(round_.fresh, ids) if t is not None and t.state in UNSETTLED]
+        ids = [t.ticket_id for t in page.items if _key(t) == key]
+        fresh = [t for t in map(round_.fresh, ids) if t is not None and _key(t) == key]  # not renamed meanwhile
+        reopened = [t for t in fresh if t.state in UNSETTLED]
         return reopened[0] if reopened else newest
 
     def _kin(self, finding: Finding, at: datetime, round_: _Round) -> Ticket | None:
         """The ticket of the same trouble under another name, where it goes on: an open one first."""
-        names = FAMILIES.get(finding.fault, frozenset())
-        keys = [key for key in self._keys_of.get(finding.station_id, ()) if key[0] in names]
-        known = [ticket for key in keys if (ticket := round_.fresh(self._newest[key].ticket_id)) is not None]
-        alive = [one for one in known if lives(one, at, self._policy)]
+        alive = [one for one in self._family(finding, round_) if lives(one, at, self._policy)]
         kin = [one for one in alive if same_trouble(finding, one, stands=_key(one) in self._found)]
         return max(kin, key=lambda one: (one.state in UNSETTLED, one.updated_at, one.ticket_id), default=None)
+
+    def _carried(self, finding: Finding, round_: _Round) -> bool:
+        """Whether it goes along with an open ticket that has got the name of what explains it, which stands."""
+        open_ = [one for one in self._family(finding, round_) if one.state in UNSETTLED]
+        return any(_key(one) in self._found and goes_along(finding, one) for one in open_)
+
+    def _family(self, finding: Finding, round_: _Round) -> list[Ticket]:
+        """The newest tickets of its station under each name that the same trouble may have."""
+        names = FAMILIES.get(finding.fault, frozenset())
+        keys = [key for key in self._keys_of.get(finding.station_id, ()) if key[0] in names]
+        return [ticket for key in keys if (ticket := round_.fresh(self._newest[key].ticket_id)) is not None]
 
     def _keep(self, decision: Decision, at: datetime, round_: _Round) -> None:
         ticket = decision.ticket

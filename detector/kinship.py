@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 
+import msgspec
+
 from detector.rules import RULES
 from detector.rules.base import Named, Rule, Scope
 from laddvakt.domain.tickets import Finding, Ticket
@@ -41,6 +43,19 @@ def same_trouble(finding: Finding, ticket: Ticket, *, stands: bool) -> bool:
     if finding.fault in _BY_CODE[ticket.fault].absorbed_by:
         return _explains(finding, ticket, _BY_CODE[ticket.fault])
     return not stands and _explains(ticket, finding, _BY_CODE[finding.fault])
+
+
+def goes_along(finding: Finding, ticket: Ticket) -> bool:
+    """Whether a ticket that stands under the name of what explains it still carries a finding: it had the finding's
+    name, as when two connectors of a station were odd and a rule named what one of them has. What came up only
+    after it was named is something else."""
+    if ticket.fault not in _BY_CODE[finding.fault].absorbed_by:
+        return False
+    mine = {"was": finding.fault, "was_asset": msgspec.to_builtins(finding.asset)}
+    named_at = max((event.at for event in ticket.events if mine.items() <= event.data.items()), default=None)
+    if named_at is None or finding.since > named_at:
+        return False
+    return _explains(ticket, finding, _BY_CODE[finding.fault])
 
 
 def _explains(specific: Named, other: Named, rule: Rule) -> bool:

@@ -60,6 +60,7 @@ class Reason(StrEnum):
     STILL_STANDS = "still_stands"  # resolved by hand long enough ago, and it is still there
     MORE_EVIDENCE = "more_evidence"  # severity, cause or evidence changed
     NAMED = "named"  # another rule found the same trouble, and has another name for it
+    GOES_ALONG = "goes_along"  # a ticket that it shared has got the name of what another connector has
     NOTHING_NEW = "nothing_new"  # the same again
     TOO_SOON = "too_soon"  # changed, but updated within the hour
     FAULT_GONE = "fault_gone"  # the rule cleared it

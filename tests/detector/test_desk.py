@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import sqlalchemy as sa
 from hypothesis import given
@@ -341,6 +342,37 @@ def test_a_rule_that_names_what_the_models_found_odd_goes_on_with_their_ticket(r
     handle(desk, records, change(ChangeKind.RAISED, away, 61))  # says nothing of how a connector charges
     with records.read() as work:
         assert sorted(t.fault for t in work.tickets.page().items) == ["clock_drift", "plug_resistance"]
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_named_fault_keeps_the_ticket_and_the_oddness_of_another_connector_goes_along(
+    records: Records, at_once: bool
+) -> None:
+    """Both connectors of a station were odd, which is one ticket; a rule then names what one of them has."""
+    desk = Desk(lambda station_id: None)
+    odd, other = (found(fault="anomaly", connector_id=n, severity=Severity.P4) for n in (1, 2))
+    named = found(fault="power_mismatch", connector_id=1, severity=Severity.P3)
+    handle(desk, records, change(ChangeKind.RAISED, odd), change(ChangeKind.RAISED, other, 10))
+    took = [change(ChangeKind.RAISED, named, 60), change(ChangeKind.STILL, other, 60, "held_back_by:power_mismatch")]
+    for changes in ([took] if at_once else [[one] for one in took]):
+        handle(desk, records, *changes)
+    handle(desk, records, change(ChangeKind.STILL, other, 100), change(ChangeKind.STILL, named, 121))
+    assert (only(records).fault, only(records).connector_id) == ("power_mismatch", 1)
+    handle(desk, records, change(ChangeKind.CLEARED, named, 200), change(ChangeKind.STILL, other, 201))
+    assert (only(records).fault, only(records).connector_id) == ("anomaly", 2)  # it outlasted what had the name
+    handle(desk, records, change(ChangeKind.CLEARED, other, 300))
+    assert only(records).state is TicketState.RESOLVED
+
+
+def test_what_another_connector_shows_only_after_a_fault_got_its_name_has_its_own_ticket(records: Records) -> None:
+    desk = Desk(lambda station_id: None)
+    odd, other = (found(fault="anomaly", connector_id=n, severity=Severity.P4) for n in (1, 2))
+    named = found(fault="power_mismatch", connector_id=1, severity=Severity.P3)
+    handle(desk, records, change(ChangeKind.RAISED, odd), change(ChangeKind.RAISED, named, 60))
+    late = msgspec.structs.replace(other, since=START + timedelta(minutes=90))
+    handle(desk, records, change(ChangeKind.RAISED, late, 100))
+    with records.read() as work:
+        assert sorted(t.fault for t in work.tickets.page().items) == ["anomaly", "power_mismatch"]
 
 
 def test_a_renamed_ticket_survives_a_restart(records: Records) -> None:

@@ -46,7 +46,7 @@ def same_trouble(finding: Finding, ticket: Ticket, *, stands: bool) -> bool:
 
 
 def goes_along(finding: Finding, ticket: Ticket) -> bool:
-    """Whether a ticket that stands under the name of what explains it still carries a finding: it had the finding's
+    """Whether a ticket that stands under the name of what explains it carries a finding: it had the finding's
     name, as when two connectors of a station were odd and a rule named what one of them has. What came up only
     after it was named is something else."""
     if ticket.fault not in _BY_CODE[finding.fault].absorbed_by:

@@ -353,8 +353,11 @@ def test_a_named_fault_keeps_the_ticket_and_the_oddness_of_another_connector_goe
     odd, other = (found(fault="anomaly", connector_id=n, severity=Severity.P4) for n in (1, 2))
     named = found(fault="power_mismatch", connector_id=1, severity=Severity.P3)
     handle(desk, records, change(ChangeKind.RAISED, odd), change(ChangeKind.RAISED, other, 10))
-    took = [change(ChangeKind.RAISED, named, 60), change(ChangeKind.STILL, other, 60, "held_back_by:power_mismatch")]
-    for changes in ([took] if at_once else [[one] for one in took]):
+    took = [
+        change(ChangeKind.RAISED, named, 60),
+        change(ChangeKind.STILL, other, 60, "held_back_by:power_mismatch"),
+    ]
+    for changes in [took] if at_once else [[one] for one in took]:
         handle(desk, records, *changes)
     handle(desk, records, change(ChangeKind.STILL, other, 100), change(ChangeKind.STILL, named, 121))
     assert (only(records).fault, only(records).connector_id) == ("power_mismatch", 1)

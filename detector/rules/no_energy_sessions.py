@@ -55,25 +55,31 @@ class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
 
 def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetime) -> Verdict:
     memory = memory or Memory()
-    tries = memory.tries
+    tries, held = memory.tries, memory.held
     for session in subject.news.ended:
         tries = _with(tries, session, subject.view.connectors.get(session.connector_id), thresholds)
-    oldest = now - timedelta(hours=thresholds["window_h"])
-    if tries and tries[0].at < oldest:
+    window = timedelta(hours=thresholds["window_h"])
+    oldest = now - window
+    if (
+        tries and not held
+    ):  # what a finding rests on is kept with it, lest its blame move as old stays are forgotten
         tries = tuple(one for one in tries if one.at >= oldest)
-    held, reason = _judge(tries, memory.held, thresholds)
+    tries, held = _still(tries, held, oldest, thresholds)
+    held, reason = _judge(tries, held, thresholds)
+    last = _last_empty(tries, held)
     return Verdict(
         standing=Standing.MET if held else Standing.NOT_MET,
         reason=reason,
         memory=Memory(tries=tries, held=held) if tries else None,
-        check_at=tries[0].at + timedelta(hours=thresholds["window_h"], seconds=1) if held else None,
+        check_at=last + window + timedelta(seconds=1) if last is not None else None,
     )
 
 
 def _with(
     tries: tuple[Try, ...], session: SessionEnded, connector: ConnectorView | None, thresholds: Thresholds
 ) -> tuple[Try, ...]:
-    """One vehicle that comes again within half an hour is one stay, and the best of it counts."""
+    """One vehicle that comes again within half an hour is one stay, and its first try counts: whom the station
+    refused mostly charges in the end."""
     empty = _empty(session, connector, thresholds)
     if empty is None:
         return tries
@@ -86,7 +92,13 @@ def _with(
     same_stay = timedelta(minutes=thresholds["same_stay_min"])
     if last is None or last.vehicle != stay.vehicle or session.started_at - last.at > same_stay:
         return (*tries[-(_MAX_TRIES - 1) :], stay)
-    stay = msgspec.structs.replace(stay, empty=stay.empty and last.empty, patient=stay.patient and last.patient)
+    stay = msgspec.structs.replace(
+        stay,
+        empty=last.empty,
+        declined=last.empty and (last.declined or stay.declined),
+        waited=last.waited or stay.waited,
+        patient=last.patient and (stay.patient or not stay.declined),
+    )
     return (*(one for one in tries if one is not last), stay)
 
 
@@ -112,16 +124,56 @@ def _empty(session: SessionEnded, connector: ConnectorView | None, thresholds: T
     return True if session.duration_s >= thresholds["over_s" if seen else "register_over_s"] else None
 
 
+def _still(
+    tries: tuple[Try, ...], held: tuple[int, ...], oldest: datetime, thresholds: Thresholds
+) -> tuple[tuple[Try, ...], tuple[int, ...]]:
+    """The stays that count, and the connectors that a finding is still about. It is over where vehicles charge at
+    all of them, or where none that took nothing came since `oldest`; one of them is out of it that charges while
+    vehicles take nothing at another. What was before that is no evidence any more."""
+    last = _last_empty(tries, held)
+    if held and (last is None or last < oldest or _recovered(tries, held, thresholds)):
+        kept = tuple(one for one in tries if one.at >= oldest and not _before(one, held, last))
+        return kept, ()
+    for connector_id in held:
+        own = _last_empty(tries, (connector_id,))
+        others = _last_empty(tries, tuple(one for one in held if one != connector_id))
+        good = [one.at for one in tries if one.connector_id == connector_id and (own is None or one.at > own)]
+        if others is not None and len(good) >= thresholds["good"] and others >= good[-int(thresholds["good"])]:
+            tries = tuple(one for one in tries if not _before(one, (connector_id,), own))
+            held = tuple(one for one in held if one != connector_id)
+    return tries, held
+
+
+def _before(one: Try, held: tuple[int, ...], last: datetime | None) -> bool:
+    """Whether a stay is part of a time that is over at these connectors."""
+    return one.connector_id in held and last is not None and one.at <= last
+
+
+def _last_empty(tries: Sequence[Try], held: tuple[int, ...]) -> datetime | None:
+    return next((one.at for one in reversed(tries) if one.empty and one.connector_id in held), None)
+
+
+def _recovered(tries: Sequence[Try], held: tuple[int, ...], thresholds: Thresholds) -> bool:
+    """So many vehicles in a row charged at these connectors, the last one at each, that where as many are refused
+    as before it would hardly be chance."""
+    own = [one for one in tries if one.connector_id in held]
+    first, last = (next(i for i in order if own[i].empty) for order in (range(len(own)), range(len(own))[::-1]))
+    good = len(own) - 1 - last
+    newest = {one.connector_id: one for one in own}
+    if good < thresholds["good"] or any(one.empty for one in newest.values()):
+        return False
+    refused = sum(one.empty for one in own)
+    share = (refused + 1) / (last - first + 3)
+    return bool((1 - share) ** good <= thresholds["good_by_chance"])
+
+
 def _judge(
     tries: tuple[Try, ...], held: tuple[int, ...], thresholds: Thresholds
 ) -> tuple[tuple[int, ...], Reason]:
     """The connectors that are at fault, and why."""
     if not tries:
         return (), Reason.NO_SESSIONS
-    reason, found = Reason.CHARGES, set[int]()
-    for connector_id, own in _by_connector(tries):
-        if connector_id in held and not _recovered(own, thresholds):
-            found.add(connector_id)
+    reason, found = Reason.CHARGES, set(held)
     for own in (*(own for _, own in _by_connector(tries)), list(tries)):  # each connector, and the whole station
         for run in _runs(own, thresholds):
             reason = _reason(run, tries, thresholds)
@@ -153,13 +205,6 @@ def _by_connector(tries: Sequence[Try]) -> Iterator[tuple[int, list[Try]]]:
         yield connector_id, [one for one in tries if one.connector_id == connector_id]
 
 
-def _recovered(own: list[Try], thresholds: Thresholds) -> bool:
-    good = own[-int(thresholds["good"]) :]
-    return not any(one.empty for one in own) or (
-        len(good) == thresholds["good"] and not any(one.empty for one in good)
-    )
-
-
 def _runs(own: list[Try], thresholds: Thresholds) -> Iterator[list[Try]]:
     """Stretches up to now in which too many took nothing to be chance."""
     for first, one in enumerate(own):
@@ -180,13 +225,12 @@ def at_least(k: int, n: int, share: float) -> float:
 
 def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetime) -> Finding:
     by_connector = dict(_by_connector(memory.tries))
-    worst = max(memory.held, key=lambda connector_id: sum(one.empty for one in by_connector[connector_id]))
+    worst = max(memory.held, key=lambda connector_id: sum(one.empty for one in by_connector.get(connector_id, ())))
     own = by_connector[worst]
     empty = [one for one in own if one.empty]
     since = empty[0].at
-    others = [not one.empty for one in memory.tries if one.connector_id != worst and one.at >= since]
     on = msgspec.structs.replace(subject, connector=subject.view.connectors[worst])
-    blame = attribute(on, [one.vehicle for one in empty], now, others_charge=others)
+    blame = attribute(on, [one.vehicle for one in empty], now, others_charge=_others(memory, worst, thresholds))
     vehicles = len({one.vehicle for one in empty})
     counted = [one for one in own if one.at >= since]
     return RULE.finding(
@@ -196,7 +240,7 @@ def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
         since=since,
         probable_cause="The vehicles do not take the station's offer: pilot signal, proximity or earth contact.",
         explanation=(
-            f"{len(empty)} of the last {len(counted)} vehicles at {place(on)} took nothing, "
+            f"{len(empty)} of the last {len(counted)} vehicles at {place(on)} took nothing at first, "
             f"{vehicles} different ones, though they were offered at least 6 A."
         ),
         evidence=(
@@ -212,6 +256,20 @@ def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
             ),
         ),
     )
+
+
+def _others(memory: Memory, worst: int, thresholds: Thresholds) -> tuple[bool, ...]:
+    """Whether the station's other connectors charge since it began, if anybody came: whether what took nothing
+    there is likelier what is usual anywhere than what happens here."""
+    since = next(one.at for one in memory.tries if one.empty and one.connector_id in memory.held)
+    lately = [one for one in memory.tries if one.at >= since]
+    here = [one.empty for one in lately if one.connector_id == worst]
+    elsewhere = [one.empty for one in lately if one.connector_id != worst]
+    if not elsewhere:
+        return ()
+    share, usual = (sum(here) + 1) / (len(here) + 2), thresholds["usual"]
+    empty, good = sum(elsewhere), len(elsewhere) - sum(elsewhere)
+    return (usual**empty * (1 - usual) ** good > share**empty * (1 - share) ** good,)
 
 
 RULE = Rule(
@@ -235,6 +293,12 @@ RULE = Rule(
         Threshold(name="chance", default=0.002, unit="probability", doc="of so many among so few, at most"),
         Threshold(name="good", default=5, unit="sessions", doc="good ones in a row that clear"),
         Threshold(
+            name="good_by_chance",
+            default=0.05,
+            unit="probability",
+            doc="that so many in a row charge though as many are refused as before, at most",
+        ),
+        Threshold(
             name="same_stay_min", default=30, unit="min", doc="sessions of one vehicle within it are one stay"
         ),
         Threshold(name="waits_s", default=900, unit="s", doc="until power flows: so long a vehicle waited for it"),
@@ -252,7 +316,8 @@ RULE = Rule(
         ),
         Threshold(name="window_h", default=168, unit="h", doc="how long a session counts"),
     ),
-    clears="Five vehicles in a row charge at the connector, or no session within the window remains.",
+    clears="Five vehicles in a row charge at the first try, or more where fewer were refused before, the last one "
+    "at each connector that it is about; or none that took nothing came within the window.",
     action="Measure the pilot signal under load with a test adapter; check its proximity and earth.",
     doc=(
         "Three vehicles' sessions over two minutes take under 0.1 kWh, of two vehicles, at a connector or at the "
@@ -261,7 +326,8 @@ RULE = Rule(
         "the pilot signal says just that; so one vehicle is no evidence. Not counted: a full battery (state of "
         "charge of 95 % or more, or power that flowed first and then ceased), a limit under 6 A, a pause by the "
         "station, a token that was refused, an error, a reset. A vehicle that comes again within 30 minutes is "
-        "one stay. Vehicles that suspended at first and charged a quarter of an hour later or more wait for cheap "
+        "one stay, of which the first try counts: whom the station refuses tries again. Vehicles that "
+        "suspended at first and charged a quarter of an hour later or more, in one session, wait for cheap "
         "power or their departure: each excuses four that left before. Those that stood suspended for 25 minutes "
         "or more may have waited likewise: where no driver left sooner, eight different ones in a row must have "
         "taken nothing. Where no vehicle suspended, the starts fail, which other rules name."

@@ -148,6 +148,43 @@ def test_one_vehicle_is_evidence_about_the_vehicle(story: Story) -> None:
     assert story.kinds() == []
 
 
+def _at_second_try(story: Story, number: int, card: str, *, connector_id: int = 1, minutes: int = 5) -> None:
+    _empty(story, 100 + number, card, connector_id=connector_id, minutes=minutes, gap_s=60)
+    _good(story, number, card, connector_id=connector_id)
+
+
+def test_drivers_who_are_refused_and_charge_at_their_second_try_show_it(story: Story) -> None:
+    for number, card in enumerate("AB"):
+        _at_second_try(story, number, card)
+    assert story.standing == []
+    _at_second_try(story, 3, "C")
+    assert [finding.fault for finding in story.standing] == ["no_energy_sessions"]
+    assert "took nothing at first" in story.standing[0].explanation
+
+
+def test_one_driver_in_twenty_tries_twice_anywhere(story: Story) -> None:
+    for number in range(60):
+        (_at_second_try if number % 20 == 0 else _good)(story, number, f"CARD{number}")
+    assert story.kinds() == []
+
+
+def test_vehicles_that_stood_for_long_and_charge_at_a_second_try_may_have_waited(story: Story) -> None:
+    for number, card in enumerate("ABCDEFG"):
+        _at_second_try(story, number, card, minutes=30)
+    assert story.kinds() == []
+
+
+def test_a_vehicle_that_charged_and_comes_again_took_something(story: Story) -> None:
+    for number, card in enumerate("ABCD"):
+        story.start(f"x{number}", card)
+        story.status(S.CHARGING)
+        story.wait(600)
+        story.stop(f"x{number}", meter_wh=3000)
+        story.wait(60)
+        _empty(story, number, card, minutes=5)
+    assert story.kinds() == []
+
+
 def test_a_vehicle_that_comes_again_at_once_is_one_stay(story: Story) -> None:
     for number, card in enumerate("AAAB"):
         _empty(story, number, card, gap_s=60)
@@ -204,6 +241,72 @@ def test_clears_when_five_vehicles_in_a_row_charge(story: Story) -> None:
         _good(story, 10 + number, f"GOOD{number}")
     assert len(story.standing) == 1
     _good(story, 20, "GOOD4")
+    assert story.standing == []
+
+
+def _raised(story: Story) -> list[str]:
+    kinds = (ChangeKind.RAISED, ChangeKind.CLEARED)
+    return [change.finding.asset.kind for change in story.changes if change.kind in kinds and change.finding]
+
+
+def test_what_was_before_it_cleared_does_not_raise_it_anew(story: Story) -> None:
+    """Five of twelve at the station would be no chance; but the last seven of them charged."""
+    story.status(S.AVAILABLE, connector_id=2)
+    for number in range(5):
+        _empty(story, number, f"EMPTY{number}", connector_id=1 + number % 2)
+    assert len(story.standing) == 1
+    for number in range(5):
+        _good(story, 10 + number, f"GOOD{number}", connector_id=1 + number % 2)
+    assert story.standing == []
+    _empty(story, 20, "X")
+    _empty(story, 21, "Y", connector_id=2)
+    assert len(_raised(story)) == 2
+    _empty(story, 22, "Z")
+    assert len(story.standing) == 1
+
+
+def test_where_fewer_were_refused_more_must_charge_to_clear(story: Story) -> None:
+    for number in range(10):
+        (_empty if number % 3 == 0 else _good)(story, number, f"CARD{number}")
+    assert len(story.standing) == 1
+    for number in range(5):
+        _good(story, 10 + number, f"GOOD{number}")
+    assert len(story.standing) == 1
+    for number in range(5, 8):
+        _good(story, 10 + number, f"GOOD{number}")
+    assert story.standing == []
+
+
+def test_one_connector_that_charges_does_not_speak_for_another(story: Story) -> None:
+    for number in range(4):
+        _empty(story, number, f"EMPTY{number}", connector_id=1 + number % 2)
+    for number in range(9):
+        _good(story, 10 + number, f"GOOD{number}", connector_id=1)
+    assert [finding.asset.kind for finding in story.standing] == ["station"]
+    assert len(_raised(story)) == 1
+
+
+def test_a_connector_that_charges_while_another_goes_on_is_out_of_it(story: Story) -> None:
+    for number in range(4):
+        _empty(story, number, f"EMPTY{number}", connector_id=1 + number % 2)
+    for number in range(6):
+        _good(story, 10 + number, f"GOOD{number}", connector_id=1)
+        _empty(story, 20 + number, f"MORE{number}", connector_id=2)
+    (finding,) = story.standing
+    assert (finding.asset.kind, finding.asset.id) == ("cable", "CABLE-2")
+
+
+def test_the_blame_does_not_move_when_old_stays_are_forgotten(story: Story) -> None:
+    for number in range(2):
+        _empty(story, number, f"OLD{number}", connector_id=2)
+    story.wait(4 * 86_400)
+    for number in range(3):
+        _empty(story, 10 + number, f"NEW{number}")
+    assert [finding.asset.kind for finding in story.standing] == ["station"]
+    story.wait(5 * 86_400)
+    assert [finding.asset.kind for finding in story.standing] == ["station"]
+    assert len(_raised(story)) == 1
+    story.wait(3 * 86_400)
     assert story.standing == []
 
 

@@ -20,6 +20,7 @@ from detector.rules.base import (
     Wake,
     span,
 )
+from detector.view import Clock
 from laddvakt.domain.facts import (
     Fact,
     Measured,
@@ -33,6 +34,8 @@ from laddvakt.domain.tickets import Evidence, Finding, Severity
 _JITTER_S = 30.0
 _DRIFT = 0.25
 """A clock may run wrong by this share of the time; the times of a queue that is emptied run faster."""
+_NOT_VALUES = 2
+"""Messages of another kind that values may add to."""
 _ZONE_S = 1800.0
 _ZONE_WITHIN_S = 120.0
 
@@ -48,8 +51,8 @@ class Reason(StrEnum):
 
 
 class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Messages in a row whose time is off alike: how many, since when, and how late (negative: early) the first
-    and the last of them were. `held`: a finding is due."""
+    """Messages in a row, values left out, whose time is off alike: how many, since when, and how late (negative:
+    early) the first and the last of them were. `held`: a finding is due, and `count` has values as well."""
 
     count: int = 0
     since: datetime | None = None
@@ -75,9 +78,11 @@ def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
     if memory.held:
         return Verdict(standing=Standing.MET, reason=Reason.WRONG, memory=memory)
     lasted_s = (now - memory.since).total_seconds() if memory.since is not None else 0.0
-    if memory.count < thresholds["messages"] or lasted_s < thresholds["over_s"]:
+    enough = memory.count >= thresholds["messages"] and lasted_s >= thresholds["over_s"]
+    if not enough and not _shown_by_all(subject.view.clock, memory, thresholds, now):
         return Verdict(standing=Standing.NOT_MET, reason=Reason.FEW, memory=memory)
-    held = msgspec.structs.replace(memory, held=True)
+    count = max(memory.count, subject.view.clock.run_count)
+    held = msgspec.structs.replace(memory, count=count, held=True)
     return Verdict(standing=Standing.MET, reason=Reason.WRONG, memory=held)
 
 
@@ -111,6 +116,17 @@ def _with(memory: Memory, late_s: float, now: datetime) -> Memory:
         if memory.held or abs(late_s - memory.first_s) <= allowed_s:
             return msgspec.structs.replace(memory, count=memory.count + 1, late_s=late_s)
     return Memory(count=1, since=now, first_s=late_s, late_s=late_s)
+
+
+def _shown_by_all(clock: Clock, memory: Memory, thresholds: Thresholds, now: datetime) -> bool:
+    """Whether all that was said of late, values included, is off like the last message, within half a minute over
+    minutes: the times of a queue run faster. Values prove nothing without messages of another kind, for some
+    stations stamp them with the start of their interval."""
+    if clock.run_since is None or memory.count < _NOT_VALUES or clock.run_count < thresholds["messages"]:
+        return False
+    off_s, low_s, high_s = thresholds["off_s"], clock.run_low_s, clock.run_high_s
+    alike = (low_s > off_s or high_s < -off_s) and low_s - _JITTER_S <= memory.late_s <= high_s + _JITTER_S
+    return alike and (now - clock.run_since).total_seconds() >= thresholds["over_s"]
 
 
 def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetime) -> Finding:
@@ -157,11 +173,12 @@ RULE = Rule(
     action="Check the station's time server and time zone; have it set its clock by Heartbeat.",
     doc=(
         "The time in the station's messages differs from ours by more than 60 s, five messages in a row, for five "
-        "minutes, alike in all of them. Not for what was kept while the link was down: messages marked offline "
-        "(OCPP 2.x) are left out, and those that come out of a queue differ by less and less (their times run "
-        "faster than ours by more than a quarter). A status that is repeated with the time of its last change "
-        "differs by more and more. One message with the right time, values included, starts the count anew. "
-        "Devices have clocks of their own."
+        "minutes, alike in all of them. Values count as well, beside two messages of another kind, while all of "
+        "them differ by the same within half a minute. Not for what was kept while the link was down: messages "
+        "marked offline (OCPP 2.x) are left out, and those that come out of a queue differ by less and less "
+        "(their times run faster than ours by more than a quarter). A status that is repeated with the time of "
+        "its last change differs by more and more. One message with the right time, values included, starts the "
+        "count anew. Devices have clocks of their own."
     ),
     evaluate=evaluate,
     describe=describe,

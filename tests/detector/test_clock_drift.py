@@ -150,6 +150,43 @@ def test_messages_without_a_time_never_fire(story: Story) -> None:
     assert story.kinds() == []
 
 
+@pytest.mark.parametrize("behind_s", [600.0, -600.0])
+def test_values_count_beside_two_messages_of_another_kind(story: Story, behind_s: float) -> None:
+    """A session: its start, its values once a minute, and its end."""
+    _status(story, behind_s)
+    for second in range(7):
+        story.wait(60)
+        story.measure(at=story.now - timedelta(seconds=behind_s + second), power_w=1.0)
+    assert story.standing == []  # as far as is known, values alone may be stamped with the start of their interval
+    _status(story, behind_s)
+    (finding,) = story.standing
+    assert "10 min" in finding.explanation
+    assert finding.evidence[1].value == "9"
+
+
+def test_values_stamped_with_the_start_of_their_quarter_never_fire(story: Story) -> None:
+    for _ in range(6):
+        _status(story, 1)
+        for _ in range(8):
+            story.wait(900)
+            story.measure(at=story.now - timedelta(seconds=900), power_w=1.0)
+        _status(story, 1)
+    assert story.kinds() == []
+
+
+@pytest.mark.parametrize("sent_every_s", [0.1, 1, 5, 30, 45])
+def test_a_session_that_is_told_late_out_of_a_queue_never_fires(story: Story, sent_every_s: float) -> None:
+    began = story.now
+    story.wait(3 * 3600)
+    _status(story, 3 * 3600)
+    for minute in range(90):
+        story.wait(sent_every_s)
+        story.measure(at=began + timedelta(minutes=minute), power_w=1.0)
+        if minute % 20 == 19:
+            _status(story, (story.now - began).total_seconds() - minute * 60)
+    assert story.kinds() == []
+
+
 def test_a_devices_clock_is_not_the_stations(story: Story) -> None:
     for _ in range(10):
         story.wait(60)

@@ -24,6 +24,7 @@ LOWEST_C, HIGHEST_C = -40.0, 150.0
 STEP_K = 30.0
 """No plug warms or cools by this much in a minute: a sensor that says so has come loose."""
 
+_SHADE_K = 2.0  # what two sensors may differ by; the sun does more
 _FRESH = timedelta(minutes=30)
 _SETTLED = timedelta(minutes=10)
 _LOOSE = timedelta(days=1)
@@ -48,6 +49,19 @@ def air_of(subject: Subject, now: datetime) -> float | None:
         if whole is not None and (found := _of(whole, AIR, now)) is not None:
             return found
     return None
+
+
+def shaded(subject: Subject, now: datetime) -> bool:
+    """Whether another plug of the station, which is idle, is no warmer than the air: no sun shines there. A plug
+    that charged lately is warm as well, and tells nothing."""
+    own_id = subject.connector_id
+    for number, other in subject.view.connectors.items():
+        if not number or number == own_id or other.session is not None:
+            continue
+        celsius = _of(other, PLUG, now)
+        if celsius is not None and (air_c := air_of(subject, now)) is not None and celsius - air_c <= _SHADE_K:
+            return True
+    return False
 
 
 def body_of(subject: Subject, now: datetime) -> float | None:

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from detector.rules.base import Subject
-from detector.temperatures import air_of
+from detector.temperatures import air_of, shaded
 
 _SMOOTH_S = 900.0
 _STEADY = timedelta(minutes=10)
@@ -21,12 +21,14 @@ _HIGH = 0.45  # of the rated current: vehicles of 16 A, which take a little less
 _ENOUGH = 0.4  # of the rated current, smoothed, on the average of a session
 _REST_AGE = timedelta(hours=3)
 _SAMPLES = 3
+_LOOK_EACH = 4  # samples: the sun takes longer to come and go
 
 
 class Warming(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True, gc=False):
     """One plug. `squares`: current squared, smoothed, at `at`; `now_a2`: of this moment; `high_since`: nearly half
     the rated current or more since. `rest_c`, `rest_air_c`: plug and air (NaN: not known) when it last was at
-    rest. Then the sums of this session."""
+    rest. Then the sums of this session; `looks`: how often the next plug was looked at, and `shaded`: how often it
+    was idle and no warmer than the air."""
 
     at: datetime
     squares: float = 0.0
@@ -38,6 +40,8 @@ class Warming(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True, 
     samples: int = 0
     kelvins: float = 0.0
     sum_a2: float = 0.0
+    looks: int = 0
+    shaded: int = 0
 
     def flowing(self, squares: float | None, rated: float, now: datetime) -> Warming:
         """Time has passed at the current of before; `squares` is that of now, None: not said anew."""
@@ -59,8 +63,11 @@ class Warming(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True, 
         cold_c = self._cold(subject, now)
         if cold_c is None:
             return self
+        looks = self.samples % _LOOK_EACH == 0
         return replace(
             self,
+            looks=self.looks + looks,
+            shaded=self.shaded + (looks and shaded(subject, now)),
             samples=self.samples + 1,
             kelvins=self.kelvins + celsius - cold_c,
             sum_a2=self.sum_a2 + self.squares,
@@ -87,9 +94,14 @@ class Warming(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True, 
         """Current squared, smoothed, on the average of this session's samples."""
         return self.sum_a2 / self.samples if self.samples else 0.0
 
+    @property
+    def in_the_shade(self) -> bool:
+        """Whether the next plug told, half of the time or more, that no sun shone while this one warmed."""
+        return 2 * self.shaded >= max(self.looks, 1)
+
     def over(self) -> Warming:
         """The session is over."""
-        return msgspec.structs.replace(self, samples=0, kelvins=0.0, sum_a2=0.0)
+        return msgspec.structs.replace(self, samples=0, kelvins=0.0, sum_a2=0.0, looks=0, shaded=0)
 
 
 def pin_squares(amps: tuple[float, ...]) -> float:

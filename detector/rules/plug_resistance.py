@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
-from statistics import median
+from itertools import pairwise
+from statistics import fmean, median, pstdev
 from typing import Any
 
 import msgspec
@@ -13,7 +15,7 @@ import msgspec
 from detector.attribution import attribute
 from detector.limits import rated_a
 from detector.rules.base import Peers, Rule, Scope, Standing, Subject, Threshold, Thresholds, Verdict, Wake, place
-from detector.temperatures import PLUG, plug_of
+from detector.temperatures import PLUG, air_of, plug_of
 from detector.view import SessionEnded
 from detector.vocabulary import Lean
 from detector.warming import Warming, pin_squares
@@ -27,6 +29,12 @@ _KNOWN_VEHICLES = 3
 _KNOWN_PEERS = 4
 _TODAY = 5
 _FEATURE = "heat"
+_DAY_H = 24.0
+_SUNNY_H = 12.0  # the sun shines upon a plug for less of the day, and not as strongly at its ends
+_ONE_SIDE_H = 6.0  # the same where the next plug is in the shade: upon one side only
+_SHADED = 2  # of the sessions that agree
+_SPREAD = 0.25  # of what is more than usual: contacts do the same each time, sun and clouds do not
+_MOST_AGREEING = 10
 
 
 class Reason(StrEnum):
@@ -43,22 +51,28 @@ class Reason(StrEnum):
 
 
 class Session(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What one session showed: kelvins per ampere squared, and whether that was too much."""
+    """What one session showed: kelvins per ampere squared, and whether that was too much. `begun`: its hour of the
+    day (UTC). `shade`: the next plug, idle, was no warmer than the air."""
 
     at: datetime
     vehicle: str
     heat: float
     high: bool
+    begun: float = 0.0
+    shade: bool = False
 
 
 class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
     """`days`: the median of each day that was not out of the ordinary; `today`: of the day `day` so far; `usual`:
     the median of `days`, 0 while there are too few days, sessions (`learnt`) or vehicles (the first ones,
-    `vehicles`): of a handful, one that barely warms the plug would make all others look hot."""
+    `vehicles`): of a handful, one that barely warms the plug would make all others look hot. `over`: the last
+    sessions, also those that the sun may explain, since one was usual; `cool`: usual ones since one was not."""
 
     warming: Warming | None = None
     top_a: float = 0.0  # the highest current ever seen, where the rating is not known
     recent: tuple[Session, ...] = ()
+    over: tuple[Session, ...] = ()
+    cool: int = 0
     day: int = 0
     today: tuple[float, ...] = ()
     days: tuple[float, ...] = ()
@@ -109,6 +123,8 @@ def _session(
         return memory
     rated = _rated(subject, memory.top_a)
     heat, mean_a2 = memory.warming.heat(rated), memory.warming.mean_a2
+    shade = memory.warming.in_the_shade
+    aired = not math.isnan(memory.warming.rest_air_c) and air_of(subject, now) is not None
     memory = replace(memory, warming=memory.warming.over().flowing(0.0, rated, now), reason=Reason.LITTLE)
     if heat is None:
         return memory
@@ -116,16 +132,45 @@ def _session(
     limit = limit_of(memory, peers, thresholds)
     usual = memory.usual or (peers.median if peers is not None else heat)
     over = limit is not None and heat > limit
-    high = over and (heat - usual) * mean_a2 >= thresholds["least_k"]
-    if over and not high:
+    more_k = (heat - usual) * mean_a2
+    high = over and more_k >= thresholds["least_k"]
+    if over and not high and not (aired and memory.usual and more_k >= thresholds["faint_k"]):
         return replace(memory, reason=Reason.SUN_MAY)
-    kept = memory.recent[-int(thresholds["sessions"]) :]
-    memory = replace(memory, recent=(*kept, Session(now, session.vehicle, heat, high)))
-    if not high:
-        memory = _learn(memory, heat, session.vehicle, now)
+    seen = Session(now, session.vehicle, heat, high, _hour(session.started_at), shade)
+    if over:
+        many = min(int(thresholds["agreeing"]), _MOST_AGREEING)
+        memory = replace(memory, over=(*memory.over, seen)[-many:], cool=0)
+    else:
+        memory = _learn(replace(memory, over=(), cool=memory.cool + 1), heat, session.vehicle, now)
+    if high or not over:
+        memory = replace(memory, recent=(*memory.recent[-int(thresholds["sessions"]) :], seen))
     if limit is None:
         return replace(memory, reason=Reason.NOTHING_TO_COMPARE)
     return _judge(memory, thresholds)
+
+
+def _hour(at: datetime) -> float:
+    return at.hour + at.minute / 60
+
+
+def _agree(memory: Memory, thresholds: Thresholds) -> bool:
+    """Whether sessions enough in a row, of several vehicles, are over the limit by as much each time, and too far
+    apart on the clock for the sun to have shone upon them all: half a day, or a quarter where the next plug was in
+    the shade during some of them."""
+    over = memory.over
+    if len(over) < min(int(thresholds["agreeing"]), _MOST_AGREEING) or not memory.usual:
+        return False
+    if len({session.vehicle for session in over}) < thresholds["vehicles"]:
+        return False
+    more = [session.heat - memory.usual for session in over]
+    span_h = _ONE_SIDE_H if sum(session.shade for session in over) >= _SHADED else _SUNNY_H
+    return pstdev(more) <= _SPREAD * fmean(more) and _span([session.begun for session in over]) > span_h
+
+
+def _span(hours: Sequence[float]) -> float:
+    """The shortest part of the day, in hours, that holds them all."""
+    turn = sorted(hours)
+    return _DAY_H - max(later - earlier for earlier, later in pairwise((*turn, turn[0] + _DAY_H)))
 
 
 def limit_of(memory: Memory, peers: Peers | None, thresholds: Thresholds) -> float | None:
@@ -166,10 +211,14 @@ def _judge(memory: Memory, thresholds: Thresholds) -> Memory:
     needed = int(thresholds["sessions"])
     high = [session for session in memory.recent if session.high]
     worn, reason = memory.worn, Reason.USUAL
-    if len(high) >= needed and memory.recent[-1].high:
+    if _agree(memory, thresholds):
+        worn, reason = True, Reason.WORN
+    elif memory.over and not memory.over[-1].high:
+        reason = Reason.WORN if worn else Reason.SUN_MAY
+    elif memory.over and len(high) >= needed:
         several = len({session.vehicle for session in high}) >= thresholds["vehicles"]
         worn, reason = worn or several, Reason.WORN if several else Reason.ONE_VEHICLE
-    elif worn and any(session.high for session in memory.recent[-needed:]):
+    elif worn and memory.cool < needed:
         reason = Reason.WORN
     else:
         worn = False
@@ -181,7 +230,7 @@ def _forget(memory: Any, since: datetime | None, until: datetime) -> Any:
     before it was too hot, says nothing about what it is now. What is usual here is kept."""
     if not isinstance(memory, Memory):
         return memory
-    return msgspec.structs.replace(memory, recent=(), worn=False, reason=Reason.BEFORE)
+    return msgspec.structs.replace(memory, recent=(), over=(), worn=False, reason=Reason.BEFORE)
 
 
 def shared(memory: Any) -> Mapping[str, float]:
@@ -193,7 +242,10 @@ def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
     recent: tuple[Session, ...] = memory.recent
     peers = subject.network.peers(RULE.code, _FEATURE, subject)
     limit = limit_of(memory, peers, thresholds) or 0.0
-    high = [session for session in recent if session.high] or list(recent)
+    high = [session for session in recent if session.high]
+    alike = len(high) < thresholds["sessions"]  # then they agree, or did
+    if alike:
+        high = list(memory.over or high or recent)
     usual = memory.usual or (peers.median if peers is not None else high[-1].heat)
     vehicles = [session.vehicle for session in high]
     blame = attribute(subject, vehicles, now, lean=Lean.CABLE)
@@ -202,6 +254,9 @@ def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
     def kelvins(heat: float) -> str:
         return f"{heat * rated**2:.0f} K at {rated:.0f} A"
 
+    which = f"{len(high)} of the last {len(recent)} sessions"
+    if alike:
+        which = f"each of {len(high)} sessions at all hours"
     among = f"median {kelvins(peers.median)} of {peers.n}" if peers is not None else ""
     return RULE.finding(
         subject,
@@ -211,7 +266,7 @@ def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
         probable_cause="Worn, loose or dirty contacts of the plug: their resistance has grown.",
         explanation=(
             f"The plug of {place(subject)} warms {high[-1].heat / max(usual, 1e-9):.1f} times as much as usual "
-            f"for the same current, in {len(high)} of the last {len(recent)} sessions."
+            f"for the same current, in {which}."
         ),
         evidence=(
             *(
@@ -241,6 +296,13 @@ RULE = Rule(
         Threshold(name="mads", default=3, unit="MAD", doc="above the median of its peers"),
         Threshold(name="least_k", default=8, unit="K", doc="more than usual: sun and wind alone do less"),
         Threshold(name="sessions", default=3, unit="sessions", doc="so many of the last one more"),
+        Threshold(name="faint_k", default=3, unit="K", doc="more than usual: counts where sessions agree"),
+        Threshold(
+            name="agreeing",
+            default=5,
+            unit="sessions",
+            doc="in a row that do, at all hours (at most 10)",
+        ),
         Threshold(name="vehicles", default=2, unit="vehicles", doc="that must be among them"),
     ),
     clears="Three sessions in a row that are as usual.",
@@ -253,9 +315,12 @@ RULE = Rule(
         "the connector's last 30 days (known from eight sessions of three vehicles on three days) and 3 MAD "
         "above the median of connectors of the same vendor, model and type, in three of four sessions and with "
         "two vehicles. Not for one vehicle whose inlet is worn, nor for less than 8 K more than usual, which sun "
-        "and wind may do. The air is a sensor's of the station or a neighbour at the site; else, or in the sun, "
-        "the plug's own temperature at rest before the session; without either nothing is judged. Too hot at "
-        "once is `plug_overheat`; when that clears, sessions from before it count no more."
+        "and wind may do; unless five sessions in a row, by several vehicles, agree in 3 K or more to a quarter "
+        "of it, with the air measured, and no half of the day holds their hours (a quarter, where another plug "
+        "of the station was idle and no warmer than the air during two of them): the sun does not shine at all "
+        "hours. The air is a sensor's of the station or a neighbour at the site; else, or in the sun, the plug's "
+        "own temperature at rest before the session; without either nothing is judged. Too hot at once is "
+        "`plug_overheat`; when that clears, sessions from before it count no more."
     ),
     evaluate=evaluate,
     describe=describe,

@@ -32,6 +32,7 @@ class Plug:
         self.worse = 1.0
         self.session = 0
         self.every_s = 60.0
+        self.next_c = math.nan
 
     def charge(
         self,
@@ -65,6 +66,8 @@ class Plug:
         currents = {f"current_l{phase}_a": value for phase, value in enumerate(amps, 1)}
         if self.says_air:
             story.measure(connector_id=0, source="mqtt", ambient_temperature_c=self.air_c)
+        if not math.isnan(self.next_c):
+            story.measure(connector_id=2, source="mqtt", plug_temperature_c=self.next_c)
         if self.way == "1.6":
             story.measure(transaction=transaction, temperature_c=plug_c, **currents)
         else:
@@ -195,11 +198,85 @@ def test_two_worn_inlets_among_sound_ones_never_fire(story: Story) -> None:
     assert story.kinds() == []
 
 
+def _sun_k(plug: Plug) -> float:
+    """By which the sun warms a plug at this hour (UTC)."""
+    return 7.0 if 6 <= plug.story.now.hour < 17 else 0.0
+
+
 def test_the_sun_on_a_plug_with_little_current_never_fires(story: Story) -> None:
     plug = Plug(story)
     plug.days(5)
-    for _ in range(8):
-        plug.charge(amps=(18.0, 18.0, 18.0), sun_k=6.0)
+    for _ in range(24):
+        plug.charge(amps=(18.0, 18.0, 18.0), sun_k=_sun_k(plug))
+    assert story.kinds() == []
+
+
+def test_the_sun_on_sessions_of_the_same_hours_never_fires(story: Story) -> None:
+    plug = Plug(story)
+    plug.days(5)
+    for _ in range(10):
+        for begun in (8, 13):
+            story.now = story.now.replace(hour=begun, minute=0) + timedelta(days=begun < story.now.hour)
+            plug.charge(amps=(18.0, 18.0, 18.0), sun_k=_sun_k(plug))
+    assert story.kinds() == []
+
+
+def test_little_more_in_session_after_session_at_all_hours_fires(story: Story) -> None:
+    plug = Plug(story)
+    plug.days(5)
+    plug.worse = 2.0  # 5 K more
+    for _ in range(4):
+        plug.charge(amps=(16.0, 16.0, 16.0), minutes=120)
+    assert story.standing == []
+    for _ in range(2):
+        plug.charge(amps=(16.0, 16.0, 16.0), minutes=120)
+    (finding,) = story.standing
+    assert "1.8 times as much as usual" in finding.explanation
+    assert finding.explanation.endswith("in each of 5 sessions at all hours.")
+    plug.worse = 1.0
+    plug.days(1)
+    assert len(story.standing) == 1
+    plug.charge()
+    assert story.standing == []
+
+
+@pytest.mark.parametrize(("next_c", "found"), [(10.5, True), (17.0, False)])
+def test_little_more_by_day_needs_a_plug_beside_it_that_the_sun_does_not_warm(
+    story: Story, next_c: float, found: bool
+) -> None:
+    plug = Plug(story)
+    plug.days(5)
+    plug.worse = 2.0
+    for _ in range(3):
+        for begun in (6, 13):
+            story.now = story.now.replace(hour=begun, minute=0) + timedelta(days=begun < story.now.hour)
+            plug.next_c = next_c
+            plug.charge(amps=(16.0, 16.0, 16.0), minutes=120)
+    assert bool(story.standing) is found
+
+
+def test_little_more_by_one_vehicle_never_fires(story: Story) -> None:
+    plug = Plug(story)
+    plug.days(5)
+    for _ in range(10):
+        plug.charge("CARD-WORN", amps=(16.0, 16.0, 16.0), minutes=120, worse=2.0)
+    assert story.kinds() == []
+
+
+def test_little_more_where_nobody_measures_the_air_never_fires(story: Story) -> None:
+    plug = Plug(story, says_air=False)
+    plug.days(5)
+    plug.worse = 2.0
+    for _ in range(10):
+        plug.charge(amps=(16.0, 16.0, 16.0), minutes=120)
+    assert story.kinds() == []
+
+
+def test_little_more_that_differs_each_time_never_fires(story: Story) -> None:
+    plug = Plug(story)
+    plug.days(5)
+    for number in range(20):
+        plug.charge(amps=(16.0, 16.0, 16.0), minutes=120, worse=(1.6, 2.5)[number % 2])
     assert story.kinds() == []
 
 

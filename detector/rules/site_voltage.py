@@ -11,13 +11,12 @@ import msgspec
 from detector.episodes import codes_of
 from detector.mains import common, volts_of
 from detector.rules.base import Rule, Scope, Standing, Subject, Threshold, Thresholds, Verdict, Wake
-from detector.rules.voltage_range import HIGH, LOW, MREC, direction
+from detector.rules.voltage_range import HIGH, LOW, MREC, NEWEST, direction
 from detector.view import StationView
 from laddvakt.domain.tickets import Asset, Evidence, Finding, Severity
 
 _RECHECK = timedelta(minutes=5)
 _MEASURED = timedelta(hours=24)
-_FRESH = timedelta(minutes=10)
 _NAMED = 12
 _REPORTS = {"OverVoltage": HIGH, "CX005": HIGH, "UnderVoltage": LOW, "CX006": LOW}
 
@@ -83,7 +82,7 @@ def _off(subject: Subject, thresholds: Thresholds, now: datetime) -> dict[str, s
 
 def _measured(view: StationView, thresholds: Thresholds, now: datetime, *, over_pct: float) -> str:
     """Which way its newest voltages are off by more; "" where they are not, or none is fresh."""
-    fresh, nominal_v = volts_of(view, now - _FRESH), thresholds["nominal_v"]
+    fresh, nominal_v = volts_of(view, now - NEWEST), thresholds["nominal_v"]
     volts = common(fresh, nominal_v) if fresh is not None else None
     if volts is None or abs(volts / nominal_v - 1) <= over_pct / 100:
         return ""

@@ -15,6 +15,8 @@ from detector.view import Sample
 from laddvakt.domain.tickets import Evidence, Finding, Severity
 
 _FRESH = timedelta(minutes=15)
+NEWEST = timedelta(minutes=10)
+"""How old a neighbour's newest reading may be, to be off together with a station."""
 _KNOWN = timedelta(minutes=25)
 _FORGOTTEN = timedelta(hours=24)
 _OTHER_SYSTEM = 0.6  # all phases under this share: another nominal voltage, not a poor one
@@ -77,7 +79,7 @@ def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
         standing=Standing.UNKNOWN if outdated else Standing.MET,
         reason=Reason.OUTDATED if outdated else Reason.OUT_OF_RANGE,
         variant=direction(out.volts, thresholds["nominal_v"]),
-        persist_s=_persist_s(subject, thresholds, now),
+        persist_s=_persist_s(subject, out, thresholds, now),
         check_at=out.at + (_FORGOTTEN if outdated else _KNOWN) + timedelta(seconds=1),
         memory=memory,
     )
@@ -87,8 +89,9 @@ def direction(volts: float, nominal_v: float) -> str:
     return HIGH if volts > nominal_v else LOW
 
 
-def _persist_s(subject: Subject, thresholds: Thresholds, now: datetime) -> float:
-    """Unless a neighbour is in range, it may be the whole site's; as soon as one is off, too, it is."""
+def _persist_s(subject: Subject, out: Mean, thresholds: Thresholds, now: datetime) -> float:
+    """Unless a neighbour is in range it may be the whole site's; as soon as one is off, too, it is: by its mean or
+    by its newest reading."""
     network, view = subject.network, subject.view
     site = network.siblings(view)
     site_id = subject.station.site_id if subject.station is not None else None
@@ -99,7 +102,18 @@ def _persist_s(subject: Subject, thresholds: Thresholds, now: datetime) -> float
         volts = volts_of(other, now - _FRESH)
         if volts is not None and max(abs(value / nominal_v - 1) for value in volts) <= share:
             return 0.0
+        newest = volts_of(other, now - NEWEST)
+        if newest is not None and _as_far_off(newest, out, nominal_v, share):
+            return 0.0
     return thresholds["alone_s"]
+
+
+def _as_far_off(volts: tuple[float, ...], out: Mean, nominal_v: float, share: float) -> bool:
+    """Whether a neighbour is out of range the same way."""
+    other = common(volts, nominal_v)
+    if other is None or abs(other / nominal_v - 1) <= share:
+        return False
+    return direction(other, nominal_v) == direction(out.volts, nominal_v)
 
 
 def _mains(subject: Subject, sample: Sample, nominal_v: float) -> tuple[float, ...]:

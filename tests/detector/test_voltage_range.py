@@ -165,6 +165,21 @@ def test_a_neighbour_that_is_nearly_as_low_makes_it_the_sites() -> None:
     assert raised == ["site_voltage"]
 
 
+@pytest.mark.parametrize(("neighbour_v", "standing"), [(203.0, ["site_voltage"]), (262.0, [])])
+def test_a_neighbour_whose_newest_reading_is_as_far_off_makes_it_the_sites_at_once(
+    neighbour_v: float, standing: list[str]
+) -> None:
+    story = _story(*SITE)
+    for minute in range(12):
+        story.wait(60)
+        if minute == 8:
+            story.station_id = "SE-2"
+            story.measure(voltage_l1_v=neighbour_v, voltage_l2_v=neighbour_v, voltage_l3_v=neighbour_v)
+        story.station_id = "SE-1"
+        story.measure(voltage_l1_v=195.0, voltage_l2_v=196.0, voltage_l3_v=195.0)
+    assert [finding.fault for finding in story.standing] == standing
+
+
 def test_a_neighbour_in_range_makes_it_the_stations_at_once() -> None:
     story = _story(*SITE)
     for _ in range(12):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from datetime import datetime, timedelta
 from enum import StrEnum
+from statistics import fmean, stdev
 from typing import Any
 
 import msgspec
@@ -18,6 +20,9 @@ from laddvakt.domain.tickets import Evidence, Finding, Severity
 
 _MAX_VEHICLES = 4
 _FLOWED_A = 6.0
+_LATELY = 8  # readings that are kept, once one was over the limit itself
+_TELLING = 3  # of them, before those that are too high: fewer do not tell how much the current varies
+_CHANCE = 3.0  # standard errors: what a varying current does not do by chance
 _OTHER_UNIT = 0.5  # power under this share of volts times amperes is another unit, or one phase's
 
 
@@ -36,19 +41,21 @@ class Reason(StrEnum):
     OFFERED_BEFORE = (
         "offered_before"  # over an offer that was told before the current rose: it may have risen, too
     )
+    PEAKS = "peaks"  # over, no more than a current that varies so is now and then, and not in the mean
     WAITING = "waiting"  # over, in one sample
     OVER = "over"  # over, and too few sessions have kept the limit since
 
 
 class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
     """`limit_a` of the last sample, and when it last fell. `vehicles`: those that were given too much; `sessions`:
-    ended since with current and within the limit."""
+    ended since with current and within the limit. `lately`: the last readings since one was over the limit."""
 
     transaction: str = ""
     limit_a: float = 0.0
     offered_a: float | None = None  # by the sample that `limit_a` was worked out for
     fell_at: datetime | None = None
     run: Run | None = None
+    lately: tuple[float, ...] = ()
     found: Run | None = None
     over_a: float = 0.0  # the limit that `found` was over
     told_by: str = ""
@@ -97,10 +104,10 @@ def _sample(
     replace = msgspec.structs.replace
     if memory.transaction != session.transaction_id:
         begun = {"transaction": session.transaction_id, "limit_a": limit.amps, "offered_a": offered_a}
-        memory = replace(memory, fell_at=None, run=None, **begun)
+        memory = replace(memory, fell_at=None, run=None, lately=(), **begun)
     elif limit.amps != memory.limit_a:
         fell_at = sample.at if limit.amps < memory.limit_a else memory.fell_at
-        memory = replace(memory, limit_a=limit.amps, offered_a=offered_a, fell_at=fell_at, run=None)
+        memory = replace(memory, limit_a=limit.amps, offered_a=offered_a, fell_at=fell_at, run=None, lately=())
     if limit.amps < LEAST_A:
         return memory, Reason.PAUSED
     if memory.fell_at is not None and sample.at - memory.fell_at < timedelta(seconds=thresholds["lag_s"]):
@@ -108,17 +115,39 @@ def _sample(
     amps, allowed_a = max(sample.currents), _allowed_a(subject, sample, limit.amps, thresholds)
     if amps <= allowed_a or amps * _by_power(sample, thresholds) <= allowed_a:
         reason = Reason.WITHIN if amps <= allowed_a else Reason.POWER_SAYS_LESS
-        return memory if memory.run is None else replace(memory, run=None), reason
+        lately = _with_reading(memory, amps, least=allowed_a / thresholds["factor"])
+        unchanged = memory.run is None and not lately and not memory.lately
+        return memory if unchanged else replace(memory, run=None, lately=lately), reason
     run = longer(memory.run, sample.at, amps)
+    lately = memory.lately if run is memory.run else _with_reading(memory, amps, least=0.0)
+    memory = replace(memory, run=run, lately=lately)
     if limit.told_by == "offered" and not _holds(run.since, memory, subject, sample, thresholds):
-        return replace(memory, run=run), Reason.OFFERED_BEFORE
+        return memory, Reason.OFFERED_BEFORE
     if not run.lasted(thresholds["persist_s"]):
-        return replace(memory, run=run), Reason.WAITING
+        return memory, Reason.WAITING
+    if _peaks(lately[: -run.samples], lately[-run.samples :], allowed_a):
+        return memory, Reason.PEAKS
     vehicles = memory.vehicles
     if session.vehicle_key not in vehicles:
         vehicles = (*vehicles[-(_MAX_VEHICLES - 1) :], session.vehicle_key)
     found = {"found": run, "over_a": limit.amps, "told_by": limit.told_by, "vehicles": vehicles}
-    return replace(memory, run=run, sessions=0, **found), Reason.OVER
+    return replace(memory, sessions=0, **found), Reason.OVER
+
+
+def _with_reading(memory: Memory, amps: float, *, least: float) -> tuple[float, ...]:
+    """The last readings with this one; none while all of them are under `least`."""
+    lately = (*memory.lately, amps)[-_LATELY:]
+    return lately if max(lately) > least else ()
+
+
+def _peaks(before: tuple[float, ...], over: tuple[float, ...], allowed_a: float) -> bool:
+    """Whether readings are over what is allowed as those of a varying current are now and then: with what was read
+    before them they are not over it in the mean, nor higher than chance makes them. A current that only rose
+    before does not vary."""
+    if len(before) < _TELLING or list(before) == sorted(before) or fmean((*before, *over)) > allowed_a:
+        return False
+    error = stdev(before) * math.sqrt(1 / len(before) + 1 / len(over))
+    return fmean(over) - fmean(before) <= _CHANCE * error
 
 
 def _by_power(sample: Sample, thresholds: Thresholds) -> float:
@@ -151,7 +180,13 @@ def _holds(since: datetime, memory: Memory, subject: Subject, sample: Sample, th
 def _as_before(memory: Memory, subject: Subject, session: SessionView, offered_a: float | None) -> bool:
     """Whether the limit must be the one that it was: most samples need not work it out."""
     same = memory.transaction == session.transaction_id and memory.offered_a == offered_a
-    return same and memory.run is None and not subject.view.profiles.accepted and memory.limit_a >= LEAST_A
+    return (
+        same
+        and memory.run is None
+        and not memory.lately
+        and not subject.view.profiles.accepted
+        and memory.limit_a >= LEAST_A
+    )
 
 
 def _allowed_a(subject: Subject, sample: Sample, limit_a: float, thresholds: Thresholds) -> float:
@@ -229,6 +264,7 @@ RULE = Rule(
         "must be told again. Not within 60 s of a limit that has fallen, not while less than 6 A "
         "are offered, and a current without its phase may be the sum of three. Nor where the power that is told, "
         "over the same voltage, needs no more than the limit: one of the two is read wrongly (`power_mismatch`). "
+        "Nor for peaks of a current that varies: those of readings whose mean is within, by no more than chance. "
         "Vehicles that would take no more anyway do not show it. Source: IEC 61851-1 (5 s to follow the pilot); "
         "OCPP 1.6 section 3.13."
     ),

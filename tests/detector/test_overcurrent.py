@@ -163,6 +163,48 @@ def test_a_dc_outlet_has_one_current() -> None:
     assert len(story.standing) == 1
 
 
+_RIPPLE_A = (151.0, 146.0, 160.0, 149.0, 163.0, 152.0, 144.0, 158.0)
+
+
+def _read(story: Story, *readings: float) -> None:
+    for amps in readings:
+        story.wait(60)
+        story.measure(transaction="1", current_a=amps, current_offered_a=150.0)
+
+
+@pytest.fixture
+def dc() -> Story:
+    connectors = (Connector(connector_id=1, max_current_a=200.0),)
+    story = _story(Station(station_id="SE-1", current="DC", connectors=connectors))
+    _begin(story)
+    return story
+
+
+def test_peaks_of_a_varying_current_never_fire(dc: Story) -> None:
+    _read(dc, *_RIPPLE_A, 170.4, 166.1, *_RIPPLE_A, 166.0, 171.0, *_RIPPLE_A)
+    assert dc.kinds() == []
+
+
+def test_a_varying_current_that_is_over_in_the_mean_fires(dc: Story) -> None:
+    _read(dc, *[amps + 17 for amps in _RIPPLE_A])
+    assert len(dc.standing) == 1
+
+
+@pytest.mark.parametrize(
+    "before", [(), (140.0,) * 8, (150.9, 151.0, 150.8, 151.0), _RIPPLE_A, (151.0, 155.0, 160.0, 165.0)]
+)
+def test_more_than_chance_fires_at_the_second_reading(dc: Story, before: tuple[float, ...]) -> None:
+    _read(dc, *before, 185.0)
+    assert dc.standing == []
+    _read(dc, 184.0)
+    assert len(dc.standing) == 1
+
+
+def test_a_varying_current_that_stays_over_fires_in_the_end(dc: Story) -> None:
+    _read(dc, *_RIPPLE_A, 168.0, 167.0, 168.0, 167.0, 168.0, 167.0)
+    assert len(dc.standing) == 1
+
+
 def test_without_any_limit_nothing_is_over() -> None:
     story = _story()
     _begin(story)

@@ -90,8 +90,8 @@ class Ways(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 class Run(NamedTuple):
     """A stretch of visits up to now in which a way is missing. `chance`: that it is so by chance; `usual`: its
-    share before. `nobody`: visits of drivers who left unidentified, and `nobody_chance`: that they are so many by
-    chance. `others`: by other ways, in the run and as many as the time before lets expect. `switched`: how many
+    share before. `nobody`: visits of drivers who left unidentified; `known`: what went before, as `chance_of_both`
+    takes it. `others`: by other ways, in the run and as many as the time before lets expect. `switched`: how many
     times likelier that is if everybody came and took another way than if only those came who always do."""
 
     chance: float
@@ -100,7 +100,7 @@ class Run(NamedTuple):
     came: int
     usual: float
     nobody: int
-    nobody_chance: float
+    known: tuple[float, float, float]
     others: int
     others_usual: float
     switched: float
@@ -187,8 +187,10 @@ def runs(ways: Ways, way: Way, *, least: float, known: float, peers: float | Non
                 came=came,
                 usual=(before[way] + lent) / known_visits,
                 nobody=nobody,
-                nobody_chance=_at_least(
-                    nobody, len(run), before[Way.NOBODY] + _UNSEEN, sum(before) - before[Way.NOBODY]
+                known=(
+                    before[way] + lent,
+                    before[Way.NOBODY],
+                    known_visits - before[way] - lent - before[Way.NOBODY],
                 ),
                 others=others,
                 others_usual=usual_others * lasted / hours,
@@ -226,8 +228,31 @@ def at_most(k: int, n: int, good: float, bad: float) -> float:
     return min(sum(term(j) for j in range(k + 1)), 1.0)
 
 
-def _at_least(k: int, n: int, good: float, bad: float) -> float:
-    return 1.0 if k <= 0 else max(1.0 - at_most(k - 1, n, good, bad), 0.0)
+@lru_cache(maxsize=4_096)
+def chance_of_both(
+    came: int, nobody: int, visits: int, known: tuple[float, float, float], *, left: float
+) -> float:
+    """How likely it is by chance that so few of the visits came by a way and so many left unidentified, together.
+    `known`: visits by the way, of those who left, and all others that went before.
+
+    The two are no independent tests, for who leaves does not come. So it is the probability of all outcomes that
+    speak as much for the way's failure, by the likelihood ratio of `left` of its share being left and its other
+    drivers leaving: Dirichlet-multinomial, Jeffreys' prior.
+    """
+    prior = (known[0] + 0.5, known[1] + 0.5, known[2] + 0.5)
+    fewer, more = log(left), log1p((1 - left) * prior[0] / prior[1])
+    whole = lgamma(visits + 1) + lgamma(sum(prior)) - lgamma(sum(prior) + visits)
+    by_way, by_nobody, by_others = (
+        [lgamma(a + n) - lgamma(a) - lgamma(n + 1) for n in range(visits + 1)] for a in prior
+    )
+    least = came * fewer + nobody * more - 1e-9
+    found = sum(
+        exp(whole + by_way[c] + by_nobody[k] + by_others[visits - c - k])
+        for k in range(visits + 1)
+        for c in range(visits - k + 1)
+        if c * fewer + k * more >= least
+    )
+    return min(found, 1.0)
 
 
 def _log_beta(a: float, b: float) -> float:

@@ -12,7 +12,7 @@ import msgspec
 
 from detector.assets import station_asset
 from detector.rules.base import Rule, Scope, Standing, Subject, Threshold, Thresholds, Verdict, Wake
-from detector.ways import Run, Way, Ways, at_least_poisson, follow, newest_only, runs, suspicion
+from detector.ways import Run, Way, Ways, at_least_poisson, chance_of_both, follow, newest_only, runs, suspicion
 from laddvakt.domain.tickets import Evidence, Finding, Severity
 
 _ENOUGH = 10
@@ -106,7 +106,8 @@ def _tells(run: Run, thresholds: Thresholds) -> bool:
     """The way seems to be missing, and about as many drivers left unidentified; or it is missing altogether, and
     those who took it do not come by another way."""
     explained = thresholds["leavers"] <= run.nobody <= thresholds["unidentified"] * run.usual * run.visits
-    if explained and run.nobody_chance <= thresholds["left"] and run.chance <= thresholds["hint"]:
+    left = thresholds["share"]
+    if explained and chance_of_both(run.came, run.nobody, run.visits, run.known, left=left) <= thresholds["both"]:
         return True
     gone = run.came <= thresholds["share"] * run.usual * run.visits and run.chance <= thresholds["chance"]
     return gone and run.switched <= thresholds["switched"]
@@ -143,7 +144,7 @@ def describe_by(kind: Kind) -> Callable[[Subject, Any, Thresholds, datetime], Fi
     def describe(subject: Subject, memory: Memory, thresholds: Thresholds, now: datetime) -> Finding:
         since = memory.held_since or now
         whole = runs(memory.ways, kind.way, least=1, known=1, peers=None)
-        nothing = Run(1.0, since, 0, 0, memory.usual, 0, 1.0, 0, 0.0, 1.0)
+        nothing = Run(1.0, since, 0, 0, memory.usual, 0, (0.0, 0.0, 0.0), 0, 0.0, 1.0)
         run = next((run for run in whole if run.since >= since), nothing)
         return Finding(
             fault=kind.code,
@@ -188,13 +189,16 @@ THRESHOLDS = (
     Threshold(name="visits", default=4, unit="visits", doc="in a run, at least"),
     Threshold(name="known", default=6, unit="visits", doc="that must be known from before it"),
     Threshold(
-        name="hint",
-        default=0.02,
+        name="both",
+        default=0.00007,
         unit="probability",
-        doc="that the way is missing by chance, which does where drivers leave unidentified",
+        doc="of so few by this way and so many who leave unidentified together, at most",
     ),
     Threshold(
-        name="left", default=0.001, unit="probability", doc="that so many leave unidentified by chance, beside it"
+        name="left",
+        default=0.001,
+        unit="probability",
+        doc="from which on those who leave are suspected to be the other way's: its inverse, a likelihood ratio",
     ),
     Threshold(
         name="leavers", default=4, unit="visits", doc="of drivers who leave unidentified, at least, to count"
@@ -259,8 +263,9 @@ RULE = Rule(
         "reader, and the chance of so few is under 0.0001: beta-binomial, a binomial whose share is known "
         "from the visits before the run, six or more, and from ten that the model's other stations lend; half "
         "a visit that failed is taken for seen. Those who came by other ways must be so few that the card "
-        "holders are not among them. Two fifths and a chance of 0.02 will do where four drivers or more left "
-        "unidentified, more than chance has one time in 1,000, and no more than such cards explain. A visit "
+        "holders are not among them. Two fifths will do where four drivers or more left unidentified, no more "
+        "than such cards explain, and so few by card and so many who leave together have a chance under 0.00007: "
+        "that of all outcomes which speak as much for it (Dirichlet-multinomial, by likelihood ratio). A visit "
         "is a session's start, or a plug that came and went within 20 minutes while nobody was identified: "
         "drivers whose card is not read leave. A start whose kind of token is not said (OCPP 1.6) counts as "
         "one by card, a remote start as one by app. Not for a campaign, in which more than usual start by "

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from detector.rules import payment_fault, reader_fault
-from detector.ways import at_least_poisson, at_most
+from detector.ways import at_least_poisson, at_most, chance_of_both
 from laddvakt.domain.facts import (
     RemoteStartAsked,
     TokenPresented,
@@ -362,6 +362,26 @@ def test_what_is_usual_survives_a_restart(story: Story) -> None:
     for _ in range(3):
         _unread(story)
     assert _faults(story) == ["reader_fault"]
+
+
+def test_few_who_pay_and_some_who_leave_tell_together_what_neither_tells_alone(story: Story) -> None:
+    """A third paid and nobody left; then of 21 visits nobody pays and five leave."""
+    for number in range(36):
+        for station in ALL:
+            _visit(story, RFID if number % 3 else CARD, station=station, gap_h=0)
+    for number in range(21):
+        for station in ALL[1:]:
+            _visit(story, RFID if number % 3 else CARD, station=station, gap_h=0)
+        _unread(story, gap_h=0.2) if number % 5 == 0 else _visit(story, RFID, gap_h=0.2)
+    assert [(finding.fault, finding.station_id) for finding in story.standing] == [("payment_fault", "SE-1")]
+
+
+def test_the_chance_of_both_is_that_of_all_outcomes_that_speak_as_much_for_it() -> None:
+    known = (6.0, 0.0, 13.0)
+    assert chance_of_both(0, 4, 4, (15.0, 0.0, 0.0), left=0.2) == pytest.approx(6.2e-5, rel=0.05)
+    assert chance_of_both(10, 0, 10, known, left=0.2) == pytest.approx(1.0)
+    assert chance_of_both(0, 7, 25, known, left=0.2) < chance_of_both(2, 7, 25, known, left=0.2)
+    assert chance_of_both(0, 7, 25, known, left=0.2) < chance_of_both(0, 5, 25, known, left=0.2)
 
 
 def test_the_chances() -> None:

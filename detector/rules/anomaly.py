@@ -78,6 +78,7 @@ class Reason(StrEnum):
     UNUSUAL = "unusual"  # odd in several sessions of several vehicles
     STEADY = "steady"  # one feature a little off in many sessions, always to the same side
     OF_THE_SITE = "of_the_site"  # odd by the supply, as others of the site are
+    NOT_SINCE = "not_since"  # odd before a fault that is over, and not since
     UNUSUAL_DAYS = "unusual_days"  # odd on several days that had sessions of several vehicles
 
 
@@ -113,12 +114,14 @@ class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
     days: tuple[DayScore, ...] = ()
     courses: tuple[Course, ...] = ()
     accounted: datetime | None = None  # what began before is accounted for by a fault that is over
+    met: bool = False  # what is kept made a finding, or would have
 
 
 class _Case(NamedTuple):
     """What speaks for a finding."""
 
     since: datetime
+    until: datetime  # when the newest of it began
     causes: tuple[Cause, ...]
     sessions: int
     of: tuple[str, ...]  # the vehicles, the oldest first
@@ -137,9 +140,24 @@ def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
     reason, case = _judged(memory, thresholds)
     if case is not None and _of_the_site(subject, case, thresholds):
         reason, case = Reason.OF_THE_SITE, None
+    elif case is not None and memory.accounted is not None and case.until < memory.accounted:
+        reason, case = Reason.NOT_SINCE, None
+    elif case is None and memory.met:
+        memory = _over(memory)
     if case is None:
         return Verdict(standing=Standing.NOT_MET, reason=reason, memory=memory)
+    if not memory.met:
+        memory = msgspec.structs.replace(memory, met=True)
     return Verdict(standing=Standing.MET, reason=reason, variant=_main_cause(case.causes), memory=memory)
+
+
+def _over(memory: Memory) -> Memory:
+    """Charging is usual again: what was odd before that is no evidence of what comes now."""
+    return Memory(
+        sessions=tuple(session for session in memory.sessions if not session.odd),
+        days=tuple(day for day in memory.days if not day.odd),
+        accounted=memory.accounted,
+    )
 
 
 def _spent_by(fault: str) -> bool:
@@ -147,14 +165,14 @@ def _spent_by(fault: str) -> bool:
 
 
 def _forget(memory: Any, since: datetime | None, until: datetime) -> Memory:
-    """Without what a fault brought, and the sums that it added to; what began before it was over does not count
-    either, as a day told later."""
+    """Without what was odd by a fault, and the sums that it added to; what began before it was over does not count
+    either, as a day told later. What was usual meanwhile stays, lest what was odd long before be the newest."""
     if not isinstance(memory, Memory) or since is None:
         return Memory(accounted=until)
     before = since - _BEFORE
     return Memory(
-        sessions=tuple(session for session in memory.sessions if session.since < before),
-        days=tuple(day for day in memory.days if day.since + timedelta(days=1) <= before),
+        sessions=tuple(one for one in memory.sessions if not one.odd or one.since < before),
+        days=tuple(day for day in memory.days if not day.odd or day.since + timedelta(days=1) <= before),
         courses=tuple(course for course in memory.courses if (course.grown_at or course.since) < before),
         accounted=until,
     )
@@ -188,7 +206,7 @@ def _judged(memory: Memory, thresholds: Thresholds) -> tuple[Reason, _Case | Non
     of = tuple(session.vehicle for session in odd)
     if len(odd) >= thresholds["sessions"] and len(set(of)) >= thresholds["vehicles"]:
         causes = min(odd[-int(thresholds["sessions"]) :], key=lambda session: session.p_value).causes
-        return Reason.UNUSUAL, _Case(odd[0].since, causes, len(odd), of)
+        return Reason.UNUSUAL, _Case(odd[0].since, odd[-1].since, causes, len(odd), of)
     days = [day for day in memory.days[-int(thresholds["of_days"]) :] if day.odd]
     if len(days) >= thresholds["days"]:
         case = _of_days(memory, days)
@@ -206,13 +224,13 @@ def _of_days(memory: Memory, days: list[DayScore]) -> _Case:
     """Odd days count with the sessions that they had."""
     meanwhile = [session for session in memory.sessions if session.since >= days[0].since]
     of = tuple(session.vehicle for session in meanwhile)
-    return _Case(days[0].since, days[-1].causes, len(meanwhile), of, len(days))
+    return _Case(days[0].since, days[-1].since, days[-1].causes, len(meanwhile), of, len(days))
 
 
 def _of_course(course: Course) -> _Case:
     causes = () if course.cause is None else (course.cause,)
     days = course.seen if course.feature in FEATURES_OF[Span.DAY] else 0
-    return _Case(course.since, causes, course.seen, tuple(course.of), days)
+    return _Case(course.since, course.grown_at or course.since, causes, course.seen, tuple(course.of), days)
 
 
 def _odd(memory: Memory, thresholds: Thresholds) -> list[SessionScore]:
@@ -292,7 +310,7 @@ def _number(value: float) -> str:
 
 def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetime) -> Finding:
     _, case = _judged(memory or Memory(), thresholds)
-    case = case or _Case(now, (), 0, ())
+    case = case or _Case(now, now, (), 0, ())
     feature = FEATURES.get(_main_cause(case.causes))
     cable = feature is not None and feature.asset == "cable"
     lean = None if feature is None else Lean.CABLE if cable else Lean.STATION
@@ -378,9 +396,10 @@ RULE = Rule(
         "one feature is a little off in session after session, always to the same side, until it adds up. "
         "They compare with the connector's own past, its model and the fleet under like conditions. Held back "
         "while a rule names a fault of the station; what that fault brought is forgotten when it is over, unless "
-        "it was of a kind that makes no session odd (the link, the clock, the cards, nobody who came). What the "
-        "supply does (voltage, power per ampere) is not told of a station while every second bay of its site that "
-        "charged has it too. Never more urgent than P4."
+        "it was of a kind that makes no session odd (the link, the clock, the cards, nobody who came). What was "
+        "odd before that fault is told only when something is odd after it as well, and what usual sessions have "
+        "taken away never again. What the supply does (voltage, power per ampere) is not told of a station while "
+        "every second bay of its site that charged has it too. Never more urgent than P4."
     ),
     evaluate=evaluate,
     describe=describe,

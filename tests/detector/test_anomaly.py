@@ -296,8 +296,49 @@ def test_a_fault_that_is_over_takes_what_it_brought_with_it() -> None:
     leaning = msgspec.structs.replace(_leaning(3, 6.0, "C"), start=START + timedelta(days=3))
     rows = [_row("1", day=0), _row("2", vehicle="B", day=3), leaning]
     memory = _forgotten(rows, since=3, until=5)
-    assert [session.transaction for session in memory.sessions] == ["1"]
+    assert [session.transaction for session in memory.sessions] == ["1", "3"]  # the last was usual
     assert memory.courses == ()
+
+
+def _goes_on(memory: anomaly.Memory, *rows: ScoredWindow) -> tuple[Standing, str]:
+    verdict = anomaly.evaluate(_subject(*rows), memory, anomaly.RULE.defaults(), START)
+    return verdict.standing, str(verdict.reason)
+
+
+def test_what_was_mended_before_another_fault_is_not_told_when_that_one_is_over() -> None:
+    """Three odd sessions, the mend and four usual ones, of which the last are while another fault lasts."""
+    odd = [_row(str(n), vehicle="AB"[n % 2], day=n) for n in range(3)]
+    usual = [_row(str(n), flagged=False, vehicle="CD"[n % 2], day=n) for n in range(4, 8)]
+    memory = _forgotten([*odd, *usual], since=5, until=9)
+    assert _goes_on(memory, _row("9", flagged=False, vehicle="C", day=9)) == (Standing.NOT_MET, "some_sessions")
+
+
+def test_what_was_odd_before_a_fault_is_told_when_it_is_odd_after_it_as_well() -> None:
+    memory = _forgotten([_row(str(n), vehicle="AB"[n % 2], day=n) for n in range(3)], since=5, until=9)
+    assert _goes_on(memory, _row("9", flagged=False, vehicle="C", day=9)) == (Standing.NOT_MET, "not_since")
+    assert _goes_on(memory, _row("9", vehicle="C", day=9)) == (Standing.MET, "unusual")
+
+
+def test_what_had_added_up_before_a_fault_is_told_when_it_grows_after_it() -> None:
+    rows = [msgspec.structs.replace(_leaning(n, 8.0, f"v{n}"), start=START + timedelta(days=n)) for n in range(4)]
+    memory = _forgotten(rows, since=6, until=8)
+    usual, odd = (
+        msgspec.structs.replace(_leaning(9, evidence, "v9"), start=START + timedelta(days=9))
+        for evidence in (0.2, 8.0)
+    )
+    assert _goes_on(memory, usual) == (Standing.NOT_MET, "not_since")
+    assert _goes_on(memory, odd) == (Standing.MET, "steady")
+
+
+def test_what_is_over_is_no_evidence_of_what_comes_next() -> None:
+    """Usual sessions took a finding away. It takes as much as the first time to raise it again."""
+    verdict = anomaly.evaluate(_subject(), None, anomaly.RULE.defaults(), START)
+    standings = []
+    for n, evidence in enumerate((8.0, 8.0, 8.0, 0.2, 0.2, 0.2, 5.0, 5.0)):
+        row = msgspec.structs.replace(_leaning(n, evidence, f"v{n}"), start=START + timedelta(days=n))
+        verdict = anomaly.evaluate(_subject(row), verdict.memory, anomaly.RULE.defaults(), START)
+        standings.append(verdict.standing is Standing.MET)
+    assert standings == [False, False, True, True, False, False, False, False]
 
 
 def test_a_sum_that_a_fault_added_to_goes_with_it_and_an_older_one_stays() -> None:

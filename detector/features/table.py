@@ -109,7 +109,7 @@ WINDOW_FEATURES: dict[str, Feature] = {
         "mK/A2",
         "cable",
         0.5,
-        "1000 (T plug - T ambient) / I^2, from 8 K on",
+        "1000 (T plug - T ambient) / I^2, from 8 K on; AC: times (rated current / 32 A)^2",
         "plug and ambient temperature, current",
         _PLUG,
         ratio=True,

@@ -33,6 +33,10 @@ LEAST_HEAT_K = 8.0
 """A plug warmer than the air by less tells nothing: so much do sensors, the sun and a lack of wind make, and over
 the square of a small current it looks like a lot."""
 
+USUAL_A = 32.0
+"""What most AC plugs are rated for. A plug for less has less metal and warms more for each ampere squared, yet
+about as much at its own rated current: the same rise is allowed each of them there (IEC 62196-1: 50 K)."""
+
 ROOM_C = 20.0
 LEAST_WARM_K = 5.0
 """A cabinet at room temperature needs no fan, and from there on the more the warmer. One that stands still is at
@@ -185,6 +189,8 @@ def close(
     if thing.kind == "DC":
         for name in _OF_THE_BATTERY:
             values.pop(name, None)
+    elif "plug_heat" in values:
+        values["plug_heat"] *= _of_the_usual(connector, station)
     return Window(
         station_id=view.station_id,
         connector_id=connector.connector_id,
@@ -259,6 +265,13 @@ def _register_balance(window: OpenWindow, power: Sums, values: dict[str, float])
     expected_wh = power.mean * hours
     if expected_wh >= max(_REGISTER_WH, _STEPS * window.register_step_wh):
         values["register_balance"] = (register.last - register.first) / expected_wh
+
+
+def _of_the_usual(connector: ConnectorView, station: Station | None) -> float:
+    """By what heat over current squared of an AC plug is multiplied to be held against that of plugs for 32 A; one
+    whose rating is not known is taken for one of those."""
+    known = station.connector(connector.connector_id) if station is not None else None
+    return ((known.max_current_a if known is not None else None) or USUAL_A) ** 2 / USUAL_A**2
 
 
 def _unbalance(values: list[float]) -> float:

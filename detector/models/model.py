@@ -32,7 +32,7 @@ from detector.models.wording import WORTH_WORDS, Judged, Usual, Worded
 from detector.view import ScoredWindow
 from laddvakt.domain.errors import LaddvaktError
 
-VERSION = 8
+VERSION = 9
 MIN_ROWS = {Span.WINDOW: 300, Span.SESSION: 100, Span.DAY: 50}
 """A day's rows come one a day: with a hundred, a week of eight connectors would not do."""
 HELD_OUT = 0.3

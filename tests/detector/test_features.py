@@ -9,7 +9,7 @@ import pytest
 
 from detector.features import FEATURES, RAMP, WINDOW, Window
 from detector.view import ScoredWindow
-from laddvakt.domain.stations import ConnectorState, Station
+from laddvakt.domain.stations import Connector, ConnectorState, Station
 from tests.support.detector import START, Story, make_engine
 
 
@@ -189,6 +189,20 @@ def test_heat_comes_from_devices_and_needs_ambient(story: Story, gathered: Gathe
     assert "plug_heat" not in first  # nobody knows whether the current was steady before: heat follows slowly
     assert second["plug_heat"] == pytest.approx(1000 * 25.6 / 16**2)
     assert first["cabinet_rise"] == second["cabinet_rise"] == pytest.approx(15.0)
+
+
+@pytest.mark.parametrize(("rated_a", "share"), [(None, 1.0), (32.0, 1.0), (16.0, 1 / 4), (63.0, (63 / 32) ** 2)])
+def test_heat_of_plugs_of_all_ratings_compares(gathered: Gathered, rated_a: float | None, share: float) -> None:
+    connectors = (Connector(connector_id=1, max_current_a=rated_a),)
+    station = Station(station_id="SE-1", current="AC", model="One", connectors=connectors)
+    story = Story(make_engine([station], watch=gathered))
+    story.boot()
+    story.start("1")
+    for _ in range(20):
+        story.measure(connector_id=0, source="mqtt", ambient_temperature_c=10.0)
+        story.measure(source="mqtt", plug_temperature_c=35.6)
+        charge(story, 1, **AC)
+    assert gathered.windows[1].values["plug_heat"] == pytest.approx(1000 * 25.6 / 16**2 * share)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from enum import StrEnum
+from math import log
 from typing import NamedTuple
 
 import msgspec
@@ -49,6 +50,11 @@ class Gap(msgspec.Struct, frozen=True, array_like=True, gc=False):
     @property
     def drivers(self) -> tuple[float, float, float]:
         return self.expected, self.came, self.usual
+
+    @property
+    def expected_now(self) -> float:
+        """`expected`, or less where fewer than usual came to the site's other stations."""
+        return self.expected * min((self.came + 1) / (self.usual + 1), 1.0)
 
     def __add__(self, other: Gap) -> Gap:
         return Gap(
@@ -104,9 +110,20 @@ def evaluate(subject: Subject, memory: Memory | None, thresholds: Thresholds, no
 def _arrived(subject: Subject, memory: Memory, demand: Demand, thresholds: Thresholds, now: datetime) -> Memory:
     """A gap is over. `memory` holds the demand until then."""
     gap, came, usual = _gap(subject, memory, now)
-    held = memory.held and gap.expected > thresholds["usual_gap"]
-    gaps = (*memory.gaps[-(_MAX_GAPS - 1) :], gap) if held or not memory.held else ()
-    return Memory(demand, gaps, held, came, usual)
+    gaps = (*memory.gaps[-(_MAX_GAPS - 1) :], gap)
+    if memory.held and _are_back(gaps, thresholds):
+        return Memory(demand, (), False, came, usual)
+    return Memory(demand, gaps, memory.held, came, usual)
+
+
+def _are_back(gaps: tuple[Gap, ...], thresholds: Thresholds) -> bool:
+    """Whether drivers come as they use to again: how much likelier the last arrivals are at the usual rate than at
+    what a silent station has left of it. Poisson; the natural logarithm adds up from the best of the gaps on
+    (Page's cumulative sum)."""
+    left, worth = thresholds["share"], 0.0
+    for gap in gaps:
+        worth = max(worth, 0.0) - log(left) - (1 - left) * gap.expected_now
+    return worth >= log(thresholds["back"])
 
 
 def _gap(subject: Subject, memory: Memory, now: datetime) -> tuple[Gap, float, float]:
@@ -229,13 +246,13 @@ RULE = Rule(
             name="share", default=0.25, unit="share", doc="of the usual drivers that may still come, at most"
         ),
         Threshold(
-            name="usual_gap",
-            default=3,
-            unit="drivers",
-            doc="a driver clears it who comes before so many are missing again",
+            name="back",
+            default=5,
+            unit="times",
+            doc="likelier that drivers come as usual again than that so small a share does, to clear",
         ),
     ),
-    clears="Two drivers plug in with no more time between them than is usual.",
+    clears="Drivers plug in as often as they use to: mostly four, with no more time between them than is usual.",
     action="Call the site or look at its camera: is the bay open, the display lit, the price right? Try a start.",
     doc=(
         "Connectors stand free and nobody plugs in, or hardly anybody, for 12 hours or more, and with what "
@@ -250,7 +267,9 @@ RULE = Rule(
         "the link was down, are not silence. Where the site has other stations, it must also have a chance under "
         "0.001 that of all who came to the site so few came here (beta-binomial, each station with its share of "
         "what is usual, as far as that is known): a holiday, closed gates or snow keep them away everywhere. A "
-        "station alone at its site must be surer. An hour of the week that was never seen expects nobody."
+        "station alone at its site must be surer. One driver who gets through is not the end of it: it clears "
+        "when the last arrivals are five times likelier at the usual rate (where the site is quiet now, at that) "
+        "than at a quarter of it. An hour of the week that was never seen expects nobody."
     ),
     evaluate=evaluate,
     describe=describe,

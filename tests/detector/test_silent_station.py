@@ -60,15 +60,21 @@ def _visit(story: Story, station: str) -> None:
 
 
 def _live(
-    story: Story, days: float, *, stations: tuple[str, ...] = ALL, per_hour: float = 0.6, seed: int = 1
+    story: Story,
+    days: float,
+    *,
+    stations: tuple[str, ...] = ALL,
+    per_hour: float = 0.6,
+    seed: int = 1,
+    rare: float = 1.0,
 ) -> None:
-    """Drivers come by day, to these stations."""
+    """Drivers come by day, to these stations. `rare`: the share of SE-1's that gets through."""
     rng = random.Random(seed)
     end = story.now + timedelta(days=days)
     while story.now < end:
         hour = story.now
         for station in stations:
-            if 6 <= hour.hour < 20 and rng.random() < per_hour:
+            if 6 <= hour.hour < 20 and rng.random() < per_hour * (rare if station == "SE-1" else 1.0):
                 story.now = hour
                 _visit(story, station)
         story.now = hour + timedelta(hours=1)
@@ -177,10 +183,31 @@ def test_clears_when_drivers_come_as_they_use_to(story: Story) -> None:
     _live(story, 10)
     _live(story, 3, stations=("SE-2", "SE-3"), seed=2)
     assert len(story.standing) == 1
-    _visit(story, "SE-1")
+    story.now += timedelta(hours=8)
+    for _ in range(2):
+        _visit(story, "SE-1")
+        assert len(story.standing) == 1
+        story.now += timedelta(hours=1)
+    for _ in range(2):
+        _visit(story, "SE-1")
+        story.now += timedelta(hours=1)
+    assert story.standing == []
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_one_driver_in_eight_who_gets_through_does_not_clear_it(story: Story, seed: int) -> None:
+    _live(story, 10)
+    _live(story, 8, rare=1 / 8, seed=20 + seed)
+    assert [kind for kind in story.kinds() if kind is not ChangeKind.STILL] == [ChangeKind.RAISED]
+    _live(story, 2, seed=seed)
+    assert story.standing == []
+
+
+def test_clears_at_a_station_where_few_come_while_its_site_is_quiet(story: Story) -> None:
+    _live(story, 20, per_hour=0.15)
+    _live(story, 14, per_hour=0.15, rare=0.0, seed=2)
     assert len(story.standing) == 1
-    story.now += timedelta(hours=1)
-    _visit(story, "SE-1")
+    _live(story, 5, per_hour=0.1, seed=3)
     assert story.standing == []
 
 

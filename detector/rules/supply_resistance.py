@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from datetime import datetime, timedelta
 from enum import StrEnum
+from statistics import fmean, median, stdev
 from typing import Any
 
 import msgspec
@@ -31,6 +33,8 @@ _RECENT = 5
 _BACK = 0.8
 _CLEARLY = 1.25  # times the limit: more than the grid's drift in a session makes of a sound supply
 _GROWN = 1.3  # times what is usual here: a long cable near the limit is no loose terminal
+_ALIKE = 1.15  # times: changes of current that are the same on all phases
+_SURE = 5.0  # standard errors: a phase differs from the others by more than chance makes it
 _LEAST_LEARNT = 5
 _MOST_LEARNT = 60  # sessions: about thirty days of a busy connector
 
@@ -52,13 +56,15 @@ class Usual(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Seen(msgspec.Struct, frozen=True, array_like=True):
-    """What one session said."""
+    """What one session said. `more`: than the other phases in the same session, where all three were loaded: what
+    the grid does meanwhile it mostly does to all of them."""
 
     at: datetime
     ohm: float
     limit: float
     r_squared: float
     spread_a: float
+    more: float | None = None
 
 
 class Phase(msgspec.Struct, frozen=True, array_like=True):
@@ -169,9 +175,13 @@ def _judged(memory: Memory, thresholds: Thresholds, now: datetime) -> Memory:
     """A session is over: what it said of each phase."""
     loaded = sum(phase.best is not None for phase in memory.phases)
     together = loaded == len(memory.phases) and loaded > 1
-    phases = tuple(_with_session(phase, now, thresholds, together=together) for phase in memory.phases)
+    apart = _apart(memory.phases) if together else [None] * len(memory.phases)
+    phases = tuple(
+        _with_session(phase, more, now, thresholds, together=together)
+        for phase, more in zip(memory.phases, apart, strict=True)
+    )
     found = memory.found
-    if found >= 0 and _fallen(phases[found], 2, over=False):
+    if found >= 0 and _fallen(phases[found], 2, over=False) and not _uneven(phases[found], thresholds):
         found = -1
     if found < 0:
         over = [i for i, phase in enumerate(phases) if _sags(phase, thresholds, told=bool(memory.neighbour))]
@@ -181,11 +191,33 @@ def _judged(memory: Memory, thresholds: Thresholds, now: datetime) -> Memory:
 
 def _sags(phase: Phase, thresholds: Thresholds, *, told: bool) -> bool:
     """Whether sessions enough are over their limit: more of them where no idle neighbour told of the grid's drift
-    and they are little over it."""
+    and they are little over it. Or the other phases show in them all that it is this one."""
+    if _uneven(phase, thresholds):
+        return True
     enough = int(thresholds["sessions"])
     clear = all(one.ohm > _CLEARLY * one.limit for one in phase.recent[-enough:])
     untold = min(int(thresholds["untold_sessions"]), _RECENT)
     return _fallen(phase, enough if told or clear else max(enough, untold), over=True)
+
+
+def _apart(phases: tuple[Phase, ...]) -> list[float | None]:
+    """By how much each phase falls further than the others (their median), in ohms; None where their currents
+    changed by different amounts: the neutral then carries some, and adds its own to whose changed most."""
+    spreads = [phase.best.spread for phase in phases if phase.best is not None]
+    if max(spreads) > _ALIKE * min(spreads):
+        return [None] * len(phases)
+    ohms = [-phase.best.slope for phase in phases if phase.best is not None]
+    return [ohm - median([*ohms[:index], *ohms[index + 1 :]]) for index, ohm in enumerate(ohms)]
+
+
+def _uneven(phase: Phase, thresholds: Thresholds) -> bool:
+    """Whether the last sessions agree that this phase has twice the others' resistance, and clearly more."""
+    told = [(one.ohm, one.more) for one in phase.recent if one.more is not None]
+    if len(told) < _RECENT:
+        return False
+    mean, more = fmean([ohm for ohm, _ in told]), fmean([more for _, more in told])
+    error = stdev([more for _, more in told]) / math.sqrt(len(told))
+    return more >= max(thresholds["uneven_ohm"], _SURE * error) and mean >= thresholds["times"] * (mean - more)
 
 
 def _fallen(phase: Phase, sessions: int, *, over: bool) -> bool:
@@ -196,7 +228,9 @@ def _fallen(phase: Phase, sessions: int, *, over: bool) -> bool:
     return all(one.ohm > one.limit if over else one.ohm < _BACK * one.limit for one in last)
 
 
-def _with_session(phase: Phase, now: datetime, thresholds: Thresholds, *, together: bool) -> Phase:
+def _with_session(
+    phase: Phase, more: float | None, now: datetime, thresholds: Thresholds, *, together: bool
+) -> Phase:
     best = phase.best
     if best is None:
         return phase
@@ -208,7 +242,7 @@ def _with_session(phase: Phase, now: datetime, thresholds: Thresholds, *, togeth
     over = ohm > limit
     if over and best.r_squared < thresholds["r_squared"]:
         return Phase(phase.lines, None, phase.alone, phase.together, phase.recent)  # it says nothing
-    seen = Seen(now, ohm, limit, best.r_squared, best.spread)
+    seen = Seen(now, ohm, limit, best.r_squared, best.spread, more)
     recent = (*phase.recent[-(_RECENT - 1) :], seen)
     learnt = usual if over else _learnt(usual, max(ohm, 0.0))
     alone, all_three = (phase.alone, learnt) if together else (learnt, phase.together)
@@ -224,6 +258,9 @@ def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
     found: Phase = memory.phases[memory.found]
     name, last = f"L{memory.found + 1}", found.recent[-1]
     recent = [one for one in found.recent if one.ohm > one.limit]
+    uneven = len(recent) < thresholds["sessions"] and _uneven(found, thresholds)
+    if uneven:
+        recent = list(found.recent)
     usual = max((found.alone, found.together), key=lambda one: one.n)
     learnt = f"usual here {usual.ohm:.2f} ohm, {usual.n} sessions" if usual.n else ""
     return RULE.finding(
@@ -240,11 +277,13 @@ def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
                 Evidence(
                     label=f"Resistance before {name}",
                     value=f"{one.ohm:.2f} ohm",
-                    threshold=f"{one.limit:.2f} ohm",
-                    peers=learnt,
+                    threshold=f"{one.ohm - (one.more or 0.0):.2f} ohm, twice"
+                    if uneven
+                    else f"{one.limit:.2f} ohm",
+                    peers="the other phases" if uneven else learnt,
                     at=one.at,
                 )
-                for one in recent[-int(thresholds["sessions"]) :]
+                for one in (recent if uneven else recent[-int(thresholds["sessions"]) :])
             ),
             Evidence(
                 label="Share of the voltage's changes that current explains",
@@ -267,6 +306,9 @@ RULE = Rule(
         Threshold(name="ohm", default=0.4, unit="ohm", doc="resistance before a phase that is too much anywhere"),
         Threshold(name="times", default=2, unit="x", doc="times what is usual here, once five sessions have told"),
         Threshold(name="least_ohm", default=0.3, unit="ohm", doc="less is never too much, whatever is usual"),
+        Threshold(
+            name="uneven_ohm", default=0.1, unit="ohm", doc="more than the other phases, where five sessions agree"
+        ),
         Threshold(name="step_a", default=10, unit="A", doc="by so much current must have changed in a session"),
         Threshold(
             name="r_squared", default=0.6, unit="share", doc="of the voltage's variance that current explains"
@@ -288,10 +330,12 @@ RULE = Rule(
         "connectors. Over 0.4 ohm, or over twice what is usual here and 0.3 ohm (a sound loop of 50 m of 6 mm2 "
         "copper has that), and 1.3 times what is usual in any case, in three sessions whose current changed by "
         "10 A and explains 0.6 of the variance; in five, if it is little and no idle station of the site tells "
-        "how the grid drifts. One- and three-phase sessions have usual values each, for only the former load the "
-        "neutral. Not for the grid's drift: samples fade, and what an idle station of the site sees meanwhile is "
-        "subtracted. Source: IEC 60364-6 (loop impedance); IEC TR 60725 (nine in ten homes have under 0.24 ohm "
-        "in a phase and 0.16 ohm in the neutral)."
+        "how the grid drifts. Or where a phase has twice the others' and 0.1 ohm more (26 W in a terminal at 16 "
+        "A) in the mean of five sessions that load all phases alike, by five standard errors: the grid and long "
+        "cables do the same to each. One- and three-phase sessions have usual values each, for only the former "
+        "load the neutral. Not for the grid's drift: samples fade, and what an idle station of the site sees "
+        "meanwhile is subtracted. Source: IEC 60364-6 (loop impedance); IEC TR 60725 (nine in ten homes have "
+        "under 0.24 ohm in a phase and 0.16 ohm in the neutral)."
     ),
     evaluate=evaluate,
     describe=describe,

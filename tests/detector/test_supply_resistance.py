@@ -112,7 +112,47 @@ def test_twice_very_little_never_fires() -> None:
     for number in range(6):
         _session(story, mains, number)
     for number in range(6, 14):
-        _session(story, mains, number, (0.25, 0.1, 0.1))
+        _session(story, mains, number, (0.25, 0.25, 0.25))
+    assert story.kinds() == []
+
+
+def test_a_phase_that_has_twice_the_others_in_five_sessions_fires() -> None:
+    story, mains = _story(), Mains()
+    for number in range(6):
+        _session(story, mains, number)
+    for number in range(6, 9):
+        _session(story, mains, number, (0.1, 0.1, 0.28))
+    assert story.standing == []
+    for number in range(9, 11):
+        _session(story, mains, number, (0.1, 0.1, 0.28))
+    (finding,) = story.standing
+    assert "L3" in finding.explanation
+    assert finding.evidence[0].peers == "the other phases"
+    for number in range(11, 13):
+        assert len(story.standing) == 1
+        _session(story, mains, number)
+    assert story.standing == []
+
+
+def test_a_phase_that_differs_now_and_then_never_fires() -> None:
+    story, mains = _story(), Mains()
+    for number in range(24):
+        _session(story, mains, number, (0.1, 0.1, 0.28 if number % 4 else -0.02))
+    assert story.kinds() == []
+
+
+def test_a_phase_on_which_a_second_vehicle_charges_alone_never_fires() -> None:
+    """Its current goes back through the neutral, whose resistance is added to that of its phase."""
+    story, mains = _story(), Mains()
+    for number in range(12):
+        _session(story, mains, number, (0.32, 0.12, 0.12), amps=(32.0, 16.0, 16.0))
+    assert story.kinds() == []
+
+
+def test_phases_of_a_long_cable_that_differ_a_little_never_fire() -> None:
+    story, mains = _story(), Mains()
+    for number in range(12):
+        _session(story, mains, number, (0.18, 0.2, 0.3))
     assert story.kinds() == []
 
 

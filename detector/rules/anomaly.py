@@ -82,6 +82,9 @@ class Reason(StrEnum):
     UNUSUAL_DAYS = "unusual_days"  # odd on several days that had sessions of several vehicles
 
 
+_IS_OVER = frozenset({Reason.USUAL, Reason.SOME_SESSIONS})
+
+
 class SessionScore(msgspec.Struct, frozen=True, omit_defaults=True):
     """One session as the models saw it: its windows and, once it is over, the session as a whole."""
 
@@ -142,7 +145,7 @@ def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
         reason, case = Reason.OF_THE_SITE, None
     elif case is not None and memory.accounted is not None and case.until < memory.accounted:
         reason, case = Reason.NOT_SINCE, None
-    elif case is None and memory.met:
+    elif memory.met and reason in _IS_OVER:
         memory = _over(memory)
     if case is None:
         return Verdict(standing=Standing.NOT_MET, reason=reason, memory=memory)

@@ -35,7 +35,8 @@ _JITTER_S = 30.0
 _DRIFT = 0.25
 """A clock may run wrong by this share of the time; the times of a queue that is emptied run faster."""
 _NOT_VALUES = 2
-"""Messages of another kind that values may add to."""
+"""Messages of another kind that values may add to; one is enough for times in the future, which neither a queue
+nor an interval's start makes."""
 _ZONE_S = 1800.0
 _ZONE_WITHIN_S = 120.0
 
@@ -122,7 +123,8 @@ def _shown_by_all(clock: Clock, memory: Memory, thresholds: Thresholds, now: dat
     """Whether all that was said of late, values included, is off like the last message, within half a minute over
     minutes: the times of a queue run faster. Values prove nothing without messages of another kind, for some
     stations stamp them with the start of their interval."""
-    if clock.run_since is None or memory.count < _NOT_VALUES or clock.run_count < thresholds["messages"]:
+    enough = memory.count >= (_NOT_VALUES if memory.late_s > 0 else 1)
+    if clock.run_since is None or not enough or clock.run_count < thresholds["messages"]:
         return False
     off_s, low_s, high_s = thresholds["off_s"], clock.run_low_s, clock.run_high_s
     alike = (low_s > off_s or high_s < -off_s) and low_s - _JITTER_S <= memory.late_s <= high_s + _JITTER_S
@@ -172,13 +174,13 @@ RULE = Rule(
     clears="A message comes whose time is off by less than half of what counts.",
     action="Check the station's time server and time zone; have it set its clock by Heartbeat.",
     doc=(
-        "The time in the station's messages differs from ours by more than 60 s, five messages in a row, for five "
-        "minutes, alike in all of them. Values count as well, beside two messages of another kind, while all of "
-        "them differ by the same within half a minute. Not for what was kept while the link was down: messages "
-        "marked offline (OCPP 2.x) are left out, and those that come out of a queue differ by less and less "
-        "(their times run faster than ours by more than a quarter). A status that is repeated with the time of "
-        "its last change differs by more and more. One message with the right time, values included, starts the "
-        "count anew. Devices have clocks of their own."
+        "The time in the station's messages differs from ours by more than 60 s, five messages in a row, for "
+        "five minutes, alike in all of them. Values count as well, beside two messages of another kind (one, "
+        "where the times are in the future), while all of them differ by the same within half a minute. Not for "
+        "what was kept while the link was down: messages marked offline (OCPP 2.x) are left out, and those that "
+        "come out of a queue differ by less and less (their times run faster than ours by more than a quarter). "
+        "A status that is repeated with the time of its last change differs by more and more. One message with "
+        "the right time, values included, starts the count anew. Devices have clocks of their own."
     ),
     evaluate=evaluate,
     describe=describe,

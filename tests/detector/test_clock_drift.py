@@ -150,7 +150,25 @@ def test_messages_without_a_time_never_fire(story: Story) -> None:
     assert story.kinds() == []
 
 
-@pytest.mark.parametrize("behind_s", [600.0, -600.0])
+def test_values_of_the_future_count_beside_one_message_of_another_kind(story: Story) -> None:
+    """As of a driver who leaves a bay that reports no more than that."""
+    for _ in range(12):
+        story.wait(30)
+        story.measure(at=story.now + timedelta(seconds=400), power_w=1.0)
+    assert story.standing == []
+    _status(story, -405)
+    assert "7 min ahead" in story.standing[0].explanation
+
+
+def test_values_of_the_future_beside_a_message_with_the_right_time_never_fire(story: Story) -> None:
+    for _ in range(12):
+        story.wait(30)
+        story.measure(at=story.now + timedelta(seconds=400), power_w=1.0)
+    _status(story, 1)
+    assert story.kinds() == []
+
+
+@pytest.mark.parametrize("behind_s", [600.0, 480.0])
 def test_values_count_beside_two_messages_of_another_kind(story: Story, behind_s: float) -> None:
     """A session: its start, its values once a minute, and its end."""
     _status(story, behind_s)
@@ -160,7 +178,7 @@ def test_values_count_beside_two_messages_of_another_kind(story: Story, behind_s
     assert story.standing == []  # as far as is known, values alone may be stamped with the start of their interval
     _status(story, behind_s)
     (finding,) = story.standing
-    assert "10 min" in finding.explanation
+    assert f"{behind_s / 60:.0f} min behind" in finding.explanation
     assert finding.evidence[1].value == "9"
 
 

@@ -66,7 +66,7 @@ class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
     """`days`: the median of each day that was not out of the ordinary; `today`: of the day `day` so far; `usual`:
     the median of `days`, 0 while there are too few days, sessions (`learnt`) or vehicles (the first ones,
     `vehicles`): of a handful, one that barely warms the plug would make all others look hot. `over`: the last
-    sessions, also those that the sun may explain, since one was usual; `cool`: usual ones since one was not."""
+    sessions in a row over the limit, also those that the sun may explain; `cool`: usual ones since."""
 
     warming: Warming | None = None
     top_a: float = 0.0  # the highest current ever seen, where the rating is not known
@@ -139,9 +139,10 @@ def _session(
     seen = Session(now, session.vehicle, heat, high, _hour(session.started_at), shade)
     if over:
         many = min(int(thresholds["agreeing"]), _MOST_AGREEING)
-        memory = replace(memory, over=(*memory.over, seen)[-many:], cool=0)
+        before = () if memory.cool else memory.over
+        memory = replace(memory, over=(*before, seen)[-many:], cool=0)
     else:
-        memory = _learn(replace(memory, over=(), cool=memory.cool + 1), heat, session.vehicle, now)
+        memory = _learn(replace(memory, cool=memory.cool + 1), heat, session.vehicle, now)
     if high or not over:
         memory = replace(memory, recent=(*memory.recent[-int(thresholds["sessions"]) :], seen))
     if limit is None:
@@ -158,7 +159,7 @@ def _agree(memory: Memory, thresholds: Thresholds) -> bool:
     apart on the clock for the sun to have shone upon them all: half a day, or a quarter where the next plug was in
     the shade during some of them."""
     over = memory.over
-    if len(over) < min(int(thresholds["agreeing"]), _MOST_AGREEING) or not memory.usual:
+    if memory.cool or len(over) < min(int(thresholds["agreeing"]), _MOST_AGREEING) or not memory.usual:
         return False
     if len({session.vehicle for session in over}) < thresholds["vehicles"]:
         return False
@@ -211,11 +212,12 @@ def _judge(memory: Memory, thresholds: Thresholds) -> Memory:
     needed = int(thresholds["sessions"])
     high = [session for session in memory.recent if session.high]
     worn, reason = memory.worn, Reason.USUAL
+    over = bool(memory.over) and not memory.cool
     if _agree(memory, thresholds):
         worn, reason = True, Reason.WORN
-    elif memory.over and not memory.over[-1].high:
+    elif over and not memory.over[-1].high:
         reason = Reason.WORN if worn else Reason.SUN_MAY
-    elif memory.over and len(high) >= needed:
+    elif over and len(high) >= needed:
         several = len({session.vehicle for session in high}) >= thresholds["vehicles"]
         worn, reason = worn or several, Reason.WORN if several else Reason.ONE_VEHICLE
     elif worn and memory.cool < needed:
@@ -243,9 +245,9 @@ def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
     peers = subject.network.peers(RULE.code, _FEATURE, subject)
     limit = limit_of(memory, peers, thresholds) or 0.0
     high = [session for session in recent if session.high]
-    alike = len(high) < thresholds["sessions"]  # then they agree, or did
-    if alike:
-        high = list(memory.over or high or recent)
+    in_a_row = len(high) < thresholds["sessions"] and bool(memory.over)
+    if in_a_row:
+        high = list(memory.over)
     usual = memory.usual or (peers.median if peers is not None else high[-1].heat)
     vehicles = [session.vehicle for session in high]
     blame = attribute(subject, vehicles, now, lean=Lean.CABLE)
@@ -255,8 +257,8 @@ def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
         return f"{heat * rated**2:.0f} K at {rated:.0f} A"
 
     which = f"{len(high)} of the last {len(recent)} sessions"
-    if alike:
-        which = f"each of {len(high)} sessions at all hours"
+    if in_a_row:
+        which = f"each of {len(high)} sessions in a row"
     among = f"median {kelvins(peers.median)} of {peers.n}" if peers is not None else ""
     return RULE.finding(
         subject,

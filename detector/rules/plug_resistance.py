@@ -246,8 +246,7 @@ def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
     limit = limit_of(memory, peers, thresholds) or 0.0
     high = [session for session in recent if session.high]
     in_a_row = len(high) < thresholds["sessions"] and bool(memory.over)
-    if in_a_row:
-        high = list(memory.over)
+    high = list(memory.over) if in_a_row else high or list(recent)
     usual = memory.usual or (peers.median if peers is not None else high[-1].heat)
     vehicles = [session.vehicle for session in high]
     blame = attribute(subject, vehicles, now, lean=Lean.CABLE)

@@ -20,6 +20,7 @@ from detector.view import (
     StationView,
 )
 from detector.vocabulary import implied
+from laddvakt.domain.attempts import BY_ITSELF
 from laddvakt.domain.commands import CommandStatus
 from laddvakt.domain.entries import Entry, EntryKind
 from laddvakt.domain.facts import (
@@ -343,6 +344,11 @@ def _stopped(view: StationView, fact: TransactionStopped, heard_at: datetime) ->
     return []
 
 
+def _nothing_flowed(session: SessionView) -> bool:
+    """Whether nothing flowed, though no limit held."""
+    return session.first_flow_at is None and not session.limited
+
+
 def _end(
     view: StationView,
     connector: ConnectorView,
@@ -365,7 +371,7 @@ def _end(
     connector.left_at = at if view.clock.late(at, heard_at) else heard_at
     if energy_wh >= _GOOD_WH:
         connector.good_at = at
-    elif session.errors or (charging_s >= _TRIED_S and session.first_flow_at is None and not session.limited):
+    elif session.errors or (_nothing_flowed(session) and (charging_s >= _TRIED_S or stop_reason in BY_ITSELF)):
         connector.bad_at = at
     connector.last_transactions = [*connector.last_transactions[-3:], session.transaction_id]
     return [

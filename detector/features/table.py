@@ -28,7 +28,7 @@ class Feature(NamedTuple):
 
     label: str
     unit: str
-    asset: str  # station or cable
+    asset: str  # station or cable; empty: either may be at fault, and the other connectors tell
     resolution: float
     formula: str
     source: str
@@ -252,7 +252,7 @@ SESSION_FEATURES: dict[str, Feature] = {
     "ended_badly": Feature(
         "ended by the equipment",
         "",
-        "station",
+        "",
         0.5,
         "1 for EmergencyStop, PowerLoss, reset, reboot, fault reasons, else 0",
         "stop reason",
@@ -263,7 +263,7 @@ SESSION_FEATURES: dict[str, Feature] = {
     "without_energy": Feature(
         "no energy delivered",
         "",
-        "station",
+        "",
         0.5,
         "1 under 0.1 kWh, else 0",
         "energy register",
@@ -274,7 +274,7 @@ SESSION_FEATURES: dict[str, Feature] = {
     "retries": Feature(
         "starts before this one",
         "",
-        "station",
+        "",
         0.5,
         "sessions under 0.1 kWh in the 15 min before",
         "sessions",

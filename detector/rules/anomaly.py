@@ -315,8 +315,7 @@ def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
     _, case = _judged(memory or Memory(), thresholds)
     case = case or _Case(now, now, (), 0, ())
     feature = FEATURES.get(_main_cause(case.causes))
-    cable = feature is not None and feature.asset == "cable"
-    lean = None if feature is None else Lean.CABLE if cable else Lean.STATION
+    lean = Lean(feature.asset) if feature is not None and feature.asset else None
     blame = attribute(subject, case.of, now, lean=lean)
     words = in_words(case.causes[0]) if case.causes else "several readings together are unusual"
     when = f"on {case.days} days" if case.days else f"in {case.sessions} sessions of {case.vehicles} vehicles"

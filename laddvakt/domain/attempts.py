@@ -22,10 +22,10 @@ _INTERRUPTED = frozenset(
     {"EmergencyStop", "HardReset", "SoftReset", "Reboot", "PowerLoss", "ImmediateReset", "UnlockCommand"}
 )
 
-_BY_ITSELF = frozenset({"Other", "PowerQuality", "GroundFault", "OvercurrentFault"})
+BY_ITSELF = frozenset({"Other", "PowerQuality", "GroundFault", "OvercurrentFault"})
 """The station ended it: no driver has given up."""
 
-BY_EQUIPMENT = _BY_ITSELF | (_INTERRUPTED - {"UnlockCommand"})
+BY_EQUIPMENT = BY_ITSELF | (_INTERRUPTED - {"UnlockCommand"})
 """OCPP 1.6 section 7.39 Reason, 2.0.1 part 2 section 3.75 ReasonEnumType: ends that nobody there asked for."""
 
 
@@ -92,7 +92,7 @@ def outcome_of_session(
             (bool(errors), Outcome.ERROR),
             (flowed, Outcome.CUT_SHORT),
             (held_off, Outcome.HELD_OFF),
-            (duration_s < PATIENCE_S and stop_reason not in _BY_ITSELF, Outcome.GAVE_UP),
+            (duration_s < PATIENCE_S and stop_reason not in BY_ITSELF, Outcome.GAVE_UP),
             (True, Outcome.NO_POWER),
         )
         if holds

@@ -144,6 +144,34 @@ def test_the_finding_says_what_stands_out() -> None:
     assert finding.severity is Severity.P4
 
 
+@pytest.mark.parametrize(
+    ("feature", "other", "kind"),
+    [
+        ("ended_badly", True, "connector"),
+        ("ended_badly", False, "station"),
+        ("ended_badly", None, "station"),
+        ("without_energy", True, "connector"),
+        ("retries", True, "connector"),
+        ("power_balance", True, "station"),
+        ("plug_heat", True, "connector"),
+    ],
+)
+def test_starts_that_fail_are_the_plugs_where_the_other_connector_charges(
+    feature: str, other: bool | None, kind: str
+) -> None:
+    """Nothing in them tells plug from station but where it happens."""
+    cause = msgspec.structs.replace(CAUSE, feature=feature)
+    rows = [msgspec.structs.replace(_row(str(n), vehicle="AB"[n % 2]), causes=(cause,)) for n in range(3)]
+    subject = _subject()
+    second = ConnectorView(connector_id=2)
+    if other is not None:
+        second.good_at, second.bad_at = (START, None) if other else (None, START)
+    assert subject.connector is not None
+    subject.view.connectors.update({1: subject.connector, 2: second})
+    finding = anomaly.describe(subject, _memory(rows), anomaly.RULE.defaults(), START)
+    assert finding.asset.kind == kind
+
+
 def _cause(feature: str, z: float, value: float, normal: float, current_a: float, against: str) -> Cause:
     return Cause(feature=feature, z=z, value=value, normal=normal, share=1, current_a=current_a, against=against)
 

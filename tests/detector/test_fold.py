@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
 from detector.fold import fold
 from detector.view import ConnectorView, StationView
 from laddvakt.domain.entries import Entry, EntryKind
@@ -16,6 +18,7 @@ from laddvakt.domain.facts import (
     StatusReported,
     TransactionReported,
     TransactionStarted,
+    TransactionStopped,
 )
 from laddvakt.domain.readings import Reading
 from laddvakt.domain.stations import ConnectorState
@@ -89,6 +92,12 @@ def test_start_that_was_refused_does_not_take_the_place_of_a_live_session() -> N
     session = take(view, 60, stranger).session
     assert session is not None
     assert session.transaction_id == "T"
+
+
+@pytest.mark.parametrize(("reason", "bad"), [("Other", True), ("Local", False), ("PowerLoss", False)])
+def test_a_session_that_the_station_ends_before_anything_flowed_is_a_bad_one(reason: str, *, bad: bool) -> None:
+    stop = TransactionStopped(at=at(20), transaction_id="T", meter_stop_wh=0, reason=reason)
+    assert (take(charging(), 20, stop).bad_at is not None) is bad
 
 
 def link(view: StationView, seconds: float, fact: LinkUp | LinkDown) -> bool:

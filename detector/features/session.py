@@ -28,7 +28,8 @@ _REDUCED = 0.8
 _GAP_S = 600.0
 """Power is not carried on over a longer silence."""
 _COVERED = 0.95
-"""Share of the session that power must be known for, to hold the register against it."""
+"""Share of the session that power must be known for, to hold the register against it; and of its energy, if the
+most that it ever took had flowed in the rest."""
 _LEAST_WH = 2000.0
 _LEAST_S = 600.0
 _MOST_LOAD = 1.1
@@ -207,10 +208,15 @@ def _values(open_: OpenSession, ended: SessionEnded, retries: int, *, managed: b
         return values
     if free:
         values |= _start(ended) | ({} if managed else _flow(open_, ended))
-    covered = open_.known_s >= _COVERED * ended.duration_s and not open_.by_register
-    if covered and open_.wh >= _LEAST_WH:
+    if not open_.by_register and open_.wh >= _LEAST_WH and _covered(open_, ended.duration_s):
         values["energy_balance"] = ended.energy_wh / open_.wh
     return values
+
+
+def _covered(open_: OpenSession, duration_s: float) -> bool:
+    unknown_s = max(duration_s - open_.known_s, 0.0)
+    most_wh = open_.peak_w * unknown_s / 3600
+    return unknown_s <= (1 - _COVERED) * duration_s and most_wh <= (1 - _COVERED) * open_.wh
 
 
 def _supply(open_: OpenSession, kind: str) -> dict[str, float]:

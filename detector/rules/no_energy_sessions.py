@@ -60,9 +60,7 @@ def evaluate(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
         tries = _with(tries, session, subject.view.connectors.get(session.connector_id), thresholds)
     window = timedelta(hours=thresholds["window_h"])
     oldest = now - window
-    if (
-        tries and not held
-    ):  # what a finding rests on is kept with it, lest its blame move as old stays are forgotten
+    if not held:  # what a finding rests on is kept with it, lest its blame move as old stays are forgotten
         tries = tuple(one for one in tries if one.at >= oldest)
     tries, held = _still(tries, held, oldest, thresholds)
     held, reason = _judge(tries, held, thresholds)

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from laddvakt.cli.trial import Outcome
     from simulator.world import LogOptions
 
-FIRST_SEED = 1023
+FIRST_SEED = 1027
 """Seeds from 1001 on are for figures that are published; who tunes takes 1 to 99. Once somebody looked at what was
-missed in one, the next figures need others: 1001 to 1022 are spent."""
+missed in one, the next figures need others: 1001 to 1026 are spent."""
 
 HEALTHY = 0.2
 """The share of its days in which a fleet has no faults yet: what is normal must be seen before."""

@@ -103,6 +103,22 @@ def test_a_register_that_counts_too_little(story: Story, gathered: Gathered) -> 
     assert gathered.of(Span.SESSION)[1].values["energy_balance"] == pytest.approx(0.8, abs=0.03)
 
 
+def test_what_flowed_before_the_first_value_is_not_held_against_the_register(
+    story: Story, gathered: Gathered
+) -> None:
+    """Five minutes at 22 kW that nobody saw, a sixth of what was charged in four hours."""
+    story.start("1")
+    energy = 22_000 / 12
+    story.wait(300)
+    for watts in (22_000, *[2_000] * 46):
+        story.measure(transaction="1", power_w=watts, energy_wh=energy)
+        story.wait(300)
+        energy += 2_000 / 12
+    story.stop("1", meter_wh=round(energy))
+    story.wait(120)
+    assert "energy_balance" not in gathered.of(Span.SESSION)[0].values
+
+
 def test_a_frozen_register_is_held_against_power(story: Story, gathered: Gathered) -> None:
     story.start("1")
     for _ in range(60):

@@ -249,7 +249,8 @@ def describe(subject: Subject, memory: Any, thresholds: Thresholds, now: datetim
     high = list(memory.over) if in_a_row else high or list(recent)
     usual = memory.usual or (peers.median if peers is not None else high[-1].heat)
     vehicles = [session.vehicle for session in high]
-    blame = attribute(subject, vehicles, now, lean=Lean.CABLE)
+    # Whether other connectors charge is another matter: this plug is hot.
+    blame = attribute(subject, vehicles, now, lean=Lean.CABLE, others_charge=())
     rated = _rated(subject, memory.top_a)
 
     def kelvins(heat: float) -> str:

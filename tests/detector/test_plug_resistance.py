@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from datetime import timedelta
 
+import msgspec
 import pytest
 
 from detector.changes import ChangeKind
@@ -101,6 +102,25 @@ def test_contacts_that_wear_fire(story: Story, way: str, every_s: float) -> None
     assert (finding.asset.kind, finding.asset.id) == ("cable", "CABLE-SE-1")
     assert "1.8 times as much as usual" in finding.explanation
     assert finding.explanation.endswith("in 3 of the last 4 sessions.")
+
+
+def test_worn_contacts_stay_the_cables_while_another_connector_fails() -> None:
+    """As its residual-current device trips: that says nothing of this plug's heat."""
+    two = msgspec.structs.replace(
+        _station("SE-1"), connectors=(*_station("SE-1").connectors, Connector(connector_id=2, cable_id="CABLE-2"))
+    )
+    story = Story(make_engine([two], rules=(plug_resistance.RULE,)))
+    plug = Plug(story)
+    plug.days(5)
+    plug.worse = 1.8
+    for number in range(2):
+        plug.charge()
+        story.start(f"failed-{number}", f"OTHER-{number}", connector_id=2)
+        story.wait(300)
+        story.stop(f"failed-{number}", reason="GroundFault")
+    plug.charge()
+    (finding,) = story.standing
+    assert (finding.asset.kind, finding.asset.id) == ("cable", "CABLE-SE-1")
 
 
 def test_wear_that_creeps_over_a_week_fires(story: Story) -> None:

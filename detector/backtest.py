@@ -12,8 +12,7 @@ import msgspec
 from laddvakt.domain.tickets import Asset, Severity, Ticket
 
 PAIRED_WITHIN = timedelta(hours=24)
-"""Tickets of one fault and asset whose lives are further apart than this are about two events. As long as a ticket
-may be reopened."""
+"""Tickets of one fault and asset whose lives are further apart than this are about two events."""
 _EQUAL = timedelta(seconds=1)
 
 
